@@ -1,0 +1,99 @@
+"""The JSON Schema of each event type, from the catalogue."""
+
+import json
+from typing import Any
+
+from handlers.catalogue import EventType, Field
+
+Schema = dict[str, Any]
+
+# A Canvas id is a positive bigint: as a number, as its digits, or as shard~local.
+_ID_PATTERN = "^(?:[1-9][0-9]{0,18}|[1-9][0-9]{0,5}~[1-9][0-9]{0,12})$"
+_ID = {"type": ["string", "integer"], "pattern": _ID_PATTERN, "minimum": 1, "maximum": 2**63 - 1}
+
+# Both stand in keys, where "#" divides the parts.
+_TYPE_NAME = {"type": ["string"], "pattern": "^[A-Za-z][A-Za-z0-9_:]{0,63}$"}
+_UUID = {"type": ["string", "null"], "pattern": '^[!-"$-~]{1,255}$'}
+
+_KINDS: dict[str, Schema] = {
+    "gid": _ID,
+    "lid": _ID,
+    "str": {"type": ["string"]},
+    "text": {"type": ["string"]},
+    "uuid": {"type": ["string"]},
+    "time": {"type": ["string"], "format": "date-time"},
+    "date": {"type": ["string"], "anyOf": [{"format": "date"}, {"format": "date-time"}]},
+    "num": {"type": ["number"]},
+    "int": {"type": ["integer"]},
+    "bool": {"type": ["boolean"]},
+    "obj": {"type": ["object"]},
+    "list": {"type": ["array"]},
+}
+
+_REMARKS = {
+    "gid": " A Canvas id, as a rule global.",
+    "lid": " A Canvas id, as a rule local.",
+    "text": " Canvas cuts it at 8192 characters.",
+}
+
+
+def schema(event_type: EventType, example: object) -> Schema:
+    """The schema of a whole event, ``{"metadata", "body"}``, with an example that it accepts."""
+    about = " ".join(entity.about for entity in event_type.entities)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:canvas-live-events:{event_type.name}",
+        "title": event_type.name,
+        "description": f"{about} A field that is missing means null; fields that are not listed are taken too.",
+        "type": "object",
+        "required": ["metadata", "body"],
+        "properties": {"metadata": _metadata(event_type.name), "body": _body(event_type)},
+        "examples": [example],
+    }
+
+
+def text(document: object) -> str:
+    """A generated JSON file."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _metadata(event_name: str) -> Schema:
+    return {
+        "description": "Where, when and by whom. Canvas sends more, of which nothing is kept.",
+        "type": "object",
+        "required": ["event_name", "event_time"],
+        "properties": {
+            "event_name": {"description": "The event type.", "const": event_name},
+            "event_time": {"description": "When it happened.", "type": "string", "format": "date-time"},
+            "root_account_id": _nullable(_ID) | {"description": "The root account; its shard is that of local ids."},
+            "root_account_uuid": _UUID | {"description": "The root account; without it an event cannot be keyed."},
+            "user_id": _nullable(_ID) | {"description": "The acting user; none where a job acted."},
+        },
+    }
+
+
+def _body(event_type: EventType) -> Schema:
+    properties = {name: _property(name, field, event_type) for name, field in event_type.fields.items()}
+    for other, name in event_type.renamed.items():
+        properties[other] = properties[name] | {"description": f"Another name of {name}."}
+    return {
+        "description": "The state after the event.",
+        "type": "object",
+        "required": list(event_type.key_fields),
+        "properties": properties,
+    }
+
+
+def _property(name: str, field: Field, event_type: EventType) -> Schema:
+    described = {"description": field.about + _REMARKS.get(field.kind, "")}
+    rules = _KINDS[field.kind]
+    if name in event_type.key_fields:
+        return described | (rules if rules is _ID else _TYPE_NAME)
+    if name.endswith("_id") and rules["type"] == ["string"]:
+        # Canvas turns every integer under such a name into a string; its documentation shows both.
+        rules = rules | {"type": ["string", "integer"]}
+    return described | _nullable(rules)
+
+
+def _nullable(rules: Schema) -> Schema:
+    return rules | {"type": [*rules["type"], "null"]}

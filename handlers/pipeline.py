@@ -1,0 +1,122 @@
+"""A batch of records to their fates: the stages in their order.
+
+record → decode → Live Event → validate → route → items → fold → write → outcome
+"""
+
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from handlers.catalogue import EventType
+from handlers.deadline import Deadline
+from handlers.decode import LiveEvent, decode
+from handlers.fates import Fate, Outcome, Reason, Rejected, Violation
+from handlers.fold import Key, key_of, newest
+from handlers.record import Record
+from handlers.rejected import rejected_item
+from handlers.route import Item, items, unknown_fields
+from handlers.settings import Settings, account_name
+from handlers.validate import validate
+from handlers.write import OUT_OF_TIME, Result, Writer, Written
+
+Unwrap = Callable[[], Record]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What becomes of a record once its items are written."""
+
+    outcome: Outcome
+    items: tuple[Item, ...] = ()
+
+
+class Pipeline:
+    """Takes batches of records. Made once for a function; nothing of one batch is left to the next."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        catalogue: Mapping[str, EventType],
+        writer: Writer,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._settings = settings
+        self._catalogue = catalogue
+        self._writer = writer
+        self._clock = clock
+
+    def process(self, batch: Iterable[tuple[str, Unwrap]], deadline: Deadline) -> list[Outcome]:
+        """The fates of a batch's records, in their order; of each comes its id and a call that unwraps it."""
+        judged = [self._judge(record_id, unwrap, deadline) for record_id, unwrap in batch]
+        kept = newest(item for each in judged for item in each.items)
+        results = self._writer.write(kept, deadline)
+        return [_outcome(each, kept, results) for each in judged]
+
+    def _judge(self, record_id: str, unwrap: Unwrap, deadline: Deadline) -> Judged:
+        if deadline.judging_is_over():
+            return Judged(Outcome(record_id, Fate.RETRY, cause=OUT_OF_TIME))
+        try:
+            return self._judge_record(unwrap())
+        except Exception as bug:  # noqa: BLE001  # one of ours: the record waits until it is mended, the others go on
+            return Judged(Outcome(record_id, Fate.RETRY, cause=_name_and_place(bug)))
+
+    def _judge_record(self, record: Record) -> Judged:
+        event: LiveEvent | None = None
+        try:
+            event = decode(record.data)
+            event_type = self._type_of(event)
+            if event_type.table not in self._settings.tables:
+                return Judged(Outcome(record.id, Fate.IGNORED, event.name))
+            validate(event)
+            outcome = Outcome(record.id, Fate.STORED, event.name, unknown_fields=unknown_fields(event, event_type))
+            return Judged(outcome, items(event, event_type))
+        except Rejected as rejection:
+            return self._reject(record, rejection, event.name if event else None)
+
+    def _type_of(self, event: LiveEvent) -> EventType:
+        """Its type; raises ``Rejected`` for an event of a stranger, or of a type that is not in the catalogue."""
+        allowed = self._settings.allowed_root_accounts
+        named = (event.metadata.get(name) for name in ("root_account_uuid", "root_account_id"))
+        if allowed is not None and allowed.isdisjoint(account_name(each) for each in named):
+            expected = "one of ALLOWED_ROOT_ACCOUNTS"
+            raise Rejected(Reason.FOREIGN_ACCOUNT, Violation("metadata.root_account_uuid", "account", expected))
+        event_type = self._catalogue.get(event.name)
+        if event_type is None:
+            expected = "an event type of schemas/catalogue"
+            raise Rejected(Reason.UNKNOWN_EVENT_TYPE, Violation("metadata.event_name", "enum", expected))
+        return event_type
+
+    def _reject(self, record: Record, rejection: Rejected, event_name: str | None) -> Judged:
+        outcome = Outcome(
+            record.id,
+            Fate.REJECTED,
+            event_name if event_name in self._catalogue else None,
+            rejection.reason,
+            rejection.violations,
+        )
+        try:
+            retention = self._settings.rejected_retention
+            return Judged(outcome, (rejected_item(record, rejection, event_name, self._clock(), retention),))
+        except Rejected as too_large:
+            # Delivered again until it ends whole in the dead-letter queue or the on-failure bucket.
+            return Judged(replace(outcome, fate=Fate.RETRY, cause=too_large.reason))
+
+
+def _outcome(judged: Judged, kept: Mapping[Key, Item], results: Mapping[Key, Result]) -> Outcome:
+    mine = {key_of(item): item for item in judged.items}
+    failed = next((results[key] for key in mine if results[key].written is Written.FAILED), None)
+    if failed is not None:
+        # Also of one that a newer item was written in place of: it is not superseded before that is there.
+        return replace(judged.outcome, fate=Fate.RETRY, cause=failed.fault)
+    if judged.outcome.fate is not Fate.STORED:
+        return judged.outcome
+    stored = any(kept[key] is item and results[key].written is Written.STORED for key, item in mine.items())
+    return judged.outcome if stored else replace(judged.outcome, fate=Fate.SUPERSEDED)
+
+
+def _name_and_place(bug: Exception) -> str:
+    """``KeyError at route.py:57``: never the message, which may hold what failed."""
+    place = traceback.extract_tb(bug.__traceback__)[-1]
+    return f"{type(bug).__name__} at {Path(place.filename).name}:{place.lineno}"

@@ -1,0 +1,61 @@
+"""The item that keeps a rejected record whole, with the reason, until it is redriven or expires."""
+
+import gzip
+import hashlib
+import re
+from datetime import datetime, timedelta
+
+from handlers.fates import Reason, Rejected, Violation
+from handlers.instants import utc_text
+from handlers.record import Record
+from handlers.route import Item
+from handlers.storable import MOST_BYTES, NotStorable, attribute_value, size
+
+TABLE = "REJECTED_TABLE"
+LONGEST_EVENT_NAME = 255
+
+# Names and values of query parameters as they stand in JSON text, percent-encoded or not.
+_SECRETS = re.compile(
+    rb"((?:token|verifier|signature|secret|password)(?:=|%3D|%253D|\\u003D))"
+    rb"(?:[A-Za-z0-9~._+/=-]|%(?!2[0236]|3[CE])[0-9A-F]{2})+",
+    re.IGNORECASE,
+)
+
+
+def masked(data: bytes) -> bytes:
+    """The data with the secrets in its URLs masked: ``access_token=…``, ``verifier=…``, ``sf_verifier=…``."""
+    return _SECRETS.sub(rb"\1REDACTED", data)
+
+
+def rejected_item(
+    record: Record, rejection: Rejected, event_name: str | None, now: datetime, retention: timedelta
+) -> Item:
+    """The item for the table of rejected events; the same record rejected twice gives one key.
+
+    Raises ``Rejected`` with ``too_large`` when the record is too large even for that table.
+    """
+    digest = hashlib.sha256(record.data).hexdigest()
+    key = (("reason", rejection.reason.value), ("record", f"{utc_text(record.entered)}#{digest}"))
+    plain = {
+        **({"event_name": event_name} if _is_readable(event_name) else {}),
+        "rejected_at": utc_text(now),
+        "errors": [{"path": v.path, "rule": v.rule, "expected": v.expected} for v in rejection.violations],
+        "source": {"arn": record.source, "id": record.id},
+        # No time stamp in the gzip header: the same record gives the same bytes.
+        "payload": gzip.compress(masked(record.data), mtime=0),
+        "expires_at": int((now + retention).timestamp()),
+    }
+    attributes = {name: attribute_value(value) for name, value in plain.items()}
+    if size(attributes) + size({name: {"S": value} for name, value in key}) > MOST_BYTES:
+        raise Rejected(Reason.TOO_LARGE, Violation("", "size", f"an item of at most {MOST_BYTES} bytes"))
+    return Item(TABLE, key, None, attributes, is_new=True)
+
+
+def _is_readable(event_name: str | None) -> bool:
+    if event_name is None or not 0 < len(event_name) <= LONGEST_EVENT_NAME:
+        return False
+    try:
+        attribute_value(event_name)
+    except NotStorable:
+        return False
+    return True

@@ -1,0 +1,64 @@
+"""What the environment says, read and checked once, when a function starts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from handlers import rejected
+from handlers.ids import as_number
+
+DEFAULT_RETENTION_DAYS = 90
+
+
+class SettingsError(Exception):
+    """An environment variable is missing or wrong; the text names it and says what to set."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The environment variables of a function.
+
+    ``tables`` are the names of the tables that are deployed, by their variables. ``allowed_root_accounts`` are
+    the uuids and ids of the root accounts whose events are taken; None takes those of any.
+    """
+
+    tables: Mapping[str, str]
+    allowed_root_accounts: frozenset[str] | None
+    rejected_retention: timedelta
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str], entity_tables: frozenset[str]) -> "Settings":
+        """Read the settings; ``entity_tables`` are the variables of the catalogue's tables.
+
+        Raises ``SettingsError``.
+        """
+        if not environ.get(rejected.TABLE):
+            raise SettingsError(f"{rejected.TABLE} is not set: give it the name of the table of rejected events.")
+        tables = {name: environ[name] for name in (*sorted(entity_tables), rejected.TABLE) if environ.get(name)}
+        return cls(tables, _accounts(environ), _retention(environ))
+
+
+def account_name(account: object) -> str:
+    """One spelling for a root account: its id as a number (``2107~1`` is ``21070000000000001``), or its uuid."""
+    try:
+        return str(as_number(account)) if isinstance(account, str | int) else ""
+    except ValueError:
+        return str(account)
+
+
+def _accounts(environ: Mapping[str, str]) -> frozenset[str] | None:
+    text = environ.get("ALLOWED_ROOT_ACCOUNTS", "")
+    accounts = frozenset(account_name(account.strip()) for account in text.split(",") if account.strip())
+    if text and not accounts:
+        raise SettingsError(
+            "ALLOWED_ROOT_ACCOUNTS names no account: give it root account uuids or ids, separated by commas,"
+            " or leave it unset to take the events of any account."
+        )
+    return accounts or None
+
+
+def _retention(environ: Mapping[str, str]) -> timedelta:
+    text = environ.get("REJECTED_RETENTION_DAYS") or str(DEFAULT_RETENTION_DAYS)
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 36_500):
+        raise SettingsError("REJECTED_RETENTION_DAYS must be a whole number of days from 1 to 36500.")
+    return timedelta(days=int(text))

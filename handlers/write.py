@@ -1,0 +1,199 @@
+"""Items into DynamoDB, 25 a request, each only where it is newer than what is there.
+
+PartiQL has no upsert: INSERT fails on a key that is there (``DuplicateItem``), UPDATE on one that is not, and
+UPDATE on an item that is newer fails in the same way (``ConditionalCheckFailed``). So an item has a ladder of
+statements; one that its condition refuses leads to the next, and after the last one the table is known to
+hold a version at least as new. No read comes first: between it and the write another function could write.
+Source: Amazon DynamoDB Developer Guide, "PartiQL insert/update statements"; API reference,
+``BatchExecuteStatement`` and ``BatchStatementError``.
+"""
+
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.parsers import ResponseParserError
+
+from handlers.deadline import Deadline
+from handlers.fold import Key
+from handlers.route import Item
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef
+
+MOST_STATEMENTS = 25
+MOST_ATTEMPTS = 5  # against throttling and outages; after that SQS and Kinesis try again, for hours
+_FIRST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 2.0
+
+_REFUSED = frozenset({"DuplicateItem", "ConditionalCheckFailed"})
+_NO_ANSWER = "NoAnswer"
+OUT_OF_TIME = "OutOfTime"
+_PASSING = frozenset(
+    {
+        _NO_ANSWER,
+        "InternalServerError",
+        "LimitExceededException",
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ThrottlingError",
+        "ThrottlingException",
+        "TransactionConflict",
+        "TransactionConflictException",
+    }
+)
+
+
+class Written(StrEnum):
+    """What became of an item that was to be written."""
+
+    STORED = "stored"
+    SUPERSEDED = "superseded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of an item; ``fault`` is the error code, or the type of error, that made it fail."""
+
+    written: Written
+    fault: str | None = None
+
+
+class _Climb:
+    """An item on its way up its ladder of statements."""
+
+    def __init__(self, item: Item, table: str) -> None:
+        self.ladder = _ladder(item, table)
+        self.rung = 0
+        self.attempts = 0
+        self.result: Result | None = None
+
+    @property
+    def statement(self) -> "BatchStatementRequestTypeDef":
+        return self.ladder[self.rung]
+
+    def take(self, code: str | None) -> None:
+        """Take DynamoDB's answer to the statement: None for done, otherwise its error code."""
+        if code is None:
+            self.result = Result(Written.STORED)
+        elif code in _REFUSED:
+            self.rung, self.attempts = self.rung + 1, 0
+            if self.rung == len(self.ladder):
+                self.result = Result(Written.SUPERSEDED)
+        else:
+            self.attempts += 1
+            if code not in _PASSING or self.attempts == MOST_ATTEMPTS:
+                self.result = Result(Written.FAILED, code)
+
+
+class Writer:
+    """Writes items to the tables, by the names that ``tables`` gives their environment variables."""
+
+    def __init__(
+        self, client: "DynamoDBClient", tables: Mapping[str, str], sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._client = client
+        self._tables = tables
+        self._sleep = sleep
+
+    def write(self, items: Mapping[Key, Item], deadline: Deadline) -> dict[Key, Result]:
+        """Write items; what became of each.
+
+        In the order in which they come, so that what the time did not suffice for is at the end: a Kinesis
+        batch is delivered again from its first failure. What is throttled waits behind the others.
+        """
+        climbs = {key: _Climb(item, self._tables[item.table]) for key, item in items.items()}
+        waiting = deque(climbs.values())
+        troubled = fruitless = 0  # requests in a row with some, or nothing but, passing faults
+        while waiting and fruitless < MOST_ATTEMPTS and not deadline.is_over():
+            sent = [waiting.popleft() for _ in range(min(MOST_STATEMENTS, len(waiting)))]
+            codes = self._send([climb.statement for climb in sent], deadline)
+            for climb, code in zip(sent, codes, strict=True):
+                climb.take(code)
+                if climb.result is None:
+                    # The next statement at once; the same one again after the others.
+                    (waiting.appendleft if code in _REFUSED else waiting.append)(climb)
+            passing = sum(code in _PASSING for code in codes)
+            troubled = troubled + 1 if passing else 0
+            fruitless = fruitless + 1 if passing == len(sent) else 0
+            if troubled and waiting:
+                self._sleep(min(_pause(troubled), deadline.seconds_left()))
+        given_up = Result(Written.FAILED, _NO_ANSWER if fruitless else OUT_OF_TIME)
+        return {key: climb.result or given_up for key, climb in climbs.items()}
+
+    def _send(self, statements: "list[BatchStatementRequestTypeDef]", deadline: Deadline) -> list[str | None]:
+        """DynamoDB's answer to each statement: None, or an error code.
+
+        A statement that cannot be sent, or that DynamoDB refuses to read, takes its whole request with it, so
+        such a request is halved until the others have their own answers.
+        """
+        try:
+            answers = self._client.batch_execute_statement(Statements=statements)["Responses"]
+            return [answer["Error"]["Code"] if "Error" in answer else None for answer in answers]
+        except ClientError as error:
+            code = _code_of(error)
+        except ParamValidationError as error:
+            code = type(error).__name__
+        except (BotoCoreError, ResponseParserError):
+            code = _NO_ANSWER
+        except Exception as error:  # noqa: BLE001  # a bug in one statement must not take its neighbours with it
+            code = type(error).__name__
+        if code in _PASSING or len(statements) == 1 or deadline.is_over():
+            return [code] * len(statements)
+        half = len(statements) // 2
+        return self._send(statements[:half], deadline) + self._send(statements[half:], deadline)
+
+
+def _code_of(error: ClientError) -> str:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return _NO_ANSWER if status >= 500 else error.response.get("Error", {}).get("Code", "")
+
+
+def _pause(pauses: int) -> float:
+    """Seconds to wait after so many throttled requests in a row: exponential, with full jitter."""
+    longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**pauses)
+    return random.uniform(0, longest)  # noqa: S311  # jitter, no secret
+
+
+def _ladder(item: Item, table: str) -> "Sequence[BatchStatementRequestTypeDef]":
+    insert = _insert(item, table)
+    if item.version is None:
+        return (insert,)
+    update = _update(item, table)
+    # An UPDATE that fails may have met no item, and an INSERT that then fails one that came meanwhile, older
+    # than this: hence the second UPDATE.
+    return (insert, update) if item.is_new else (update, insert, update)
+
+
+def _insert(item: Item, table: str) -> "BatchStatementRequestTypeDef":
+    values = {name: {"S": value} for name, value in item.key} | _versioned(item)
+    members = ", ".join(f"'{name}': ?" for name in values)
+    return {"Statement": f'INSERT INTO "{table}" VALUE {{{members}}}', "Parameters": list(values.values())}
+
+
+_OPTIONAL = ("deleted", "user_id")
+
+
+def _update(item: Item, table: str) -> "BatchStatementRequestTypeDef":
+    values = _versioned(item)
+    sets = " ".join(f'SET "{name}" = ?' for name in values)
+    # A newer event replaces the item: what it does not have goes.
+    removes = "".join(f' REMOVE "{name}"' for name in _OPTIONAL if name not in values)
+    where = " AND ".join(f'"{name}" = ?' for name, _ in item.key)
+    newer: list[Any] = [{"S": value} for _, value in item.key] + [values["version"]]
+    return {
+        "Statement": f'UPDATE "{table}" {sets}{removes} WHERE {where} AND "version" < ?',
+        "Parameters": [*values.values(), *newer],
+    }
+
+
+def _versioned(item: Item) -> dict[str, Any]:
+    return dict(item.attributes) | ({} if item.version is None else {"version": {"S": item.version}})
