@@ -142,3 +142,15 @@ def _one_line(path: Path) -> str:
 
 def _compact(document: object) -> str:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def run(*, check: bool) -> int:
+    """The command: bring the generated files into step, or only say which are not."""
+    changed = stale() if check else write()
+    for path in changed:
+        print(f"{'out of step' if check else 'written'}: {path.relative_to(ROOT)}")
+    if check and changed:
+        print("Run `make generate` and commit what it writes.")
+        return 1
+    print(f"{len(files())} generated files are in step with schemas/catalogue and events/samples.")
+    return 0

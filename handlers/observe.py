@@ -12,6 +12,8 @@ from handlers.fates import Fate, Outcome
 SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME") or "canvas-live-events"
 NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or "CanvasLiveEvents"
 
+NO_TYPE = "(unknown)"  # in counts by event type: what has none, or none that the catalogue knows
+
 logger = Logger(service=SERVICE)
 metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
 
@@ -31,10 +33,18 @@ def report(source: str, request_id: str | None, outcomes: Sequence[Outcome]) -> 
     """
     fates = Counter(outcome.fate for outcome in outcomes)
     account = {"source": source, "received": len(outcomes)} | {fate.value: fates[fate] for fate in Fate}
-    logger.info("batch", extra={"function_request_id": request_id, **account})
+    logger.info("batch", extra={"function_request_id": request_id, **account, "event_types": _by_event_type(outcomes)})
     _log_rejections(request_id, outcomes)
     _log_faults(request_id, outcomes)
     _emit(source, outcomes, fates)
+
+
+def _by_event_type(outcomes: Sequence[Outcome]) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for outcome in outcomes:
+        fates = counts.setdefault(outcome.event_name or NO_TYPE, {})
+        fates[outcome.fate.value] = fates.get(outcome.fate.value, 0) + 1
+    return counts
 
 
 def _log_rejections(request_id: str | None, outcomes: Sequence[Outcome]) -> None:

@@ -1,0 +1,45 @@
+# The two commands: `make run` shows the whole system at work on this machine, `make test` proves it.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test check generate lock dynamodb-local clean
+
+run: .venv/installed  ## deploy the template into MiniStack here and send sample events through it
+	$(BIN)/python -m cli run $(if $(KEEP),--keep)
+
+test: .venv/installed  ## all tests
+	$(BIN)/python -m pytest
+
+check: .venv/installed  ## lint, types, generated files in step
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m cli generate --check
+
+generate: .venv/installed  ## the schemas and sample invocations, after a change of schemas/catalogue or events/samples
+	$(BIN)/python -m cli generate
+
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
+	--no-header --no-annotate --no-emit-index-url --upgrade
+lock: .venv/installed  ## the newest versions of all dependencies
+	$(COMPILE) pyproject.toml --group dev --output-file requirements-dev.txt
+	$(COMPILE) pyproject.toml --constraint requirements-dev.txt --output-file package/requirements.txt
+
+# Amazon's own DynamoDB Local, as an npm package carries it; the tests against it also want Java.
+DYNAMODB_LOCAL := .cache/dynamodb-local
+dynamodb-local: $(DYNAMODB_LOCAL)/DynamoDBLocal.jar
+$(DYNAMODB_LOCAL)/DynamoDBLocal.jar:
+	mkdir -p $(DYNAMODB_LOCAL)
+	cd $(DYNAMODB_LOCAL) && npm pack --silent amplify-dynamodb-simulator@2.9.30
+	tar -xzf $(DYNAMODB_LOCAL)/amplify-dynamodb-simulator-2.9.30.tgz -C $(DYNAMODB_LOCAL) --strip-components=2 package/emulator
+	rm $(DYNAMODB_LOCAL)/amplify-dynamodb-simulator-2.9.30.tgz
+
+.venv/installed: requirements-dev.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.13 …")'
+	$(PYTHON) -m venv .venv
+	@echo "Installing what it needs into .venv (once, a minute or so) …"
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf .venv .cache .aws-sam

@@ -1,0 +1,209 @@
+"""The whole system at work on this machine: the template deployed, sample events in, an account out."""
+
+import json
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from cli import picture
+from cli.generate import as_self_hosted, refused, samples
+from cli.invoke import scan, table_variables
+from cli.ministack import STACK, LocalAws, deploy, ministack
+from handlers.catalogue import load
+from handlers.observe import NO_TYPE
+
+COURSE = "2041"
+SECONDS_TO_SETTLE = 60
+FATES = ("stored", "superseded", "rejected", "ignored")
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A record that is sent: the way it goes, and its text."""
+
+    way: str
+    text: str
+
+
+def run(*, keep: bool) -> int:
+    """The command: 0 when every record that was sent is accounted for, 1 otherwise."""
+    console = Console()
+    with ministack() as aws:
+        with console.status("Deploying template.yaml into MiniStack …"):
+            parameters = {
+                "KinesisStream": "create",
+                "DeletionProtection": "false",
+                "MaximumBatchingWindowInSeconds": "1",
+            }
+            outputs = deploy(aws, parameters)
+        console.print(f"Deployed the stack [bold]{STACK}[/bold] at {aws.endpoint}.\n")
+        sent = list(what_to_send())
+        account = _send_and_wait(aws, outputs, sent, console)
+        tables = table_variables(outputs)
+        items = {variable: scan(aws, table) for variable, table in tables.items()}
+        rejected = items.pop("REJECTED_TABLE")
+        console.print(_account_table(sent, account))
+        console.print(picture.course(COURSE, [item for family in items.values() for item in family]))
+        console.print(picture.rejections(rejected))
+        problems = list(_problems(aws, outputs, sent, account, len(rejected)))
+        for problem in problems:
+            console.print(f"[bold red]{problem}[/bold red]")
+        if not problems:
+            console.print(
+                "[bold green]The account adds up:[/bold green] every record is stored, superseded or rejected."
+            )
+        _say_how_to_look_around(console, aws, outputs, keep=keep)
+    return 1 if problems else 0
+
+
+def what_to_send() -> Iterator[Sent]:
+    """Events as Canvas could send them, with what a stream does to them.
+
+    The samples newest first, so that half of them come late; some of them twice; those of another course through
+    the stream, as a Canvas of one's own sends them; a deletion, and after it a late event of what was deleted;
+    and what must be refused.
+    """
+    good = samples()
+    newest_first = sorted(good.values(), key=_event_time, reverse=True)
+    yield from (Sent("queue", text) for text in newest_first)
+    yield from (Sent("queue", text) for text in newest_first[:5])
+    yield from (Sent("stream", as_self_hosted(_in_another_course(text))) for text in good.values())
+    yield from (Sent("stream", as_self_hosted(text)) for text in newest_first[:3])
+    yield Sent("queue", _changed(good["module_item_updated"], "2026-09-06T08:00:00Z", workflow_state="deleted"))
+    yield Sent("queue", _changed(good["module_item_created"], "2026-09-05T08:00:00Z", position=3))
+    yield from (Sent("queue", text) for text in refused().values())
+    yield from (Sent("stream", text) for text in refused().values())
+
+
+def _send_and_wait(
+    aws: LocalAws, outputs: dict[str, str], sent: list[Sent], console: Console
+) -> dict[str, Counter[str]]:
+    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console) as progress:
+        sending = progress.add_task("sent", total=len(sent))
+        settled = progress.add_task("accounted for", total=len(sent))
+        for record in sent:
+            _send(aws, outputs, record)
+            progress.advance(sending)
+        until = time.monotonic() + SECONDS_TO_SETTLE
+        while True:
+            account = _account(aws)
+            count = sum(fates[fate] for fates in account.values() for fate in FATES)
+            progress.update(settled, completed=count)
+            if count >= len(sent) or time.monotonic() > until:
+                return account
+            time.sleep(0.2)
+
+
+def _send(aws: LocalAws, outputs: dict[str, str], record: Sent) -> None:
+    if record.way == "queue":
+        aws.client("sqs").send_message(QueueUrl=outputs["QueueUrl"], MessageBody=record.text)
+    else:
+        aws.client("kinesis").put_record(
+            StreamName=outputs["StreamName"], PartitionKey=str(hash(record.text)), Data=record.text.encode()
+        )
+
+
+def _account(aws: LocalAws) -> dict[str, Counter[str]]:
+    """The fates of the records by event type, as the functions logged them."""
+    account: dict[str, Counter[str]] = {}
+    logs = aws.client("logs")
+    for group in logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{STACK}/")["logGroups"]:
+        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"]):
+            for event in page["events"]:
+                for event_type, fates in _batch_line(event["message"]).items():
+                    account.setdefault(event_type, Counter()).update(fates)
+    return account
+
+
+def _batch_line(message: str) -> dict[str, dict[str, int]]:
+    if not message.startswith("{"):
+        return {}
+    line = json.loads(message)
+    return line["event_types"] if line.get("message") == "batch" else {}
+
+
+def _account_table(sent: list[Sent], account: dict[str, Counter[str]]) -> Table:
+    table = Table("event type", title="\nWhat became of the records", title_justify="left")
+    for name in ("sent", *FATES):
+        table.add_column(name, justify="right")
+    counts = Counter(_event_type(record.text) for record in sent)
+    for event_type in sorted(counts.keys() | account.keys()):
+        fates = account.get(event_type, Counter())
+        table.add_row(event_type, *(str(count or "·") for count in (counts[event_type], *(fates[f] for f in FATES))))
+    total = sum(account.values(), Counter[str]())
+    table.add_section()
+    table.add_row("all", *(str(count or "·") for count in (len(sent), *(total[fate] for fate in FATES))))
+    return table
+
+
+def _problems(
+    aws: LocalAws, outputs: dict[str, str], sent: list[Sent], account: dict[str, Counter[str]], rejected: int
+) -> Iterator[str]:
+    for event_type, count in Counter(_event_type(record.text) for record in sent).items():
+        accounted = sum(account.get(event_type, Counter[str]())[fate] for fate in FATES)
+        if accounted != count:
+            yield f"{event_type}: {count} were sent, and {accounted} are accounted for."
+    to_be_refused = sum(record.text in refused().values() for record in sent)
+    if rejected != to_be_refused:
+        yield f"{to_be_refused} records were to be rejected, and {rejected} are in the table of rejected events."
+    dead = aws.client("sqs").get_queue_attributes(
+        QueueUrl=outputs["DeadLetterQueueUrl"], AttributeNames=["ApproximateNumberOfMessages"]
+    )["Attributes"]["ApproximateNumberOfMessages"]
+    if dead != "0":
+        yield f"{dead} messages are in the dead-letter queue."
+
+
+def _say_how_to_look_around(console: Console, aws: LocalAws, outputs: dict[str, str], *, keep: bool) -> None:
+    if not keep:
+        console.print("\nTo look around in it: [bold]make run KEEP=1[/bold] leaves it up. One event at a time:")
+        console.print("[bold].venv/bin/python -m cli invoke events/sqs_assignment_updated.json[/bold]")
+        return
+    console.print("\nIt stays up until Ctrl-C. In another terminal:\n")
+    for name, value in aws.environment().items():
+        console.print(f"  export {name}={value}", highlight=False)
+    for name in ("AssignmentsTableName", "RejectedTableName"):
+        console.print(f"  aws dynamodb scan --table-name {outputs[name]}", highlight=False)
+    console.print(
+        f"  aws sqs send-message --queue-url {outputs['QueueUrl']}"
+        " --message-body file://events/samples/module_created.json\n"
+        f"  aws logs tail /aws/lambda/{STACK}/sqs --follow",
+        highlight=False,
+    )
+    signal.pause()
+
+
+def _event_type(text: str) -> str:
+    try:
+        event = json.loads(text)
+        name = event.get("metadata", event.get("attributes", {})).get("event_name")
+    except ValueError:
+        return NO_TYPE
+    return name if name in load() else NO_TYPE
+
+
+def _event_time(text: str) -> str:
+    return str(json.loads(text)["metadata"]["event_time"])
+
+
+def _in_another_course(text: str) -> str:
+    event = json.loads(text)
+    event["body"] = {name: _other_id(name, value) for name, value in event["body"].items()}
+    return json.dumps(event)
+
+
+def _other_id(name: str, value: Any) -> Any:
+    return str(int(value) + 1000) if name.endswith("_id") and str(value).isdigit() else value
+
+
+def _changed(text: str, event_time: str, **fields: Any) -> str:
+    event = json.loads(text)
+    event["metadata"]["event_time"] = event_time
+    event["body"] |= fields
+    return json.dumps(event)

@@ -1,0 +1,159 @@
+"""MiniStack, an AWS in one process on this machine, and the template deployed into it."""
+
+import contextlib
+import io
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from cli.generate import ROOT
+
+STACK = "canvas-live-events"
+REGION = "eu-west-1"
+SECONDS_TO_START = 60
+
+
+class LocalStackError(Exception):
+    """MiniStack did not start, or did not take the template; the text says why."""
+
+
+class LocalAws:
+    """Clients of the AWS at ``endpoint``."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self._session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)  # noqa: S106  # MiniStack asks for no real ones
+
+    def client(self, service: Any) -> Any:
+        """A client of a service, as ``boto3.client`` makes it."""
+        return self._session.client(service, endpoint_url=self.endpoint)
+
+    def environment(self) -> dict[str, str]:
+        """What ``aws`` and boto3 need in the environment to talk to it."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+
+
+@contextlib.contextmanager
+def ministack() -> Iterator[LocalAws]:
+    """Run MiniStack on a free port of the loopback address, and end it.
+
+    Raises ``LocalStackError`` with what it said when it does not come up.
+    """
+    port = _free_port()
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ministack"],
+            # Its MQTT listener would take a port that this has no use for.
+            env=os.environ | {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "IOT_MTLS_ENABLED": "0"},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            endpoint = f"http://127.0.0.1:{port}"
+            if not _comes_up(process, endpoint):
+                log.seek(0)
+                raise LocalStackError(f"MiniStack did not start. It said:\n{log.read().decode(errors='replace')}")
+            yield LocalAws(endpoint)
+        finally:
+            _end(process)
+
+
+def deploy(aws: LocalAws, parameters: dict[str, str]) -> dict[str, str]:
+    """Create the stack from ``template.yaml`` itself; its outputs by name.
+
+    The functions' code is what ``package/`` links to. MiniStack runs it with this Python, which has the libraries.
+    Raises ``LocalStackError`` with CloudFormation's reason.
+    """
+    aws.client("s3").create_bucket(Bucket="packages", CreateBucketConfiguration={"LocationConstraint": REGION})
+    aws.client("s3").put_object(Bucket="packages", Key="package.zip", Body=_package())
+    template = (ROOT / "template.yaml").read_text().replace("CodeUri: package/", "CodeUri: s3://packages/package.zip")
+    cloudformation = aws.client("cloudformation")
+    cloudformation.create_stack(
+        StackName=STACK,
+        TemplateBody=template,
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+    outputs = _outputs(cloudformation)
+    _mend_concurrency(aws.client("lambda"))
+    return outputs
+
+
+def _outputs(cloudformation: Any) -> dict[str, str]:
+    until = time.monotonic() + SECONDS_TO_START
+    while True:
+        stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
+        if stack["StackStatus"] == "CREATE_COMPLETE":
+            return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        if stack["StackStatus"] != "CREATE_IN_PROGRESS" or time.monotonic() > until:
+            reason = stack.get("StackStatusReason", "")
+            raise LocalStackError(f"The stack was not created: {stack['StackStatus']} {reason}")
+        time.sleep(0.1)
+
+
+def _mend_concurrency(lambda_: Any) -> None:
+    """MiniStack 1.5 leaves a number that comes from a parameter as text, and its poller stumbles over it."""
+    for mapping in lambda_.list_event_source_mappings()["EventSourceMappings"]:
+        if "ScalingConfig" in mapping:
+            concurrency = int(mapping["ScalingConfig"]["MaximumConcurrency"])
+            lambda_.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": concurrency})
+
+
+def _package() -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as package:
+        for path in sorted(_files_to_package()):
+            package.write(path, path.relative_to(ROOT))
+    return content.getvalue()
+
+
+def _files_to_package() -> Iterator[Path]:
+    for link in (ROOT / "package").iterdir():
+        if link.is_dir():
+            yield from (path for path in link.resolve().rglob("*") if path.is_file() and path.suffix != ".pyc")
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _comes_up(process: "subprocess.Popen[bytes]", endpoint: str) -> bool:
+    until = time.monotonic() + SECONDS_TO_START
+    while process.poll() is None and time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=1):
+                return True
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+    return False
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End MiniStack and the functions that it runs, which are processes of their own in its session."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, 15)
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        process.wait()
