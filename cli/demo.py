@@ -21,6 +21,7 @@ from handlers.observe import NO_TYPE
 
 COURSE = "2041"
 SECONDS_TO_SETTLE = 60
+PARAMETERS = {"KinesisStream": "create", "DeletionProtection": "false", "MaximumBatchingWindowInSeconds": "1"}
 FATES = ("stored", "superseded", "rejected", "ignored")
 
 
@@ -37,12 +38,7 @@ def run(*, keep: bool) -> int:
     console = Console()
     with ministack() as aws:
         with console.status("Deploying template.yaml into MiniStack …"):
-            parameters = {
-                "KinesisStream": "create",
-                "DeletionProtection": "false",
-                "MaximumBatchingWindowInSeconds": "1",
-            }
-            outputs = deploy(aws, parameters)
+            outputs = deploy(aws, PARAMETERS)
         console.print(f"Deployed the stack [bold]{STACK}[/bold] at {aws.endpoint}.\n")
         sent = list(what_to_send())
         account = _send_and_wait(aws, outputs, sent, console)
@@ -57,7 +53,7 @@ def run(*, keep: bool) -> int:
             console.print(f"[bold red]{problem}[/bold red]")
         if not problems:
             console.print(
-                "[bold green]The account adds up:[/bold green] every record is stored, superseded or rejected."
+                "[bold green]The account adds up:[/bold green] each record was stored, superseded or rejected."
             )
         _say_how_to_look_around(console, aws, outputs, keep=keep)
     return 1 if problems else 0

@@ -77,4 +77,6 @@ def _violations(error: ValidationError) -> Iterator[Violation]:
 
 
 def _expected(rule: Any) -> str:
+    if isinstance(rule, list) and all(isinstance(each, str) for each in rule):
+        return " or ".join(rule)
     return rule if isinstance(rule, str) else json.dumps(rule)
