@@ -90,7 +90,8 @@ def _name(name: str) -> str:
 
 def _number(number: int | Decimal) -> str:
     try:
+        # Plus makes minus zero zero.
         exact = _NUMBERS.plus(_NUMBERS.create_decimal(number)).normalize(_NUMBERS)
     except DecimalException:
         raise NotStorable("number beyond 38 digits or DynamoDB's range") from None
-    return format(exact, "f") if abs(exact.adjusted()) < _NUMBERS.prec else str(exact)
+    return format(exact, "f")  # without an exponent, as DynamoDB gives it back

@@ -1,0 +1,73 @@
+"""The catalogue, and what it refuses."""
+
+from pathlib import Path
+
+import pytest
+
+from handlers.catalogue import CatalogueError, load
+
+GOOD = """
+table = "T_TABLE"
+[thing]
+about = "A thing."
+events = ["thing_created"]
+id = "thing_id"
+context = "Course#{course_id}"
+[thing.fields]
+thing_id = "lid  The thing."
+course_id = "lid  Its course."
+"""
+
+
+def load_text(folder: Path, text: str) -> None:
+    """Load a catalogue of one family."""
+    (folder / "things.toml").write_text(text)
+    load(folder)
+
+
+def test_the_mission_is_in_the_catalogue() -> None:
+    """The fifteen event types that must work are known, each with the table of its family."""
+    tables = {name: event_type.table for name, event_type in load().items()}
+    assert tables == {
+        "assignment_created": "ASSIGNMENTS_TABLE",
+        "assignment_group_created": "ASSIGNMENTS_TABLE",
+        "assignment_group_updated": "ASSIGNMENTS_TABLE",
+        "assignment_override_created": "ASSIGNMENTS_TABLE",
+        "assignment_override_updated": "ASSIGNMENTS_TABLE",
+        "assignment_updated": "ASSIGNMENTS_TABLE",
+        "discussion_entry_created": "DISCUSSIONS_TABLE",
+        "discussion_entry_submitted": "DISCUSSIONS_TABLE",
+        "discussion_topic_created": "DISCUSSIONS_TABLE",
+        "discussion_topic_updated": "DISCUSSIONS_TABLE",
+        "module_created": "MODULES_TABLE",
+        "module_item_created": "MODULES_TABLE",
+        "module_item_updated": "MODULES_TABLE",
+        "module_updated": "MODULES_TABLE",
+        "syllabus_updated": "COURSES_TABLE",
+    }
+
+
+def test_the_key_fields_follow_from_id_and_context(tmp_path: Path) -> None:
+    """What no event of an entity can do without is its id and the fields of its context."""
+    (tmp_path / "things.toml").write_text(GOOD)
+    assert load(tmp_path)["thing_created"].key_fields == ("thing_id", "course_id")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        (GOOD.replace('"lid  Its', '"ild  Its'), r"things.toml: \[thing.fields\] course_id is of the kind 'ild'"),
+        (GOOD.replace("{course_id}", "{section_id}"), r"things.toml: \[thing\] speaks of section_id, which is not"),
+        (GOOD.replace('table = "T_TABLE"', ""), "things.toml: 'table'"),
+        (GOOD.replace('["thing_created"]', '"thing_created"'), "things.toml: expected a list of strings"),
+        (GOOD.replace("[thing]", "[thing"), "things.toml: "),
+        (
+            GOOD + GOOD.split("\n", 2)[2].replace("[thing", "[other").replace("lid  Its", "gid  Its"),
+            "thing_created: course_id is of two kinds",
+        ),
+    ],
+)
+def test_a_mistake_in_a_family_names_file_and_entry(tmp_path: Path, wrong: str, complaint: str) -> None:
+    """Who makes a mistake in a catalogue file is told the file, the entry and what is wrong."""
+    with pytest.raises(CatalogueError, match=complaint):
+        load_text(tmp_path, wrong)

@@ -1,0 +1,142 @@
+"""The commands, run as a person runs them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cli import generate
+from cli.__main__ import main
+from cli.generate import ROOT
+from cli.invoke import table_variables
+
+
+def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command to its end."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "POWERTOOLS_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "cli", *arguments],
+        cwd=ROOT, env=environment | {"COLUMNS": "160"}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def test_run_accounts_for_every_record() -> None:
+    """The template is deployed, the events go through queue and stream, and the account adds up."""
+    done = command("run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "The account adds up" in done.stdout
+    assert "52/52" in done.stdout
+    for shown in ("assignment#9001", "Week 1: Cells and membranes", "caliper_format", "body.due_at", "unroutable"):
+        assert shown in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_run_leaves_nothing_running() -> None:
+    """Who ends it in the middle leaves no process behind."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli", "run", "--keep"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "It stays up until Ctrl-C" in line:
+            break
+    children = _descendants(process.pid)
+    assert children
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=30)
+    process.stdout.close()
+    until = time.monotonic() + 10
+    while any(_is_running(child) for child in children) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not [child for child in children if _is_running(child)]
+
+
+def _descendants(pid: int) -> list[int]:
+    listing = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = [tuple(map(int, line.split())) for line in listing.splitlines()]
+    found = [child for child, parent in parents if parent == pid]
+    return found + [grandchild for child in found for grandchild in _descendants(child)]
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_invoke_shows_response_and_items() -> None:
+    """One event file goes through its handler, and its response and items are shown."""
+    done = command("invoke", "events/kinesis_assignment_updated.json")
+    assert done.returncode == 0, done.stderr
+    assert '"batchItemFailures": []' in done.stdout
+    assert '"entity": "assignment#9001"' in done.stdout
+    assert "ASSIGNMENTS_TABLE" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (None, "cannot be read"),
+        ("{", "no Lambda invocation"),
+        ('{"Records": [{"eventSource": "aws:s3"}]}', "aws:kinesis"),
+    ],
+)
+def test_invoke_says_what_is_wrong_with_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, complaint: str
+) -> None:
+    """A file that is missing or no invocation is named, with what it should be, and nothing is started."""
+    path = tmp_path / "event.json"
+    if text is not None:
+        path.write_text(text)
+    assert main(["invoke", str(path)]) == 1
+    assert complaint in capsys.readouterr().err
+
+
+def test_generate_check_names_what_is_out_of_step(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A generated file that is not what the catalogue makes fails the check by its name."""
+    assert main(["generate", "--check"]) == 0
+    wanted = generate.files()
+    stale = ROOT / "schemas" / "module_created.json"
+    monkeypatch.setattr(generate, "files", lambda: wanted | {stale: "{}"})
+    assert main(["generate", "--check"]) == 1
+    assert "out of step: schemas/module_created.json" in capsys.readouterr().out
+
+
+def test_generate_writes_what_is_missing_and_removes_what_is_left_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new event type gets its files, a removed one loses them, and the second time nothing changes."""
+    monkeypatch.setattr(generate, "SCHEMAS", tmp_path)
+    monkeypatch.setattr(generate, "EVENTS", tmp_path / "events")
+    monkeypatch.setattr(generate, "files", lambda: {tmp_path / "new.json": "{}\n"})
+    (tmp_path / "left_over.json").write_text("{}")
+    assert {path.name for path in generate.write()} == {"new.json", "left_over.json"}
+    assert json.loads((tmp_path / "new.json").read_text()) == {}
+    assert generate.write() == []
+
+
+def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help names every command and shows how it is called."""
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    for example in ("python -m cli run", "python -m cli invoke events/", "python -m cli generate"):
+        assert example in shown
+
+
+def test_the_outputs_of_the_stack_name_every_table() -> None:
+    """From the template's outputs follow exactly the environment variables that its functions get."""
+    template = (ROOT / "template.yaml").read_text()
+    outputs = [line.strip(" :") for line in template.splitlines() if line.strip().endswith("TableName:")]
+    assert table_variables(dict.fromkeys(outputs, "t")).keys() == {
+        "ASSIGNMENTS_TABLE", "MODULES_TABLE", "DISCUSSIONS_TABLE", "COURSES_TABLE", "REJECTED_TABLE",
+    }  # fmt: skip

@@ -1,0 +1,59 @@
+"""When to stop."""
+
+import pytest
+
+from handlers.deadline import CONNECT_SECONDS, READ_SECONDS, Deadline
+
+
+class Clock:
+    """The time that is left, as a test sets it."""
+
+    def __init__(self, remaining_ms: int) -> None:
+        self.remaining_ms = remaining_ms
+
+    def __call__(self) -> int:
+        """As Lambda's context tells it."""
+        return self.remaining_ms
+
+
+def test_judging_takes_half_of_the_time_and_writing_the_rest() -> None:
+    """Of 64 seconds four are kept to answer in, and of the others half are for judging."""
+    clock = Clock(64_000)
+    deadline = Deadline(clock)
+    for remaining_ms, judging_is_over, is_over in [
+        (34_001, False, False),
+        (34_000, True, False),
+        (4_001, True, False),
+        (4_000, True, True),
+    ]:
+        clock.remaining_ms = remaining_ms
+        assert (deadline.judging_is_over(), deadline.is_over()) == (judging_is_over, is_over)
+
+
+def test_the_reserve_outlasts_a_request_that_hangs() -> None:
+    """A request that is begun at the last moment and gets no answer ends before the function's time does."""
+    clock = Clock(60_000)
+    deadline = Deadline(clock)
+    while not deadline.is_over():
+        clock.remaining_ms -= 1
+    assert clock.remaining_ms > (CONNECT_SECONDS + READ_SECONDS) * 1000
+
+
+@pytest.mark.parametrize(("at_start", "reserve"), [(3_000, 1_500), (600, 500), (100, 500)])
+def test_a_short_time_limit_still_leaves_time_to_work(at_start: int, reserve: int) -> None:
+    """A function with little time keeps half of it, and never less than half a second."""
+    clock = Clock(at_start)
+    deadline = Deadline(clock)
+    clock.remaining_ms = reserve
+    assert deadline.is_over()
+    clock.remaining_ms = reserve + 250
+    assert not deadline.is_over()
+    assert deadline.seconds_left() == 0.25
+
+
+def test_a_function_that_starts_without_time_does_nothing() -> None:
+    """With almost no time left at the start nothing is begun at all."""
+    deadline = Deadline(Clock(100))
+    assert deadline.judging_is_over()
+    assert deadline.is_over()
+    assert deadline.seconds_left() == 0

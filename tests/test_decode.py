@@ -1,0 +1,69 @@
+"""Bytes to a Live Event."""
+
+from decimal import Decimal
+
+import pytest
+
+from handlers.decode import LiveEvent, decode
+from handlers.fates import Reason, Rejected, Violation
+
+
+def rejection_of(data: bytes) -> Rejected:
+    """Why the data is refused."""
+    with pytest.raises(Rejected) as caught:
+        decode(data)
+    return caught.value
+
+
+@pytest.mark.parametrize("name", ["metadata", "attributes"])
+def test_both_envelopes_are_one_event(name: str) -> None:
+    """Hosted Canvas says metadata, a Canvas of one's own attributes: the event is the same."""
+    data = f'{{"{name}": {{"event_name": "module_created"}}, "body": {{"position": 1.50}}}}'.encode()
+    assert decode(data) == LiveEvent("module_created", {"event_name": "module_created"}, {"position": Decimal("1.5")})
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"not JSON",
+        b'{"metadata": {}, "body": ',
+        b'{"metadata": {"x": NaN}}',
+        b'{"x": -Infinity}',
+        b"\xff\xfe{}",
+        '{"x": "ü"}'.encode("latin-1"),
+        b"\xef\xbb\xbf{}",
+        b"[" * 100_000,
+        b'{"x": ' + b"9" * 5_000 + b"}",
+        b'{"x": 1e9999999999999999999}',
+        b"\xed\xa0\x80",
+    ],
+)
+def test_what_is_not_json_is_malformed(data: bytes) -> None:
+    """Text that is not JSON in UTF-8, or that nobody could read, is rejected and crashes nothing."""
+    assert rejection_of(data).reason is Reason.MALFORMED_JSON
+
+
+def test_the_caliper_format_is_told_apart() -> None:
+    """Who chose the Caliper format in Canvas Data Services by mistake is told so."""
+    rejection = rejection_of(b'{"sensor": "s", "sendTime": "t", "dataVersion": "v", "data": []}')
+    assert rejection.reason is Reason.CALIPER_FORMAT
+    assert "Canvas Data Services" in rejection.violations[0].expected
+
+
+@pytest.mark.parametrize(
+    ("data", "violation"),
+    [
+        (b"[]", Violation("", "type", "object")),
+        (b"17", Violation("", "type", "object")),
+        (b"{}", Violation("metadata", "required", "")),
+        (b'{"metadata": 1, "body": {}}', Violation("metadata", "type", "object")),
+        (b'{"attributes": {}}', Violation("body", "required", "")),
+        (b'{"metadata": {}, "body": []}', Violation("body", "type", "object")),
+        (b'{"metadata": {}, "body": {}}', Violation("metadata.event_name", "required", "")),
+        (b'{"metadata": {"event_name": 7}, "body": {}}', Violation("metadata.event_name", "type", "string")),
+    ],
+)
+def test_json_without_the_envelope_names_what_is_missing(data: bytes, violation: Violation) -> None:
+    """JSON that is no Canvas event is rejected with the part that it lacks."""
+    assert rejection_of(data) == Rejected(Reason.SCHEMA_VIOLATION, violation)

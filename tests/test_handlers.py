@@ -1,0 +1,165 @@
+"""The Lambda entry points, driven as Lambda drives them."""
+
+import importlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import handlers.kinesis
+import handlers.sqs
+from cli.generate import EVENTS, kinesis_event, refused, samples, sqs_event
+from handlers.observe import logger
+from handlers.settings import SettingsError
+from tests.conftest import Tables
+
+INVOCATIONS = sorted(path for path in EVENTS.glob("*.json") if not path.name.endswith(".response.json"))
+CONTEXT: Any = SimpleNamespace(aws_request_id="request-1", get_remaining_time_in_millis=lambda: 60_000)
+
+
+@pytest.fixture
+def entry_points(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Both handlers as a new execution environment makes them, over empty tables."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", tables.endpoint)
+    return {
+        "sqs": importlib.reload(handlers.sqs).handler,
+        "kinesis": importlib.reload(handlers.kinesis).handler,
+    }
+
+
+def load(path: Path) -> Any:
+    """A JSON file."""
+    return json.loads(path.read_text())
+
+
+def lines(captured: str) -> list[dict[str, Any]]:
+    """What was printed, which is JSON line by line."""
+    return [json.loads(line) for line in captured.splitlines()]
+
+
+class Stdout:
+    """Standard output as it is now: the logger would hold on to the one of its making."""
+
+    def write(self, text: str) -> None:
+        """Write to it."""
+        sys.stdout.write(text)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+@pytest.fixture
+def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
+    """What was printed so far: log and metrics."""
+    for handler in logger.handlers:
+        monkeypatch.setattr(handler, "stream", Stdout())
+    return lambda: capsys.readouterr().out
+
+
+def test_each_sample_invocation_gets_its_response(entry_points: dict[str, Any], tables: Tables) -> None:
+    """Every file in events/ is answered as the file beside it says, twice, as a warm environment gets it."""
+    assert len(INVOCATIONS) == 2 * (15 + 1)
+    for path in INVOCATIONS * 2:
+        handler = entry_points[path.name.partition("_")[0]]
+        assert handler(load(path), CONTEXT) == load(path.with_suffix(".response.json")), path.name
+    assert sum(map(len, tables.entities().values())) == 9
+
+
+@pytest.mark.parametrize("source", ["sqs", "kinesis"])
+def test_each_source_alone_fills_the_same_tables(entry_points: dict[str, Any], tables: Tables, source: str) -> None:
+    """The mixed batch stores every entity and keeps every refusal with its source, whichever way it comes."""
+    path = EVENTS / f"{source}_mixed.json"
+    entry_points[source](load(path), CONTEXT)
+    assert sum(map(len, tables.entities().values())) == 9
+    rejected = tables.items("rejected")
+    assert {item["reason"]["S"] for item in rejected} == refused().keys()
+    records = load(path)["Records"]
+    ids = {record.get("messageId") or record["kinesis"]["sequenceNumber"] for record in records}
+    for item in rejected:
+        assert item["source"]["M"]["arn"]["S"] == records[0]["eventSourceARN"]
+        assert item["source"]["M"]["id"]["S"] in ids
+        assert item["record"]["S"].startswith("2026-09-01T08:00:00.0")
+
+
+@pytest.mark.parametrize("source", ["sqs", "kinesis"])
+def test_what_must_wait_is_named_once(entry_points: dict[str, Any], tables: Tables, source: str) -> None:
+    """The response names each record whose table is missing, by message id or sequence number, and no other."""
+    tables.client.delete_table(TableName="modules")
+    texts = [samples()["module_created"], samples()["syllabus_updated"], samples()["module_updated"]]
+    event = (sqs_event if source == "sqs" else kinesis_event)(texts)
+    ids = [record.get("messageId") or record["kinesis"]["sequenceNumber"] for record in event["Records"]]
+    response = entry_points[source]({"Records": event["Records"] + event["Records"][:1]}, CONTEXT)
+    assert response == {"batchItemFailures": [{"itemIdentifier": ids[0]}, {"itemIdentifier": ids[2]}]}
+
+
+@pytest.mark.parametrize("source", ["sqs", "kinesis"])
+def test_a_record_that_cannot_be_unwrapped_waits(entry_points: dict[str, Any], source: str) -> None:
+    """A record without data, which AWS never sends, is retried and does not crash its batch."""
+    event = (sqs_event if source == "sqs" else kinesis_event)(list(samples().values())[:2])
+    record = event["Records"][0]
+    del (record if source == "sqs" else record["kinesis"])["body" if source == "sqs" else "data"]
+    failures = entry_points[source](event, CONTEXT)["batchItemFailures"]
+    assert failures == [{"itemIdentifier": record.get("messageId") or record["kinesis"]["sequenceNumber"]}]
+
+
+def test_without_lambdas_context_there_is_time(entry_points: dict[str, Any]) -> None:
+    """A caller outside Lambda has no context, and the batch is processed all the same."""
+    no_context: Any = None
+    assert entry_points["sqs"](sqs_event([samples()["module_created"]]), no_context) == {"batchItemFailures": []}
+    assert entry_points["sqs"]({"Records": []}, CONTEXT) == {"batchItemFailures": []}
+
+
+def test_logs_and_metrics_count_and_name_and_tell_nothing(
+    entry_points: dict[str, Any], printed: Callable[[], str]
+) -> None:
+    """The account of a batch adds up in log and metrics, and nothing of what the events say is in either."""
+    entry_points["sqs"](load(EVENTS / "sqs_mixed.json"), CONTEXT)
+    text = printed()
+    (batch,) = [line for line in lines(text) if line.get("message") == "batch"]
+    assert batch["received"] == 22
+    assert sum(batch[fate] for fate in ("stored", "superseded", "ignored", "rejected", "retry")) == 22
+    assert sum(sum(fates.values()) for fates in batch["event_types"].values()) == 22
+    assert batch["event_types"]["module_updated"] == {"stored": 1}
+    assert batch["event_types"]["(unknown)"] == {"rejected": 3}
+    rejections = [line for line in lines(text) if line.get("message") == "rejected"]
+    assert {line["reason"] for line in rejections} == refused().keys()
+    (violation,) = [line for line in rejections if line["reason"] == "schema_violation"]
+    assert violation["violations"] == [
+        "body.assignment_id: required",
+        "body.points_possible: type number or null",
+        "body.due_at: format date-time",
+    ]
+    (counts,) = [line for line in lines(text) if "Received" in line]
+    assert counts["Received"] == [22]
+    assert counts["source"] == "sqs"
+    assert sum(counts[name][0] for name in ("Stored", "Superseded", "Ignored", "Rejected", "Retried")) == 22
+    assert sorted(line["reason"] for line in lines(text) if "RejectedByReason" in line) == sorted(refused())
+    for personal in (
+        "grace@example.edu", "192.0.2.17", "Mozilla", "0b5c9e0d6a1f4d3c", "notarealtoken", "next Friday", "Pond water",
+        "canvas.example.edu", "8123", "module_archived",
+    ):  # fmt: skip
+        assert personal not in text
+
+
+def test_a_fault_is_logged_once_for_all_its_records(
+    entry_points: dict[str, Any], tables: Tables, printed: Callable[[], str]
+) -> None:
+    """Records that wait for the same thing are one line, with their number and the first of them."""
+    tables.client.delete_table(TableName="modules")
+    event = sqs_event([samples()["module_created"], samples()["module_item_created"]])
+    entry_points["sqs"](event, CONTEXT)
+    (fault,) = [line for line in lines(printed()) if line.get("message") == "retry"]
+    assert (fault["level"], fault["cause"], fault["records"]) == ("ERROR", "ResourceNotFound", 2)
+    assert fault["first_record"] == event["Records"][0]["messageId"]
+
+
+@pytest.mark.parametrize("module", [handlers.sqs, handlers.kinesis])
+def test_a_function_without_its_settings_does_not_start(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing variable stops the function when it starts, not at the first record that would need it."""
+    monkeypatch.delenv("REJECTED_TABLE")
+    with pytest.raises(SettingsError, match="REJECTED_TABLE"):
+        importlib.reload(module)

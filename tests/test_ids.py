@@ -1,0 +1,41 @@
+"""Ids as one number, local wherever they can be."""
+
+from decimal import Decimal
+
+import pytest
+
+from handlers.ids import as_number, is_ambiguous, localised, shard_of
+
+FORMS_OF_565 = ["565", 565, "21070000000000565", 21070000000000565, "2107~565", Decimal("565.0")]
+
+
+@pytest.mark.parametrize("value", FORMS_OF_565)
+def test_every_form_of_an_id_is_the_same_local_id(value: str | int) -> None:
+    """Local, global and tilde form of an id of the institution's own shard are one id."""
+    assert localised(value, 2107) == "565"
+
+
+@pytest.mark.parametrize("value", ["120000001234567", 120000001234567, "12~1234567"])
+def test_an_id_of_another_shard_stays_global(value: str | int) -> None:
+    """What lives on another shard keeps its global id, in one form."""
+    assert localised(value, 2107) == "120000001234567"
+
+
+def test_without_a_shard_a_global_id_stays_as_it_is_and_is_ambiguous() -> None:
+    """Where the institution's shard is not known, nobody can say whether a global id has a local form."""
+    assert localised("2107~565", None) == "21070000000000565"
+    assert is_ambiguous("2107~565", None)
+    assert not is_ambiguous("565", None)
+    assert not is_ambiguous("2107~565", 2107)
+
+
+@pytest.mark.parametrize(("root", "shard"), [("21070000000000001", 2107), ("2107~1", 2107), (1, 0), (None, None)])
+def test_the_shard_is_that_of_the_root_account(root: str | int | None, shard: int | None) -> None:
+    """A root account's id names the shard of the institution's local ids."""
+    assert shard_of(root) == shard
+
+
+def test_unsharded_canvas_has_local_ids_only() -> None:
+    """With a local root account id every local id stays as it is."""
+    assert localised("565", shard_of("1")) == "565"
+    assert as_number("565") == 565

@@ -1,0 +1,92 @@
+"""The item of a rejected record."""
+
+import gzip
+import random
+from datetime import timedelta
+
+import pytest
+
+from handlers.fates import Reason, Rejected, Violation
+from handlers.record import Record
+from handlers.rejected import masked, rejected_item
+from handlers.route import Item
+from tests.conftest import NOW
+
+RECORD = Record("id-1", b'{"not": "an event"}', NOW, "arn:aws:sqs:eu-west-1:1:q")
+REJECTION = Rejected(Reason.SCHEMA_VIOLATION, Violation("body.due_at", "format", "date-time"))
+
+
+def item_of(record: Record, event_name: str | None = None) -> Item:
+    """The item of a record rejected two days after it entered."""
+    return rejected_item(record, REJECTION, event_name, NOW + timedelta(days=2), timedelta(days=90))
+
+
+def test_the_item_keeps_the_record_and_the_reason() -> None:
+    """The record is kept whole, with why, where from, when, and until when."""
+    item = item_of(RECORD, "module_created")
+    digest = "d4b53d5bd3fd9c7e8ec03cb5a6b14f0bd9cb3e8f0f3c9fe4d62a2c0de6d2d7f5"
+    assert item.key[0] == ("reason", "schema_violation")
+    assert item.key[1][1].startswith("2026-09-07T12:00:00.000000Z#")
+    assert len(item.key[1][1]) == len("2026-09-07T12:00:00.000000Z#") + len(digest)
+    attributes = dict(item.attributes)
+    assert gzip.decompress(attributes.pop("payload")["B"]) == RECORD.data
+    assert attributes == {
+        "event_name": {"S": "module_created"},
+        "rejected_at": {"S": "2026-09-09T12:00:00.000000Z"},
+        "errors": {
+            "L": [{"M": {"path": {"S": "body.due_at"}, "rule": {"S": "format"}, "expected": {"S": "date-time"}}}]
+        },
+        "source": {"M": {"arn": {"S": "arn:aws:sqs:eu-west-1:1:q"}, "id": {"S": "id-1"}}},
+        "expires_at": {"N": str(int((NOW + timedelta(days=92)).timestamp()))},
+    }
+
+
+def test_one_record_is_one_item_and_another_is_another() -> None:
+    """The same record has the same key and payload however often it is rejected; one that differs has its own."""
+    again = item_of(RECORD)
+    assert again.key == item_of(RECORD).key
+    assert again.attributes["payload"] == item_of(RECORD).attributes["payload"]
+    assert again.key != item_of(Record("id-1", b'{"not": "an event!"}', NOW, "q")).key
+    assert again.key != item_of(Record("id-1", RECORD.data, NOW + timedelta(seconds=1), "q")).key
+
+
+@pytest.mark.parametrize(
+    ("secret", "shown"),
+    [
+        (
+            b'"url":"https://c.edu/x?access_token=1015~AbC-9._z&y=1"',
+            b'"url":"https://c.edu/x?access_token=REDACTED&y=1"',
+        ),
+        (b'"https://c.edu/f?verifier=abc"', b'"https://c.edu/f?verifier=REDACTED"'),
+        (b'"https://c.edu/f?sf_verifier=a%2Eb#top"', b'"https://c.edu/f?sf_verifier=REDACTED#top"'),
+        (b'"https://c.edu/f?Access_Token=abc\\u0026y=1"', b'"https://c.edu/f?Access_Token=REDACTED\\u0026y=1"'),
+        (b"?to=https%3A%2F%2Fc%3Faccess_token%3Dabc%26y%3D1", b"?to=https%3A%2F%2Fc%3Faccess_token%3DREDACTED%26y%3D1"),
+        (b"access_token=7%7Eabc", b"access_token=REDACTED"),
+        (b"broken JSON ?verifier=abc\\nnext line", b"broken JSON ?verifier=REDACTED\\nnext line"),
+        (b"nothing to hide: 1 = 1", b"nothing to hide: 1 = 1"),
+    ],
+)
+def test_secrets_in_urls_are_masked(secret: bytes, shown: bytes) -> None:
+    """Access tokens and verifiers in URLs are kept nowhere, however the URL is escaped."""
+    assert masked(secret) == shown
+    payload = item_of(Record("1", secret, NOW, "q")).attributes["payload"]["B"]
+    assert gzip.decompress(payload) == shown
+
+
+@pytest.mark.parametrize("event_name", [None, "", "\ud800", "x" * 256])
+def test_a_name_that_cannot_be_read_is_left_out(event_name: str | None) -> None:
+    """An event name that is none, or not one to be stored, leaves the item without one."""
+    assert "event_name" not in item_of(RECORD, event_name).attributes
+
+
+def test_a_record_too_large_for_the_table_is_told() -> None:
+    """A record that is over 400 KB even compressed is refused, so that it goes back to where it came from."""
+    noise = random.Random(1).randbytes(410_000)  # noqa: S311  # data that does not compress
+    with pytest.raises(Rejected) as caught:
+        item_of(Record("1", noise, NOW, "q"))
+    assert caught.value.reason is Reason.TOO_LARGE
+
+
+def test_masking_takes_time_in_proportion() -> None:
+    """A megabyte that looks like the beginning of secrets over and over is masked at once."""
+    assert len(masked(b"token" * 200_000 + b"token=" * 10)) > 0

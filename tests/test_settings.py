@@ -1,0 +1,55 @@
+"""The environment, checked once at start."""
+
+from datetime import timedelta
+
+import pytest
+
+from handlers.settings import Settings, SettingsError, account_name
+
+ENTITY_TABLES = frozenset({"ASSIGNMENTS_TABLE", "MODULES_TABLE"})
+
+
+def read(**environ: str) -> Settings:
+    """The settings of an environment that has the required variable."""
+    return Settings.read({"REJECTED_TABLE": "rejected"} | environ, ENTITY_TABLES)
+
+
+def test_the_tables_alone_suffice() -> None:
+    """With the table variables alone every other setting has its default; a table not set is not deployed."""
+    assert read(MODULES_TABLE="modules", ASSIGNMENTS_TABLE="") == Settings(
+        {"REJECTED_TABLE": "rejected", "MODULES_TABLE": "modules"}, None, timedelta(days=90)
+    )
+
+
+@pytest.mark.parametrize("environ", [{}, {"REJECTED_TABLE": ""}])
+def test_the_table_of_rejected_events_must_be_set(environ: dict[str, str]) -> None:
+    """Without a place for what is refused nothing starts, and the error names the variable."""
+    with pytest.raises(SettingsError, match="REJECTED_TABLE is not set"):
+        Settings.read(environ, ENTITY_TABLES)
+
+
+def test_allowed_accounts_are_uuids_and_ids_in_any_form() -> None:
+    """Accounts are told apart by uuid or id, and an id by its number."""
+    settings = read(ALLOWED_ROOT_ACCOUNTS=" VicYj3cu ,2107~1,, 10150000000000001")
+    assert settings.allowed_root_accounts == frozenset({"VicYj3cu", "21070000000000001", "10150000000000001"})
+    assert read(ALLOWED_ROOT_ACCOUNTS="").allowed_root_accounts is None
+
+
+@pytest.mark.parametrize("account", [None, [], {}, 1.5])
+def test_what_names_no_account_is_none_that_is_allowed(account: object) -> None:
+    """Whatever an event says in place of its account, it is no account of the list."""
+    assert account_name(account) == ""
+
+
+def test_a_list_that_names_nobody_is_refused() -> None:
+    """A list of nothing but commas would let everybody in: nothing starts."""
+    with pytest.raises(SettingsError, match="ALLOWED_ROOT_ACCOUNTS names no account"):
+        read(ALLOWED_ROOT_ACCOUNTS=" , ")
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "x", "1.5", "36501", "²"])
+def test_days_must_be_days(days: str) -> None:
+    """A retention that is no number of days is refused by name."""
+    with pytest.raises(SettingsError, match="REJECTED_RETENTION_DAYS"):
+        read(REJECTED_RETENTION_DAYS=days)
+    assert read(REJECTED_RETENTION_DAYS="7").rejected_retention == timedelta(days=7)

@@ -1,0 +1,120 @@
+"""Values as DynamoDB keeps them; that the limits are DynamoDB's own is tried on its engine."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from cli.ministack import LocalAws
+from handlers.storable import MOST_BYTES, NotStorable, attribute_value, size
+from tests.conftest import TABLES, Tables
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0"),
+        (Decimal("-0.0"), "0"),
+        (Decimal("100.00"), "100"),
+        (Decimal("1E+2"), "100"),
+        (Decimal("33.333333333333336"), "33.333333333333336"),
+        (Decimal("9.9E+125"), "99" + "0" * 124),
+        (Decimal("1E-130"), "0." + "0" * 129 + "1"),
+        (Decimal("0E-500"), "0"),
+        (10**37, "1" + "0" * 37),
+        (Decimal("1." + "0" * 60), "1"),
+    ],
+)
+def test_a_number_has_one_form(number: int | Decimal, text: str) -> None:
+    """Numbers that are equal are the same text, without an exponent."""
+    assert attribute_value(number) == {"N": text}
+
+
+def test_values_keep_their_types() -> None:
+    """Every JSON value has a form of its own: true is not 1, and null inside a value stays."""
+    assert attribute_value({"a": [True, 1, "1", None, {}], "b": b"\0"}) == {
+        "M": {
+            "a": {"L": [{"BOOL": True}, {"N": "1"}, {"S": "1"}, {"NULL": True}, {"M": {}}]},
+            "b": {"B": b"\0"},
+        }
+    }
+
+
+def test_what_is_no_json_value_is_a_bug() -> None:
+    """Something else than a JSON value is an error of ours, not of the event."""
+    with pytest.raises(TypeError, match="float"):
+        attribute_value(1.5)
+
+
+def nested(levels: int) -> object:
+    """A value of so many levels."""
+    value: object = "v"
+    for _ in range(levels):
+        value = {"k": value}
+    return value
+
+
+@pytest.fixture
+def engine(dynamodb_local: LocalAws) -> Any:
+    """DynamoDB's own engine with the tables."""
+    tables = Tables(dynamodb_local)
+    tables.create()
+    yield tables.client
+    tables.delete()
+
+
+AT_THE_LIMIT = {
+    "levels": nested(31),
+    "largest": Decimal("9.99E+125"),
+    "smallest": Decimal("1E-130"),
+    "digits": Decimal("1" * 38),
+    "name": {"n" * 65_535: 1},
+    "empty string": "",
+    "nul": "\0",
+    "odd names": {"__proto__": 1, "a.b": 2, "?": 3, "'\"": 4},
+}
+BEYOND_THE_LIMIT = {
+    "levels": nested(33),
+    "largest": Decimal("1E+126"),
+    "smallest": Decimal("9E-131"),
+    "digits": Decimal("1" * 39),
+    "name": {"n" * 65_536: 1},
+    "empty name": {"": 1},
+    "surrogate": "\ud800",
+}
+
+
+@pytest.mark.parametrize("value", AT_THE_LIMIT.values(), ids=AT_THE_LIMIT)
+def test_dynamodb_takes_what_we_take(engine: Any, value: object) -> None:
+    """A value at the limit is one that DynamoDB takes and gives back."""
+    item = {"context": {"S": "c"}, "entity": {"S": "e"}, "body": attribute_value(value)}
+    engine.put_item(TableName=TABLES["MODULES_TABLE"], Item=item)
+    assert engine.get_item(TableName="modules", Key={"context": {"S": "c"}, "entity": {"S": "e"}})["Item"] == item
+
+
+@pytest.mark.parametrize("value", BEYOND_THE_LIMIT.values(), ids=BEYOND_THE_LIMIT)
+def test_we_refuse_what_dynamodb_refuses(value: object) -> None:
+    """A value beyond the limit does not get as far as DynamoDB."""
+    with pytest.raises(NotStorable):
+        attribute_value(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"t": "ü" * 1000},
+        {"t": [1, Decimal("2.5"), -3, Decimal("1E+99")]},
+        {str(n): [n, {"x": None, "y": True}] for n in range(200)},
+        {"b": b"x" * 99},
+    ],
+)
+def test_the_size_is_never_less_than_dynamodbs(engine: Any, value: dict[str, Any]) -> None:
+    """An item filled up to our figure of 400 KB is one that DynamoDB takes."""
+    item = {"context": {"S": "c"}, "entity": {"S": "e"}, "body": attribute_value(value), "fill": {"S": ""}}
+    item["fill"] = {"S": "f" * (MOST_BYTES - size(item))}
+    assert size(item) == MOST_BYTES
+    engine.put_item(TableName="modules", Item=item)
+    item["fill"] = {"S": "f" * (MOST_BYTES + 3_000)}
+    with pytest.raises(ClientError, match="Item size"):
+        engine.put_item(TableName="modules", Item=item)
