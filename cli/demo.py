@@ -163,14 +163,15 @@ def _say_how_to_look_around(console: Console, aws: LocalAws, outputs: dict[str, 
         return
     console.print("\nIt stays up until Ctrl-C. In another terminal:\n")
     for name, value in aws.environment().items():
-        console.print(f"  export {name}={value}", highlight=False)
+        console.print(f"  export {name}={value}", highlight=False, soft_wrap=True)
     for name in ("AssignmentsTableName", "RejectedTableName"):
-        console.print(f"  aws dynamodb scan --table-name {outputs[name]}", highlight=False)
+        console.print(f"  aws dynamodb scan --table-name {outputs[name]}", highlight=False, soft_wrap=True)
     console.print(
         f"  aws sqs send-message --queue-url {outputs['QueueUrl']}"
         " --message-body file://events/samples/module_created.json\n"
         f"  aws logs tail /aws/lambda/{STACK}/sqs --follow",
         highlight=False,
+        soft_wrap=True,
     )
     signal.pause()
 
