@@ -4,18 +4,23 @@ import json
 from typing import Any
 
 from handlers.catalogue import EventType, Field
+from handlers.ids import LARGEST, PATTERN
 
 Schema = dict[str, Any]
 
+_READING = (
+    "A field that is missing means null; fields that are not listed are taken too. Date-times are ISO 8601:"
+    " beside the offsets of RFC 3339, as +05:30, those written +0530 and +05 are taken."
+)
+
 # A Canvas id is a positive bigint: as a number, as its digits, or as shard~local.
-_ID_PATTERN = "^(?:[1-9][0-9]{0,18}|[1-9][0-9]{0,5}~[1-9][0-9]{0,12})$"
-_ID = {"type": ["string", "integer"], "pattern": _ID_PATTERN, "minimum": 1, "maximum": 2**63 - 1}
+_ID = {"type": ["string", "integer"], "pattern": PATTERN, "minimum": 1, "maximum": LARGEST}
 
 # Both stand in keys, where "#" divides the parts.
 _TYPE_NAME = {"type": ["string"], "pattern": "^[A-Za-z][A-Za-z0-9_:]{0,63}$"}
 _UUID = {"type": ["string", "null"], "pattern": '^[!-"$-~]{1,255}$'}
 
-_KINDS: dict[str, Schema] = {
+KINDS: dict[str, Schema] = {
     "gid": _ID,
     "lid": _ID,
     "str": {"type": ["string"]},
@@ -44,7 +49,7 @@ def schema(event_type: EventType, example: object) -> Schema:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:canvas-live-events:{event_type.name}",
         "title": event_type.name,
-        "description": f"{about} A field that is missing means null; fields that are not listed are taken too.",
+        "description": f"{about} {_READING}",
         "type": "object",
         "required": ["metadata", "body"],
         "properties": {"metadata": _metadata(event_type.name), "body": _body(event_type)},
@@ -86,12 +91,12 @@ def _body(event_type: EventType) -> Schema:
 
 def _property(name: str, field: Field, event_type: EventType) -> Schema:
     described = {"description": field.about + _REMARKS.get(field.kind, "")}
-    rules = _KINDS[field.kind]
+    rules = KINDS[field.kind]
     if name in event_type.key_fields:
         return described | (rules if rules is _ID else _TYPE_NAME)
     if name.endswith("_id") and rules["type"] == ["string"]:
         # Canvas turns every integer under such a name into a string; its documentation shows both.
-        rules = rules | {"type": ["string", "integer"]}
+        rules = rules | {"type": ["string", "integer"], "minimum": 0, "maximum": LARGEST}
     return described | _nullable(rules)
 
 

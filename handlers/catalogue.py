@@ -9,6 +9,8 @@ from pathlib import Path
 
 SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
 
+_ENTRY = {"about", "events", "id", "context", "fields"}
+
 KINDS = frozenset({"gid", "lid", "str", "text", "time", "date", "num", "int", "bool", "obj", "list", "uuid"})
 
 
@@ -79,56 +81,70 @@ def load(folder: Path = SCHEMAS / "catalogue") -> dict[str, EventType]:
     Raises ``CatalogueError`` naming the file and the entry that is wrong.
     """
     speakers: dict[str, list[Entity]] = {}
+    files: dict[str, str] = {}
     for path in sorted(folder.glob("*.toml")):
         for entity in _family(path):
+            if entity.name in files:
+                raise CatalogueError(f"{path.name}: [{entity.name}] is in {files[entity.name]} already")
+            files[entity.name] = path.name
             for event in entity.events:
                 speakers.setdefault(event, []).append(entity)
+    if not speakers:
+        # A consumer that knows no event type would reject everything.
+        raise CatalogueError(f"there is no family in {folder}")
     return {event: _event_type(event, tuple(entities)) for event, entities in speakers.items()}
 
 
 def _family(path: Path) -> list[Entity]:
     try:
         family = tomllib.loads(path.read_text(encoding="utf-8"))
-        table = family.pop("table")
+        table = str(family.pop("table", ""))
         return [_entity(name, table, entry) for name, entry in family.items()]
-    except (CatalogueError, KeyError, TypeError, tomllib.TOMLDecodeError) as error:
+    except (CatalogueError, tomllib.TOMLDecodeError) as error:
         raise CatalogueError(f"{path.name}: {error}") from error
 
 
-def _entity(name: str, table: str, entry: Mapping[str, object]) -> Entity:
-    fields = {field: _field(name, field, text) for field, text in _strings(entry["fields"]).items()}
-    entity = Entity(
-        name=name,
-        table=table,
-        about=str(entry["about"]),
-        events=tuple(_list(entry["events"])),
-        id=str(entry["id"]),
-        context=str(entry["context"]),
-        renamed=_strings(entry.get("renamed", {})),
-        fields=fields,
-    )
-    for needed in (*entity.key_fields, *entity.renamed.values()):
-        if needed not in fields:
-            raise CatalogueError(f"[{name}] speaks of {needed}, which is not among its fields")
+def _entity(name: str, table: str, entry: object) -> Entity:
+    if not table.endswith("_TABLE"):
+        raise CatalogueError('the first line must say which table: table = "…_TABLE"')
+    if not isinstance(entry, dict) or entry.keys() - {"renamed"} != _ENTRY:
+        raise CatalogueError(f"[{name}] must say {', '.join(sorted(_ENTRY))}, may say renamed, and nothing else")
+    try:
+        entity = Entity(
+            name=name,
+            table=table,
+            about=str(entry["about"]),
+            events=tuple(_list(entry["events"])),
+            id=str(entry["id"]),
+            context=str(entry["context"]),
+            renamed=_strings(entry.get("renamed", {})),
+            fields={field: _field(field, text) for field, text in _strings(entry["fields"]).items()},
+        )
+        needed = (*entity.key_fields, *entity.renamed.values())
+    except (TypeError, ValueError) as error:
+        raise CatalogueError(f"[{name}] {error}") from error
+    for field in needed:
+        if field not in entity.fields:
+            raise CatalogueError(f"[{name}] speaks of {field}, which is not among its fields")
     return entity
 
 
-def _field(entity: str, name: str, text: str) -> Field:
+def _field(name: str, text: str) -> Field:
     kind, _, about = text.partition(" ")
     if kind not in KINDS:
-        raise CatalogueError(f"[{entity}.fields] {name} is of the kind {kind!r}; kinds are {sorted(KINDS)}")
+        raise ValueError(f"fields: {name} is of the kind {kind!r}; kinds are {', '.join(sorted(KINDS))}")
     return Field(kind, about.strip())
 
 
 def _event_type(name: str, entities: tuple[Entity, ...]) -> EventType:
     tables = {entity.table for entity in entities}
     if len(tables) > 1:
-        raise CatalogueError(f"{name} speaks of entities in several tables: {sorted(tables)}")
+        raise CatalogueError(f"{name} speaks of entities in several families: {', '.join(sorted(tables))}")
     known: dict[str, Field] = {}
     for entity in entities:
         for field_name, field in entity.fields.items():
             if known.setdefault(field_name, field).kind != field.kind:
-                raise CatalogueError(f"{name}: {field_name} is of two kinds")
+                raise CatalogueError(f"[{entity.name}] {name}: {field_name} is of two kinds")
     return EventType(name, entities[0].table, entities)
 
 

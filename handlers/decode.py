@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 
 from handlers.fates import Reason, Rejected, Violation
 
+MOST_LEVELS = 100  # of a whole record: DynamoDB takes some thirty in an item, Python some hundreds in a call
+
 
 @dataclass(frozen=True, slots=True)
 class LiveEvent:
@@ -23,7 +25,8 @@ def decode(data: bytes) -> LiveEvent:
 
     A Canvas that an institution hosts itself calls the first part ``attributes``.
 
-    Raises ``Rejected`` for what is not JSON, comes in the Caliper format, or is no Canvas event.
+    Raises ``Rejected`` for what is not JSON, comes in the Caliper format, or is no Canvas event, and for JSON
+    that is nested deeper, or has larger numbers, than any table could hold.
     """
     document = _json(data)
     if not isinstance(document, dict):
@@ -44,15 +47,34 @@ def decode(data: bytes) -> LiveEvent:
 
 def _json(data: bytes) -> Any:
     try:
-        return json.loads(data.decode("utf-8"), parse_float=Decimal, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise Rejected(Reason.MALFORMED_JSON, Violation("", "nesting", "JSON of less depth")) from None
-    except (ValueError, InvalidOperation):
+        document = json.loads(data.decode("utf-8"), parse_float=Decimal, parse_constant=_refuse_constant)
+    except (UnicodeDecodeError, json.JSONDecodeError):
         raise Rejected(Reason.MALFORMED_JSON, Violation("", "json", "JSON text in UTF-8")) from None
+    except (ValueError, InvalidOperation):
+        raise Rejected(Reason.UNSTORABLE, Violation("", "number", "numbers within DynamoDB's range")) from None
+    except RecursionError:
+        raise _too_deep() from None
+    # Nothing is deeper than it has brackets, and nearly nothing has as many.
+    if data.count(b"[") + data.count(b"{") > MOST_LEVELS and _is_deeper(document, MOST_LEVELS):
+        raise _too_deep()
+    return document
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    raise json.JSONDecodeError("not JSON", name, 0)
+
+
+def _too_deep() -> Rejected:
+    return Rejected(Reason.UNSTORABLE, Violation("", "nesting", f"at most {MOST_LEVELS} levels"))
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether a value has more levels; without recursion, whose own limit differs between versions of Python."""
+    level = [value]
+    for _ in range(levels):
+        containers = [each for each in level if isinstance(each, dict | list)]
+        level = [each for one in containers for each in (one.values() if isinstance(one, dict) else one)]
+    return any(isinstance(each, dict | list) for each in level)
 
 
 def _part(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -54,8 +54,9 @@ class Rejected(Exception):
 class Outcome:
     """The fate of the record ``record_id``.
 
-    ``event_name`` is a type of the catalogue, or None. ``cause`` is the reason of a rejection, or a short word
-    for what a retry waits for. ``unknown_fields`` counts the fields that the catalogue does not know.
+    ``event_name`` is a type of the catalogue, or what looks like one, or None. ``cause`` is the reason of a
+    rejection, or a short word for what a retry waits for. ``unknown_fields`` counts the fields that the catalogue
+    does not know.
     """
 
     record_id: str

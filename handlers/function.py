@@ -1,7 +1,8 @@
 """What a Lambda function makes once, at its start, and how it answers."""
 
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TypedDict
 
@@ -10,11 +11,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
 from handlers import catalogue
+from handlers.catalogue import CatalogueError, EventType
 from handlers.deadline import CONNECT_SECONDS, READ_SECONDS, Deadline
-from handlers.fates import Fate
+from handlers.fates import Fate, Outcome
 from handlers.observe import report
-from handlers.pipeline import Pipeline, Unwrap
+from handlers.pipeline import Pipeline, Unwrap, name_and_place
 from handlers.settings import Settings
+from handlers.validate import schema_file
 from handlers.write import Writer
 
 LONGEST_MS = 15 * 60 * 1000
@@ -35,11 +38,12 @@ class Response(TypedDict):
 class Function:
     """A function over the pipeline; ``source`` is what it reads from: ``sqs`` or ``kinesis``.
 
-    Raises ``SettingsError`` when an environment variable is missing or wrong.
+    Raises ``SettingsError`` when an environment variable is missing or wrong, ``CatalogueError`` when the package
+    is not whole.
     """
 
     def __init__(self, source: str) -> None:
-        event_types = catalogue.load()
+        event_types = _event_types()
         entity_tables = frozenset(event_type.table for event_type in event_types.values())
         settings = Settings.read(os.environ, entity_tables)
         client = boto3.client(
@@ -59,6 +63,20 @@ class Function:
         """
         remaining_ms = getattr(context, "get_remaining_time_in_millis", lambda: LONGEST_MS)
         outcomes = self._pipeline.process(batch, Deadline(remaining_ms))
-        report(self._source, getattr(context, "aws_request_id", None), outcomes)
+        self._report(getattr(context, "aws_request_id", None), outcomes)
         retries = dict.fromkeys(outcome.record_id for outcome in outcomes if outcome.fate is Fate.RETRY)
         return {"batchItemFailures": [{"itemIdentifier": record_id} for record_id in retries]}
+
+    def _report(self, request_id: str | None, outcomes: Sequence[Outcome]) -> None:
+        try:
+            report(self._source, request_id, outcomes)
+        except Exception as bug:  # noqa: BLE001  # what is stored stays acknowledged, whatever becomes of the report
+            print(json.dumps({"level": "ERROR", "message": "report", "cause": name_and_place(bug)}))
+
+
+def _event_types() -> dict[str, EventType]:
+    event_types = catalogue.load()
+    for name in event_types:
+        if not schema_file(name).exists():
+            raise CatalogueError(f"there is no {schema_file(name).name}: run `make generate` before `sam build`")
+    return event_types

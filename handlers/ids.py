@@ -5,6 +5,9 @@ institution moves to another shard, local ones never do (Instructure, "Canvas Ev
 """
 
 SHARD = 10**13
+LARGEST = 2**63 - 1  # a bigint of Canvas's database
+
+PATTERN = "^(?:[1-9][0-9]{0,18}|[1-9][0-9]{0,5}~[1-9][0-9]{0,12})$"
 
 
 def as_number(value: str | int) -> int:
@@ -19,8 +22,8 @@ def as_number(value: str | int) -> int:
 
 
 def shard_of(root_account_id: str | int | None) -> int | None:
-    """The shard of an institution by its root account's id; None where that is not known."""
-    return None if root_account_id is None else as_number(root_account_id) // SHARD
+    """The shard of an institution by its root account's id; None where that does not say it."""
+    return None if root_account_id is None else as_number(root_account_id) // SHARD or None
 
 
 def localised(value: str | int, shard: int | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
-from handlers.fates import Fate, Outcome
+from handlers.fates import Fate, Outcome, Reason
 
 SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME") or "canvas-live-events"
 NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or "CanvasLiveEvents"
@@ -42,7 +42,8 @@ def report(source: str, request_id: str | None, outcomes: Sequence[Outcome]) -> 
 def _by_event_type(outcomes: Sequence[Outcome]) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {}
     for outcome in outcomes:
-        fates = counts.setdefault(outcome.event_name or NO_TYPE, {})
+        known = None if outcome.cause == Reason.UNKNOWN_EVENT_TYPE else outcome.event_name
+        fates = counts.setdefault(known or NO_TYPE, {})
         fates[outcome.fate.value] = fates.get(outcome.fate.value, 0) + 1
     return counts
 

@@ -3,6 +3,7 @@
 record → decode → Live Event → validate → route → items → fold → write → outcome
 """
 
+import re
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ from handlers.route import Item, items, unknown_fields
 from handlers.settings import Settings, account_name
 from handlers.validate import validate
 from handlers.write import OUT_OF_TIME, Result, Writer, Written
+
+_LOOKS_LIKE_A_TYPE = re.compile("[a-z][a-z0-9_.]{0,63}")
 
 Unwrap = Callable[[], Record]
 
@@ -51,8 +54,14 @@ class Pipeline:
         """The fates of a batch's records, in their order; of each comes its id and a call that unwraps it."""
         judged = [self._judge(record_id, unwrap, deadline) for record_id, unwrap in batch]
         kept = newest(item for each in judged for item in each.items)
-        results = self._writer.write(kept, deadline)
+        results = self._write(kept, deadline)
         return [_outcome(each, kept, results) for each in judged]
+
+    def _write(self, kept: Mapping[Key, Item], deadline: Deadline) -> Mapping[Key, Result]:
+        try:
+            return self._writer.write(kept, deadline)
+        except Exception as bug:  # noqa: BLE001  # one of ours: what was written already is superseded next time
+            return dict.fromkeys(kept, Result(Written.FAILED, name_and_place(bug)))
 
     def _judge(self, record_id: str, unwrap: Unwrap, deadline: Deadline) -> Judged:
         if deadline.judging_is_over():
@@ -60,7 +69,7 @@ class Pipeline:
         try:
             return self._judge_record(unwrap())
         except Exception as bug:  # noqa: BLE001  # one of ours: the record waits until it is mended, the others go on
-            return Judged(Outcome(record_id, Fate.RETRY, cause=_name_and_place(bug)))
+            return Judged(Outcome(record_id, Fate.RETRY, cause=name_and_place(bug)))
 
     def _judge_record(self, record: Record) -> Judged:
         event: LiveEvent | None = None
@@ -92,7 +101,7 @@ class Pipeline:
         outcome = Outcome(
             record.id,
             Fate.REJECTED,
-            event_name if event_name in self._catalogue else None,
+            self._name_to_tell(event_name, rejection),
             rejection.reason,
             rejection.violations,
         )
@@ -102,6 +111,13 @@ class Pipeline:
         except Rejected as too_large:
             # Delivered again until it ends whole in the dead-letter queue or the on-failure bucket.
             return Judged(replace(outcome, fate=Fate.RETRY, cause=too_large.reason))
+
+    def _name_to_tell(self, event_name: str | None, rejection: Rejected) -> str | None:
+        """The event type for the log: one of the catalogue, or else what at least looks like one."""
+        if event_name is None or event_name in self._catalogue:
+            return event_name
+        is_told = rejection.reason is Reason.UNKNOWN_EVENT_TYPE and _LOOKS_LIKE_A_TYPE.fullmatch(event_name)
+        return event_name if is_told else None
 
 
 def _outcome(judged: Judged, kept: Mapping[Key, Item], results: Mapping[Key, Result]) -> Outcome:
@@ -116,7 +132,9 @@ def _outcome(judged: Judged, kept: Mapping[Key, Item], results: Mapping[Key, Res
     return judged.outcome if stored else replace(judged.outcome, fate=Fate.SUPERSEDED)
 
 
-def _name_and_place(bug: Exception) -> str:
+def name_and_place(bug: Exception) -> str:
     """``KeyError at route.py:57``: never the message, which may hold what failed."""
-    place = traceback.extract_tb(bug.__traceback__)[-1]
+    frames = traceback.extract_tb(bug.__traceback__)
+    ours = [frame for frame in frames if Path(frame.filename).parent == Path(__file__).parent]
+    place = (ours or frames)[-1]
     return f"{type(bug).__name__} at {Path(place.filename).name}:{place.lineno}"

@@ -14,10 +14,11 @@ from handlers.storable import MOST_BYTES, NotStorable, attribute_value, size
 TABLE = "REJECTED_TABLE"
 LONGEST_EVENT_NAME = 255
 
-# Names and values of query parameters as they stand in JSON text, percent-encoded or not.
+# Those that Canvas puts into URLs, as they may stand in JSON text: percent-encoded once or twice, or escaped. The
+# value ends where the parameter does, whether "&" stands there as itself, as %26 or as \u0026.
 _SECRETS = re.compile(
-    rb"((?:token|verifier|signature|secret|password)(?:=|%3D|%253D|\\u003D))"
-    rb"(?:[A-Za-z0-9~._+/=-]|%(?!2[0236]|3[CE])[0-9A-F]{2})+",
+    rb"((?:access_token|verifier)(?:\[\]|%5B%5D)?(?:=|%3D|%253D|\\u003D))"
+    rb"(?:[^\"'&#\s<>\\%]|%(?!2[0236]|3[CE])|\\/|\\u00(?!2[0236]|3[CE])[0-9A-F]{2})+",
     re.IGNORECASE,
 )
 
@@ -31,6 +32,8 @@ def rejected_item(
     record: Record, rejection: Rejected, event_name: str | None, now: datetime, retention: timedelta
 ) -> Item:
     """The item for the table of rejected events; the same record rejected twice gives one key.
+
+    Two records of the same text and the same millisecond are one item too; it names the source of either.
 
     Raises ``Rejected`` with ``too_large`` when the record is too large even for that table.
     """
@@ -48,7 +51,7 @@ def rejected_item(
     attributes = {name: attribute_value(value) for name, value in plain.items()}
     if size(attributes) + size({name: {"S": value} for name, value in key}) > MOST_BYTES:
         raise Rejected(Reason.TOO_LARGE, Violation("", "size", f"an item of at most {MOST_BYTES} bytes"))
-    return Item(TABLE, key, None, attributes, is_new=True)
+    return Item(TABLE, key, None, attributes, probably_new=True)
 
 
 def _is_readable(event_name: str | None) -> bool:

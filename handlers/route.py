@@ -1,4 +1,4 @@
-"""A valid Live Event to the items that it is the newest word on, or not: their tables, keys and versions."""
+"""A valid Live Event to its items: for each entity that it speaks of the table, the key, the version, the body."""
 
 import hashlib
 import json
@@ -13,6 +13,9 @@ from handlers.ids import is_ambiguous, localised, shard_of
 from handlers.instants import instant, utc_text
 from handlers.storable import MOST_BYTES, AttributeValue, NotStorable, attribute_value, size
 
+# Attributes that an item has or has not: an update takes away those that the newer event does not give.
+OPTIONAL_ATTRIBUTES = ("deleted", "user_id")
+
 DIGEST_LENGTH = 32  # hexadecimal digits of SHA-256: 128 bits, so no two events will ever share one
 
 
@@ -21,7 +24,7 @@ class Item:
     """An item of the table that the environment variable ``table`` names, in DynamoDB's form.
 
     ``key`` are the names and values of partition and sort key, ``version`` sorts as the versions of the item
-    do (None where it has but one), ``attributes`` are all the others. ``is_new`` guesses whether the table
+    do (None where it has but one), ``attributes`` are all the others. ``probably_new`` guesses that the table
     does not have the key yet.
     """
 
@@ -29,11 +32,13 @@ class Item:
     key: tuple[tuple[str, str], tuple[str, str]]
     version: str | None
     attributes: Mapping[str, AttributeValue]
-    is_new: bool
+    probably_new: bool
 
 
 def items(event: LiveEvent, event_type: EventType) -> tuple[Item, ...]:
     """The items of an event that its schema accepts, one for each entity that its type speaks of.
+
+    The newest of all events of an entity decides what its item is; this one may be it or not.
 
     Raises ``Rejected`` for an event that cannot be keyed, or that DynamoDB could not hold.
     """
@@ -70,7 +75,7 @@ def _present_fields(event: LiveEvent, event_type: EventType) -> dict[str, Any]:
 
 def _kept(event_type: EventType, name: str, value: Any, shard: int | None) -> Any:
     field = event_type.fields.get(name)
-    return value if field is None else _FORMS.get(field.kind, _as_it_came)(value, shard)
+    return value if field is None else FORMS[field.kind](value, shard)
 
 
 def _share(body: Mapping[str, Any], entity: Entity, event_type: EventType) -> dict[str, Any]:
@@ -101,12 +106,14 @@ def _item(event: LiveEvent, entity: Entity, account: str, body: Mapping[str, Any
     attributes = {name: attribute_value(value) for name, value in plain.items()}
     updated_at = body.get("updated_at", "") if "updated_at" in entity.fields else ""
     version = "#".join((event_time, updated_at, _rank(event.name, deleted), _digest(key, attributes)))
-    item = Item(entity.table, key, version, attributes, is_new=_stage(event.name) == _CREATED)
+    item = Item(entity.table, key, version, attributes, probably_new=_stage(event.name) == _CREATED)
     if size(attributes) + size({name: {"S": value} for name, value in (*key, ("version", version))}) > MOST_BYTES:
         raise Rejected(Reason.TOO_LARGE, Violation("body", "size", f"an item of at most {MOST_BYTES} bytes"))
     return item
 
 
+# The third part of a version is two digits: "00" a creation, "10" an update, "11" an update to the state "deleted",
+# "21" a deletion.
 _CREATED, _UPDATED, _DELETED = "0", "1", "2"
 
 
@@ -143,11 +150,18 @@ def _as_it_came(value: Any, _: int | None) -> Any:
     return value
 
 
-_FORMS: Mapping[str, Callable[[Any, int | None], Any]] = {
+# The form in which a value of each kind is kept.
+FORMS: Mapping[str, Callable[[Any, int | None], Any]] = {
     "gid": localised,
     "lid": localised,
     "time": _time,
     "date": _date,
     "str": _string,
     "uuid": _string,
+    "text": _as_it_came,
+    "num": _as_it_came,
+    "int": _as_it_came,
+    "bool": _as_it_came,
+    "obj": _as_it_came,
+    "list": _as_it_came,
 }

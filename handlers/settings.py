@@ -1,11 +1,12 @@
 """What the environment says, read and checked once, when a function starts."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from handlers import rejected
-from handlers.ids import as_number
+from handlers.ids import PATTERN, SHARD, as_number
 
 DEFAULT_RETENTION_DAYS = 90
 
@@ -39,11 +40,14 @@ class Settings:
 
 
 def account_name(account: object) -> str:
-    """One spelling for a root account: its id as a number (``2107~1`` is ``21070000000000001``), or its uuid."""
-    try:
-        return str(as_number(account)) if isinstance(account, str | int) else ""
-    except ValueError:
-        return str(account)
+    """One spelling for a root account: its id as a number (``2107~1`` is ``21070000000000001``), or its uuid.
+
+    Empty for what can be neither.
+    """
+    if isinstance(account, bool) or not isinstance(account, str | int):
+        return ""
+    text = str(account)
+    return str(as_number(text)) if re.fullmatch(PATTERN, text) else text
 
 
 def _accounts(environ: Mapping[str, str]) -> frozenset[str] | None:
@@ -54,6 +58,12 @@ def _accounts(environ: Mapping[str, str]) -> frozenset[str] | None:
             "ALLOWED_ROOT_ACCOUNTS names no account: give it root account uuids or ids, separated by commas,"
             " or leave it unset to take the events of any account."
         )
+    for account in accounts:
+        if account.isdigit() and int(account) < SHARD:
+            raise SettingsError(
+                f"ALLOWED_ROOT_ACCOUNTS names the account {account}, an id that every institution has: give the"
+                " account's uuid, or its global id as events have it in root_account_id."
+            )
     return accounts or None
 
 

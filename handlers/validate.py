@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
 from itertools import islice
+from pathlib import Path
 from typing import Any, cast
 
 from jsonschema import Draft202012Validator, FormatChecker, TypeChecker, ValidationError
@@ -38,8 +39,8 @@ def _is_integer(_: TypeChecker, value: object) -> bool:
 
 
 def _pattern(_: Validator, pattern: str, value: object, __: object) -> Iterator[ValidationError]:
-    # In JSON Schema ``$`` is the end of the text; in Python a line feed may still follow it.
-    if isinstance(value, str) and not re.search(pattern.removesuffix("$") + r"\Z", value):
+    # Our patterns are all ``^…$``. In JSON Schema ``$`` is the end; in Python's search a line feed may follow it.
+    if isinstance(value, str) and not re.fullmatch(pattern, value):
         yield ValidationError("does not match")
 
 
@@ -50,10 +51,15 @@ _Validator: type[Validator] = extend(  # type: ignore[no-untyped-call]  # jsonsc
 )
 
 
+def schema_file(event_name: str) -> Path:
+    """Where the schema of an event type of the catalogue is."""
+    return SCHEMAS / f"{event_name}.json"
+
+
 @cache
 def validator(event_name: str) -> Validator:
     """The validator of an event type of the catalogue, made once."""
-    schema = json.loads((SCHEMAS / f"{event_name}.json").read_text(encoding="utf-8"))
+    schema = json.loads(schema_file(event_name).read_text(encoding="utf-8"))
     return _Validator(schema, format_checker=FORMATS)
 
 

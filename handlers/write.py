@@ -10,7 +10,7 @@ Source: Amazon DynamoDB Developer Guide, "PartiQL insert/update statements"; API
 
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,14 +21,14 @@ from botocore.parsers import ResponseParserError
 
 from handlers.deadline import Deadline
 from handlers.fold import Key
-from handlers.route import Item
+from handlers.route import OPTIONAL_ATTRIBUTES, Item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef
+    from mypy_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef, BatchStatementResponseTypeDef
 
 MOST_STATEMENTS = 25
-MOST_ATTEMPTS = 5  # against throttling and outages; after that SQS and Kinesis try again, for hours
+MOST_ATTEMPTS = 8  # some seconds against throttling and outages; after that SQS and Kinesis try again, for hours
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 2.0
 
@@ -71,9 +71,11 @@ class _Climb:
     """An item on its way up its ladder of statements."""
 
     def __init__(self, item: Item, table: str) -> None:
+        self.item = item
         self.ladder = _ladder(item, table)
         self.rung = 0
         self.attempts = 0
+        self.fault = OUT_OF_TIME
         self.result: Result | None = None
 
     @property
@@ -89,7 +91,7 @@ class _Climb:
             if self.rung == len(self.ladder):
                 self.result = Result(Written.SUPERSEDED)
         else:
-            self.attempts += 1
+            self.attempts, self.fault = self.attempts + 1, code
             if code not in _PASSING or self.attempts == MOST_ATTEMPTS:
                 self.result = Result(Written.FAILED, code)
 
@@ -112,8 +114,8 @@ class Writer:
         """
         climbs = {key: _Climb(item, self._tables[item.table]) for key, item in items.items()}
         waiting = deque(climbs.values())
-        troubled = fruitless = 0  # requests in a row with some, or nothing but, passing faults
-        while waiting and fruitless < MOST_ATTEMPTS and not deadline.is_over():
+        strikes: Counter[str] = Counter()
+        while waiting and not deadline.is_over():
             sent = [waiting.popleft() for _ in range(min(MOST_STATEMENTS, len(waiting)))]
             codes = self._send([climb.statement for climb in sent], deadline)
             for climb, code in zip(sent, codes, strict=True):
@@ -121,13 +123,11 @@ class Writer:
                 if climb.result is None:
                     # The next statement at once; the same one again after the others.
                     (waiting.appendleft if code in _REFUSED else waiting.append)(climb)
-            passing = sum(code in _PASSING for code in codes)
-            troubled = troubled + 1 if passing else 0
-            fruitless = fruitless + 1 if passing == len(sent) else 0
-            if troubled and waiting:
-                self._sleep(min(_pause(troubled), deadline.seconds_left()))
-        given_up = Result(Written.FAILED, _NO_ANSWER if fruitless else OUT_OF_TIME)
-        return {key: climb.result or given_up for key, climb in climbs.items()}
+            _count(strikes, sent, codes)
+            waiting = deque(climb for climb in waiting if strikes[climb.item.table] < MOST_ATTEMPTS)
+            if strikes.total() and waiting:
+                self._sleep(min(_pause(max(strikes.values())), deadline.seconds_left()))
+        return {key: climb.result or Result(Written.FAILED, climb.fault) for key, climb in climbs.items()}
 
     def _send(self, statements: "list[BatchStatementRequestTypeDef]", deadline: Deadline) -> list[str | None]:
         """DynamoDB's answer to each statement: None, or an error code.
@@ -135,9 +135,11 @@ class Writer:
         A statement that cannot be sent, or that DynamoDB refuses to read, takes its whole request with it, so
         such a request is halved until the others have their own answers.
         """
+        if deadline.is_over():
+            return [OUT_OF_TIME] * len(statements)
         try:
             answers = self._client.batch_execute_statement(Statements=statements)["Responses"]
-            return [answer["Error"]["Code"] if "Error" in answer else None for answer in answers]
+            return [_code_in(answer) for _, answer in zip(statements, answers, strict=True)]
         except ClientError as error:
             code = _code_of(error)
         except ParamValidationError as error:
@@ -146,10 +148,24 @@ class Writer:
             code = _NO_ANSWER
         except Exception as error:  # noqa: BLE001  # a bug in one statement must not take its neighbours with it
             code = type(error).__name__
-        if code in _PASSING or len(statements) == 1 or deadline.is_over():
+        if code in _PASSING or len(statements) == 1:
             return [code] * len(statements)
         half = len(statements) // 2
         return self._send(statements[:half], deadline) + self._send(statements[half:], deadline)
+
+
+def _code_in(answer: "BatchStatementResponseTypeDef") -> str | None:
+    return answer["Error"]["Code"] if "Error" in answer else None
+
+
+def _count(strikes: Counter[str], sent: list[_Climb], codes: list[str | None]) -> None:
+    """Count for each table the requests in a row that brought it nothing but passing faults.
+
+    A table with too many is left alone for this invocation, and holds up no other.
+    """
+    answered = {climb.item.table for climb, code in zip(sent, codes, strict=True) if code not in _PASSING}
+    for table in {climb.item.table for climb in sent}:
+        strikes[table] = 0 if table in answered else strikes[table] + 1
 
 
 def _code_of(error: ClientError) -> str:
@@ -170,7 +186,7 @@ def _ladder(item: Item, table: str) -> "Sequence[BatchStatementRequestTypeDef]":
     update = _update(item, table)
     # An UPDATE that fails may have met no item, and an INSERT that then fails one that came meanwhile, older
     # than this: hence the second UPDATE.
-    return (insert, update) if item.is_new else (update, insert, update)
+    return (insert, update) if item.probably_new else (update, insert, update)
 
 
 def _insert(item: Item, table: str) -> "BatchStatementRequestTypeDef":
@@ -179,14 +195,11 @@ def _insert(item: Item, table: str) -> "BatchStatementRequestTypeDef":
     return {"Statement": f'INSERT INTO "{table}" VALUE {{{members}}}', "Parameters": list(values.values())}
 
 
-_OPTIONAL = ("deleted", "user_id")
-
-
 def _update(item: Item, table: str) -> "BatchStatementRequestTypeDef":
     values = _versioned(item)
     sets = " ".join(f'SET "{name}" = ?' for name in values)
     # A newer event replaces the item: what it does not have goes.
-    removes = "".join(f' REMOVE "{name}"' for name in _OPTIONAL if name not in values)
+    removes = "".join(f' REMOVE "{name}"' for name in OPTIONAL_ATTRIBUTES if name not in values)
     where = " AND ".join(f'"{name}" = ?' for name, _ in item.key)
     newer: list[Any] = [{"S": value} for _, value in item.key] + [values["version"]]
     return {

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from handlers.catalogue import CatalogueError, load
+from cli import contract
+from handlers import route
+from handlers.catalogue import KINDS, CatalogueError, load
 
 GOOD = """
 table = "T_TABLE"
@@ -56,18 +58,47 @@ def test_the_key_fields_follow_from_id_and_context(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "complaint"),
     [
-        (GOOD.replace('"lid  Its', '"ild  Its'), r"things.toml: \[thing.fields\] course_id is of the kind 'ild'"),
+        (GOOD.replace('"lid  Its', '"ild  Its'), r"things.toml: \[thing\] fields: course_id is of the kind 'ild'"),
         (GOOD.replace("{course_id}", "{section_id}"), r"things.toml: \[thing\] speaks of section_id, which is not"),
-        (GOOD.replace('table = "T_TABLE"', ""), "things.toml: 'table'"),
-        (GOOD.replace('["thing_created"]', '"thing_created"'), "things.toml: expected a list of strings"),
+        (GOOD.replace('table = "T_TABLE"', ""), "things.toml: the first line must say which table"),
+        (GOOD.replace('["thing_created"]', '"thing_created"'), r"things.toml: \[thing\] expected a list of strings"),
         (GOOD.replace("[thing]", "[thing"), "things.toml: "),
         (
             GOOD + GOOD.split("\n", 2)[2].replace("[thing", "[other").replace("lid  Its", "gid  Its"),
-            "thing_created: course_id is of two kinds",
+            r"\[other\] thing_created: course_id is of two kinds",
         ),
+        (GOOD.replace("about", "abuot"), r"things.toml: \[thing\] must say about, context, events, fields, id"),
+        (GOOD.replace("[thing.fields]", "renmaed = {}\n[thing.fields]"), r"\[thing\] must say .* and nothing else"),
+        (GOOD.replace("#{course_id}", "#{course_id"), r"things.toml: \[thing\] "),
+        (GOOD.replace('id = "thing_id"', 'id = "thing_id"\nrenamed = { a = "b" }'), r"\[thing\] speaks of b"),
     ],
 )
 def test_a_mistake_in_a_family_names_file_and_entry(tmp_path: Path, wrong: str, complaint: str) -> None:
     """Who makes a mistake in a catalogue file is told the file, the entry and what is wrong."""
     with pytest.raises(CatalogueError, match=complaint):
         load_text(tmp_path, wrong)
+
+
+def test_an_entity_is_in_one_family(tmp_path: Path) -> None:
+    """The same entity in two files is a mistake, and both are named."""
+    (tmp_path / "again.toml").write_text(GOOD)
+    with pytest.raises(CatalogueError, match=r"things.toml: \[thing\] is in again.toml already"):
+        load_text(tmp_path, GOOD)
+
+
+def test_the_items_of_an_event_are_in_one_family(tmp_path: Path) -> None:
+    """An event type that speaks of entities in two tables is a mistake."""
+    (tmp_path / "others.toml").write_text(GOOD.replace("[thing", "[other").replace("T_TABLE", "O_TABLE"))
+    with pytest.raises(CatalogueError, match="thing_created speaks of entities in several families: O_TABLE, T_TABLE"):
+        load_text(tmp_path, GOOD)
+
+
+def test_a_catalogue_without_families_is_none(tmp_path: Path) -> None:
+    """A package that lost its catalogue does not start, instead of rejecting every event."""
+    with pytest.raises(CatalogueError, match="there is no family in"):
+        load(tmp_path)
+
+
+def test_every_kind_has_its_rules_and_its_form() -> None:
+    """A kind of the catalogue is known to the schemas and to what makes the items."""
+    assert contract.KINDS.keys() == route.FORMS.keys() == KINDS

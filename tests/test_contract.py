@@ -16,6 +16,8 @@ from tests.conftest import Change
 CATALOGUE = load()
 WRONG_IDS = [
     "",
+    "2107~0",
+    "21070000000000565.0",
     "abc",
     "0",
     "12x",

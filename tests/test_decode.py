@@ -1,5 +1,6 @@
 """Bytes to a Live Event."""
 
+import json
 from decimal import Decimal
 
 import pytest
@@ -33,15 +34,33 @@ def test_both_envelopes_are_one_event(name: str) -> None:
         b"\xff\xfe{}",
         '{"x": "ü"}'.encode("latin-1"),
         b"\xef\xbb\xbf{}",
-        b"[" * 100_000,
-        b'{"x": ' + b"9" * 5_000 + b"}",
-        b'{"x": 1e9999999999999999999}',
         b"\xed\xa0\x80",
     ],
 )
 def test_what_is_not_json_is_malformed(data: bytes) -> None:
     """Text that is not JSON in UTF-8, or that nobody could read, is rejected and crashes nothing."""
     assert rejection_of(data).reason is Reason.MALFORMED_JSON
+
+
+@pytest.mark.parametrize("depth", [101, 950, 985, 1_500, 5_000, 100_000])
+def test_deep_json_is_refused_at_a_depth_of_our_own(depth: int) -> None:
+    """JSON nested deeper than any item is refused, long before Python's own limit and far beyond it."""
+    for opening, closing in ((b"[", b"]"), (b'{"a":', b"}")):
+        data = b'{"metadata": {"event_name": "x"}, "body": {"x": ' + opening * depth + b"1" + closing * depth + b"}}"
+        assert rejection_of(data) == Rejected(Reason.UNSTORABLE, Violation("", "nesting", "at most 100 levels"))
+
+
+def test_wide_json_is_not_deep() -> None:
+    """However many members a body has, only their depth counts."""
+    body = {str(n): [[{}]] for n in range(10_000)}
+    data = json.dumps({"metadata": {"event_name": "x"}, "body": body}).encode()
+    assert decode(data).body == body
+
+
+@pytest.mark.parametrize("number", [b"9" * 5_000, b"1e9999999999999999999"])
+def test_a_number_that_python_does_not_read_is_unstorable(number: bytes) -> None:
+    """A number too long to be read is JSON all the same, and refused as what no table can hold."""
+    assert rejection_of(b'{"x": ' + number + b"}").reason is Reason.UNSTORABLE
 
 
 def test_the_caliper_format_is_told_apart() -> None:

@@ -127,6 +127,8 @@ def test_logs_and_metrics_count_and_name_and_tell_nothing(
     assert batch["event_types"]["(unknown)"] == {"rejected": 3}
     rejections = [line for line in lines(text) if line.get("message") == "rejected"]
     assert {line["reason"] for line in rejections} == refused().keys()
+    (unknown,) = [line for line in rejections if line["reason"] == "unknown_event_type"]
+    assert unknown["event_name"] == "module_archived"
     (violation,) = [line for line in rejections if line["reason"] == "schema_violation"]
     assert violation["violations"] == [
         "body.assignment_id: required",
@@ -140,7 +142,7 @@ def test_logs_and_metrics_count_and_name_and_tell_nothing(
     assert sorted(line["reason"] for line in lines(text) if "RejectedByReason" in line) == sorted(refused())
     for personal in (
         "grace@example.edu", "192.0.2.17", "Mozilla", "0b5c9e0d6a1f4d3c", "notarealtoken", "next Friday", "Pond water",
-        "canvas.example.edu", "8123", "module_archived",
+        "canvas.example.edu", "8123",
     ):  # fmt: skip
         assert personal not in text
 

@@ -29,13 +29,16 @@ def test_without_a_shard_a_global_id_stays_as_it_is_and_is_ambiguous() -> None:
     assert not is_ambiguous("2107~565", 2107)
 
 
-@pytest.mark.parametrize(("root", "shard"), [("21070000000000001", 2107), ("2107~1", 2107), (1, 0), (None, None)])
+@pytest.mark.parametrize(
+    ("root", "shard"), [("21070000000000001", 2107), ("2107~1", 2107), ("1", None), (1, None), (None, None)]
+)
 def test_the_shard_is_that_of_the_root_account(root: str | int | None, shard: int | None) -> None:
     """A root account's id names the shard of the institution's local ids."""
     assert shard_of(root) == shard
 
 
-def test_unsharded_canvas_has_local_ids_only() -> None:
-    """With a local root account id every local id stays as it is."""
+def test_a_local_root_account_does_not_say_the_shard() -> None:
+    """With a local root account id a local id stays as it is, and a global one is as ambiguous as without any."""
     assert localised("565", shard_of("1")) == "565"
+    assert is_ambiguous("21070000000000565", shard_of("1"))
     assert as_number("565") == 565

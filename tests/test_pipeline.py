@@ -9,10 +9,12 @@ import pytest
 
 from cli.generate import as_self_hosted, refused, samples
 from handlers import route
+from handlers.catalogue import load
 from handlers.fates import Fate, Reason
 from handlers.fold import newest
 from tests.conftest import TABLES, Change, Consumer, Tables
 
+CATALOGUE = load()
 STORED, SUPERSEDED, IGNORED, REJECTED, RETRY = Fate.STORED, Fate.SUPERSEDED, Fate.IGNORED, Fate.REJECTED, Fate.RETRY
 
 
@@ -134,10 +136,11 @@ def test_events_of_a_family_that_is_not_deployed_are_ignored(tables: Tables, eve
 
 
 def test_an_unknown_type_says_only_what_can_be_read(consumer: Consumer, event: Change, tables: Tables) -> None:
-    """An event type out of a hostile hand is no path and no metric: it is kept in the table and nowhere else."""
+    """An event type out of a hostile hand is no path: what does not look like a type stays out of the log."""
     names = ["../settings", "x" * 5_000, "grades_leaked", "__proto__", ""]
     outcomes = consumer.deliver(*[event("module_created", {"event_name": name}) for name in names])
-    assert [(outcome.cause, outcome.event_name) for outcome in outcomes] == [(Reason.UNKNOWN_EVENT_TYPE, None)] * 5
+    assert {outcome.cause for outcome in outcomes} == {Reason.UNKNOWN_EVENT_TYPE}
+    assert [outcome.event_name for outcome in outcomes] == [None, None, "grades_leaked", None, None]
     kept = {item["event_name"]["S"] for item in tables.items("rejected") if "event_name" in item}
     assert kept == {"../settings", "grades_leaked", "__proto__"}
 
@@ -192,8 +195,55 @@ def test_a_bug_makes_its_record_wait_and_no_other(
     )
     assert [outcome.fate for outcome in outcomes] == [STORED, RETRY, STORED]
     cause = str(outcomes[1].cause)
-    assert cause.startswith("KeyError at test_pipeline.py:")
+    assert cause.startswith("KeyError at pipeline.py:")
     assert "secret" not in cause
+
+
+def test_a_bug_in_writing_makes_the_batch_wait(
+    consumer: Consumer, event: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception out of the writer is told with its place, and acknowledges nothing that it left unwritten."""
+    monkeypatch.setattr("handlers.write._ladder", lambda *_: 1 / 0)
+    (outcome,) = consumer.deliver(event("module_created"))
+    assert outcome.fate is RETRY
+    assert str(outcome.cause).startswith("ZeroDivisionError at write.py:")
+
+
+NUMBERS = [
+    "1e5000",
+    "1e2000000",
+    "-1e999999999",
+    "1e-2000000",
+    "9" * 4_000,
+    "1" + "0" * 30 + ".5",
+    "1E400",
+    "0.1e1",
+    "-0",
+]
+
+
+@pytest.mark.parametrize("event_name", samples())
+def test_no_number_in_any_field_makes_its_record_wait(consumer: Consumer, event: Change, event_name: str) -> None:
+    """Whatever number stands in whatever field, the record is stored or rejected, at once, and its neighbour stored."""
+    fields = CATALOGUE[event_name].fields
+    texts = [event(event_name, **{field: "@"}).replace('"@"', number) for field in fields for number in NUMBERS]
+    texts += [
+        event(event_name, {field: "@"}).replace('"@"', number)
+        for field in ("root_account_id", "user_id", "event_time", "event_name")
+        for number in NUMBERS
+    ]
+    outcomes = consumer.deliver(*texts, samples()[event_name])
+    assert {outcome.fate for outcome in outcomes} <= {STORED, SUPERSEDED, REJECTED}
+    assert outcomes[-1].fate in (STORED, SUPERSEDED)
+
+
+@pytest.mark.parametrize("depth", [90, 101, 985, 5_000])
+def test_no_depth_in_any_field_makes_its_record_wait(consumer: Consumer, event: Change, depth: int) -> None:
+    """However deep a value is nested, in whatever field, the record is rejected and its neighbours stored."""
+    deep = "[" * depth + "]" * depth
+    texts = [event("assignment_updated", **{field: "@"}).replace('"@"', deep) for field in ("title", "due_at", "new")]
+    texts.append(event("assignment_updated", {"user_id": "@"}).replace('"@"', deep))
+    assert consumer.fates(*texts, event("module_created")) == [REJECTED] * 4 + [STORED]
 
 
 def test_what_the_time_does_not_suffice_for_is_handed_back(consumer: Consumer, event: Change, tables: Tables) -> None:
@@ -223,7 +273,7 @@ def test_the_newest_is_kept_in_the_order_of_the_keys() -> None:
     """Folding keeps for each key the greatest version, and the keys in the order in which they first came."""
 
     def item(key: str, version: str) -> route.Item:
-        return route.Item("T", (("context", "c"), ("entity", key)), version, {}, is_new=False)
+        return route.Item("T", (("context", "c"), ("entity", key)), version, {}, probably_new=False)
 
     kept = newest([item("b", "1"), item("a", "2"), item("b", "3"), item("a", "1"), item("b", "2")])
     assert [(each.key[1][1], each.version) for each in kept.values()] == [("b", "3"), ("a", "2")]

@@ -284,6 +284,6 @@ def test_an_item_over_400_kb_is_too_large(event: Change) -> None:
 
 def test_a_created_item_is_guessed_to_be_new(event: Change) -> None:
     """Which statement is tried first follows from the event type."""
-    assert only(event("module_created")).is_new
-    assert not only(event("module_updated")).is_new
-    assert all(item.is_new for item in routed(event("discussion_entry_submitted")))
+    assert only(event("module_created")).probably_new
+    assert not only(event("module_updated")).probably_new
+    assert all(item.probably_new for item in routed(event("discussion_entry_submitted")))

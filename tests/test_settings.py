@@ -35,7 +35,14 @@ def test_allowed_accounts_are_uuids_and_ids_in_any_form() -> None:
     assert read(ALLOWED_ROOT_ACCOUNTS="").allowed_root_accounts is None
 
 
-@pytest.mark.parametrize("account", [None, [], {}, 1.5])
+@pytest.mark.parametrize("account", ["1", "2107, 1"])
+def test_a_local_id_is_no_account(account: str) -> None:
+    """An id that every institution has lets nobody in by mistake: nothing starts, and the error says what to give."""
+    with pytest.raises(SettingsError, match="an id that every institution has: give the account's uuid"):
+        read(ALLOWED_ROOT_ACCOUNTS=account)
+
+
+@pytest.mark.parametrize("account", [None, [], {}, 1.5, True])
 def test_what_names_no_account_is_none_that_is_allowed(account: object) -> None:
     """Whatever an event says in place of its account, it is no account of the list."""
     assert account_name(account) == ""

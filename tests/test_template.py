@@ -198,7 +198,7 @@ def test_a_function_gets_every_setting(function: str) -> None:
         "REJECTED_TABLE": {"Ref": "RejectedTable"},
         "ALLOWED_ROOT_ACCOUNTS": {"Ref": "AllowedRootAccounts"},
         "REJECTED_RETENTION_DAYS": {"Ref": "RejectedRetentionDays"},
-        "POWERTOOLS_SERVICE_NAME": "canvas-live-events",
+        "POWERTOOLS_SERVICE_NAME": {"Ref": "AWS::StackName"},
         "POWERTOOLS_METRICS_NAMESPACE": "CanvasLiveEvents",
         "POWERTOOLS_LOG_LEVEL": {"Ref": "LogLevel"},
     }

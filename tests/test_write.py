@@ -17,13 +17,13 @@ def item(
     entity: str = "module#1",
     version: str = "2",
     *,
-    is_new: bool = False,
+    probably_new: bool = False,
     table: str = "MODULES_TABLE",
     attributes: dict[str, str] | None = None,
 ) -> Item:
     """An item with attributes that are texts."""
     values = {name: {"S": text} for name, text in (attributes or {}).items()}
-    return Item(table, (("context", "c"), ("entity", entity)), version, values, is_new)
+    return Item(table, (("context", "c"), ("entity", entity)), version, values, probably_new)
 
 
 def enough_time() -> Deadline:
@@ -40,12 +40,14 @@ def write(client: Any, *items: Item, sleep: Callable[[float], None] = lambda _: 
 STORED, SUPERSEDED = Result(Written.STORED), Result(Written.SUPERSEDED)
 
 
-@pytest.mark.parametrize("is_new", [True, False])
-def test_only_a_newer_version_is_written(tables: Tables, is_new: bool) -> None:
+@pytest.mark.parametrize("probably_new", [True, False])
+def test_only_a_newer_version_is_written(tables: Tables, probably_new: bool) -> None:
     """Whichever statement comes first, an item is stored when it is new or newer, and superseded otherwise."""
     client = client_of(tables)
     for version, result in [("2", STORED), ("1", SUPERSEDED), ("2", SUPERSEDED), ("3", STORED), ("2", SUPERSEDED)]:
-        assert write(client, item(version=version, is_new=is_new, attributes={"title": version})) == [result]
+        assert write(client, item(version=version, probably_new=probably_new, attributes={"title": version})) == [
+            result
+        ]
     assert tables.items("modules") == [
         {"context": {"S": "c"}, "entity": {"S": "module#1"}, "version": {"S": "3"}, "title": {"S": "3"}}
     ]
@@ -56,7 +58,7 @@ def test_a_newer_version_replaces_all_of_the_item(tables: Tables) -> None:
     client = client_of(tables)
     old = {"event_name": "old", "event_time": "old", "body": "old", "user_id": "1", "deleted": "old"}
     new = {"event_name": "new", "event_time": "new", "body": "new"}
-    write(client, item(version="1", is_new=True, attributes=old))
+    write(client, item(version="1", probably_new=True, attributes=old))
     assert write(client, item(version="2", attributes=new)) == [STORED]
     (kept,) = tables.items("modules")
     assert kept == {
@@ -71,9 +73,9 @@ def test_hundreds_of_items_of_all_tables_go_in_one_call(tables: Tables) -> None:
     """Items of several tables, new, newer and older, are each written by their own condition."""
     client = client_of(tables)
     variables = [name for name in TABLES if name != "REJECTED_TABLE"]
-    old = [item(f"e#{n}", "5", is_new=True, table=variables[n % 4]) for n in range(60)]
+    old = [item(f"e#{n}", "5", probably_new=True, table=variables[n % 4]) for n in range(60)]
     assert write(client, *old) == [STORED] * 60
-    mixed = [item(f"e#{n}", str(4 + n % 3), is_new=bool(n % 2), table=variables[n % 4]) for n in range(120)]
+    mixed = [item(f"e#{n}", str(4 + n % 3), probably_new=bool(n % 2), table=variables[n % 4]) for n in range(120)]
     assert write(client, *mixed) == [STORED if n >= 60 or n % 3 == 2 else SUPERSEDED for n in range(120)]
     assert sum(len(items) for items in tables.entities().values()) == 120
 
@@ -81,8 +83,12 @@ def test_hundreds_of_items_of_all_tables_go_in_one_call(tables: Tables) -> None:
 def test_a_rejected_record_is_written_once(tables: Tables) -> None:
     """An item without versions is inserted; the second time it is there already, as it was."""
     client = client_of(tables)
-    first = Item("REJECTED_TABLE", (("reason", "r"), ("record", "1")), None, {"payload": {"B": b"x"}}, is_new=True)
-    again = Item("REJECTED_TABLE", (("reason", "r"), ("record", "1")), None, {"payload": {"B": b"y"}}, is_new=True)
+    first = Item(
+        "REJECTED_TABLE", (("reason", "r"), ("record", "1")), None, {"payload": {"B": b"x"}}, probably_new=True
+    )
+    again = Item(
+        "REJECTED_TABLE", (("reason", "r"), ("record", "1")), None, {"payload": {"B": b"y"}}, probably_new=True
+    )
     assert write(client, first) == [STORED]
     assert write(client, again) == [SUPERSEDED]
     assert tables.items("rejected") == [{"reason": {"S": "r"}, "record": {"S": "1"}, "payload": {"B": b"x"}}]
@@ -99,9 +105,11 @@ def test_a_missing_table_fails_its_own_items(tables: Tables) -> None:
 def test_one_poisoned_statement_takes_no_other_with_it(tables: Tables) -> None:
     """An item that DynamoDB refuses to read fails alone, wherever in the batch it is."""
     client = client_of(tables)
-    items = [item(f"e#{n}", is_new=True) for n in range(40)]
-    items[17] = item("e" * 2_000, is_new=True)  # a key of over 1024 bytes
-    items[18] = Item("MODULES_TABLE", (("context", "c"), ("entity", "e#18")), "2", {"t": {"N": "1" * 50}}, is_new=True)
+    items = [item(f"e#{n}", probably_new=True) for n in range(40)]
+    items[17] = item("e" * 2_000, probably_new=True)  # a key of over 1024 bytes
+    items[18] = Item(
+        "MODULES_TABLE", (("context", "c"), ("entity", "e#18")), "2", {"t": {"N": "1" * 50}}, probably_new=True
+    )
     results = write(client, *items)
     # MiniStack takes both.
     assert [result for n, result in enumerate(results) if n not in (17, 18)] == [STORED] * 38
@@ -124,6 +132,18 @@ class Scripted:
         return {"Responses": [{"Error": {"Code": code}} if code else {} for code in codes]}
 
 
+class ThrottlesTable:
+    """A client for which one table is throttled and all others are well."""
+
+    def __init__(self, table: str) -> None:
+        self.table = f'"{table}"'
+
+    def batch_execute_statement(self, Statements: list[Any]) -> Any:  # noqa: N803  # boto3's name
+        """Answer each statement by its table."""
+        throttled = {"Error": {"Code": "ThrottlingError"}}
+        return {"Responses": [throttled if self.table in each["Statement"] else {} for each in Statements]}
+
+
 def client_error(code: str, status: int = 400) -> ClientError:
     """An error of a whole request."""
     response: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
@@ -131,7 +151,7 @@ def client_error(code: str, status: int = 400) -> ClientError:
 
 
 @pytest.mark.parametrize(
-    ("is_new", "script", "requests", "result"),
+    ("probably_new", "script", "requests", "result"),
     [
         (True, [], ["INSERT"], STORED),
         (True, ["DuplicateItem"], ["INSERT", "UPDATE"], STORED),
@@ -148,10 +168,10 @@ def client_error(code: str, status: int = 400) -> ClientError:
         ),
     ],
 )
-def test_the_ladder_of_statements(is_new: bool, script: list[str], requests: list[str], result: Result) -> None:
+def test_the_ladder_of_statements(probably_new: bool, script: list[str], requests: list[str], result: Result) -> None:
     """A refused statement leads to the next, and only after the last one the item is superseded."""
     client = Scripted(*script)
-    assert write(client, item(is_new=is_new)) == [result]
+    assert write(client, item(probably_new=probably_new)) == [result]
     assert client.requests == [[each] for each in requests]
 
 
@@ -189,11 +209,41 @@ def test_retries_of_one_statement_are_bounded() -> None:
 
 
 def test_an_outage_is_not_hammered() -> None:
-    """When request after request gets no answer the rest of the batch is not tried at all."""
+    """When request after request gets no answer the rest of the batch is not tried, and the cause is told."""
     client = Scripted(*[ReadTimeoutError(endpoint_url="https://dynamodb")] * 100)
     results = write(client, *[item(f"e#{n}") for n in range(1_000)])
     assert {result.written for result in results} == {Written.FAILED}
+    assert results[0] == Result(Written.FAILED, "NoAnswer")
     assert len(client.requests) == MOST_ATTEMPTS
+
+
+def test_a_throttled_table_holds_up_no_other() -> None:
+    """The items of a table that only throttles are given up after some requests; those of another are stored."""
+    client = ThrottlesTable("modules")
+    hot = [item(f"e#{n}") for n in range(400)]
+    cold = [item(f"e#{n}", table="COURSES_TABLE") for n in range(60)]
+    results = write(client, *hot, *cold)
+    assert {result.written for result in results[:400]} == {Written.FAILED}
+    assert results[0] == Result(Written.FAILED, "ThrottlingError")
+    assert results[400:] == [STORED] * 60
+
+
+def test_halving_stops_when_time_is_up() -> None:
+    """A request that is being halved asks for the time before each half."""
+    remaining = iter([60_000] * 3)  # at the start, and twice for the first request
+    client = Scripted(*[client_error("ValidationException")] * 9)
+    results = Writer(client, TABLES, lambda _: None).write(  # type: ignore[arg-type]  # all of a client that it uses
+        newest(item(f"e#{n}") for n in range(8)), Deadline(lambda: next(remaining, 4_000))
+    )
+    assert set(results.values()) == {Result(Written.FAILED, OUT_OF_TIME)}
+    assert len(client.requests) == 1
+
+
+def test_an_answer_of_the_wrong_length_is_none() -> None:
+    """A response that does not answer every statement is not taken for one that does."""
+    client = Scripted([None], None, None)
+    assert write(client, item("a"), item("b")) == [STORED, STORED]
+    assert list(map(len, client.requests)) == [2, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +268,7 @@ def test_a_lasting_fault_of_one_statement_fails_at_once(code: str) -> None:
 
 def test_nothing_is_begun_when_time_is_up() -> None:
     """What the time does not suffice for is handed back untried, in the order of the batch."""
-    remaining = iter([60_000, 60_000, 60_000, 4_000])
+    remaining = iter([60_000] * 5)  # once at the start, and twice for each of two requests
     client = Scripted()
     results = Writer(client, TABLES, lambda _: None).write(  # type: ignore[arg-type]  # all of a client that it uses
         newest(item(f"e#{n}") for n in range(100)), Deadline(lambda: next(remaining, 4_000))
@@ -230,5 +280,5 @@ def test_nothing_is_begun_when_time_is_up() -> None:
 def test_a_refused_statement_goes_on_before_new_ones_begin() -> None:
     """The next request is filled up with new items behind those that are half-way."""
     client = Scripted(["DuplicateItem"] + [None] * 24)
-    assert write(client, *[item(f"e#{n}", is_new=True) for n in range(30)]) == [STORED] * 30
+    assert write(client, *[item(f"e#{n}", probably_new=True) for n in range(30)]) == [STORED] * 30
     assert client.requests == [["INSERT"] * 25, ["UPDATE", *["INSERT"] * 5]]
