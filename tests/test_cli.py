@@ -6,14 +6,21 @@ import signal
 import subprocess
 import sys
 import time
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 
 from cli import generate
 from cli.__main__ import main
 from cli.generate import ROOT
-from cli.invoke import table_variables
+from cli.invoke import scan, table_variables
+from cli.ministack import REGION
+from tests.conftest import Tables
 
 
 def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -140,3 +147,16 @@ def test_the_outputs_of_the_stack_name_every_table() -> None:
     assert table_variables(dict.fromkeys(outputs, "t")).keys() == {
         "ASSIGNMENTS_TABLE", "MODULES_TABLE", "DISCUSSIONS_TABLE", "COURSES_TABLE", "REJECTED_TABLE",
     }  # fmt: skip
+
+
+@mock_aws
+def test_scan_reads_every_page_in_the_order_of_the_keys() -> None:
+    """A table larger than one answer is read whole, its items as plain values."""
+    client = boto3.client("dynamodb", region_name=REGION)
+    Tables.create_in(client)
+    for number in (3, 1, 2):
+        item = {"context": {"S": "c"}, "entity": {"S": f"e#{number}"}, "body": {"S": "x" * 390_000}, "n": {"N": "1.5"}}
+        client.put_item(TableName="modules", Item=item)
+    aws: Any = SimpleNamespace(client=lambda _: client)
+    items = [(item["entity"], item["n"]) for item in scan(aws, "modules")]
+    assert items == [(f"e#{number}", Decimal("1.5")) for number in (1, 2, 3)]

@@ -52,7 +52,7 @@ def test_deep_json_is_refused_at_a_depth_of_our_own(depth: int) -> None:
 
 def test_wide_json_is_not_deep() -> None:
     """However many members a body has, only their depth counts."""
-    body = {str(n): [[{}]] for n in range(10_000)}
+    body: dict[str, object] = {str(n): [[{}]] for n in range(10_000)}
     data = json.dumps({"metadata": {"event_name": "x"}, "body": body}).encode()
     assert decode(data).body == body
 
