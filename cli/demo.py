@@ -89,7 +89,7 @@ def _send_and_wait(
             progress.advance(sending)
         until = time.monotonic() + SECONDS_TO_SETTLE
         while True:
-            account = _account(aws)
+            account = logged_account(aws)
             count = sum(fates[fate] for fates in account.values() for fate in FATES)
             progress.update(settled, completed=count)
             if count >= len(sent) or time.monotonic() > until:
@@ -106,7 +106,7 @@ def _send(aws: LocalAws, outputs: dict[str, str], record: Sent) -> None:
         )
 
 
-def _account(aws: LocalAws) -> dict[str, Counter[str]]:
+def logged_account(aws: LocalAws) -> dict[str, Counter[str]]:
     """The fates of the records by event type, as the functions logged them."""
     account: dict[str, Counter[str]] = {}
     logs = aws.client("logs")

@@ -55,7 +55,7 @@ def ministack() -> Iterator[LocalAws]:
 
     Raises ``LocalStackError`` with what it said when it does not come up.
     """
-    port = _free_port()
+    port = free_port()
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "ministack"],
@@ -130,7 +130,8 @@ def _files_to_package() -> Iterator[Path]:
             yield from (path for path in link.resolve().rglob("*") if path.is_file() and path.suffix != ".pyc")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-# One request to DynamoDB may still be under way when time runs out: it takes CONNECT_SECONDS and READ_SECONDS
-# at the most, and the answer needs a little too.
+# One request to DynamoDB may still be under way when time runs out: it may wait for the connection, for the head of
+# the answer and for its body, and then our own answer needs a little too.
 CONNECT_SECONDS = 1
 READ_SECONDS = 2
-_RESERVE_MS = (CONNECT_SECONDS + READ_SECONDS + 1) * 1000
+_RESERVE_MS = (CONNECT_SECONDS + 2 * READ_SECONDS + 1) * 1000
 _LEAST_RESERVE_MS = 500
 
 

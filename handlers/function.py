@@ -11,11 +11,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
 from handlers import catalogue
+from handlers.bugs import name_and_place
 from handlers.catalogue import CatalogueError, EventType
 from handlers.deadline import CONNECT_SECONDS, READ_SECONDS, Deadline
 from handlers.fates import Fate, Outcome
 from handlers.observe import report
-from handlers.pipeline import Pipeline, Unwrap, name_and_place
+from handlers.pipeline import Pipeline, Unwrap
 from handlers.settings import Settings
 from handlers.validate import schema_file
 from handlers.write import Writer

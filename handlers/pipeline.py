@@ -4,12 +4,11 @@ record → decode → Live Event → validate → route → items → fold → w
 """
 
 import re
-import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 
+from handlers.bugs import name_and_place
 from handlers.catalogue import EventType
 from handlers.deadline import Deadline
 from handlers.decode import LiveEvent, decode
@@ -130,11 +129,3 @@ def _outcome(judged: Judged, kept: Mapping[Key, Item], results: Mapping[Key, Res
         return judged.outcome
     stored = any(kept[key] is item and results[key].written is Written.STORED for key, item in mine.items())
     return judged.outcome if stored else replace(judged.outcome, fate=Fate.SUPERSEDED)
-
-
-def name_and_place(bug: Exception) -> str:
-    """``KeyError at route.py:57``: never the message, which may hold what failed."""
-    frames = traceback.extract_tb(bug.__traceback__)
-    ours = [frame for frame in frames if Path(frame.filename).parent == Path(__file__).parent]
-    place = (ours or frames)[-1]
-    return f"{type(bug).__name__} at {Path(place.filename).name}:{place.lineno}"

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from botocore.parsers import ResponseParserError
 
+from handlers.bugs import name_and_place
 from handlers.deadline import Deadline
 from handlers.fold import Key
 from handlers.route import OPTIONAL_ATTRIBUTES, Item
@@ -70,9 +71,9 @@ class Result:
 class _Climb:
     """An item on its way up its ladder of statements."""
 
-    def __init__(self, item: Item, table: str) -> None:
+    def __init__(self, item: Item) -> None:
         self.item = item
-        self.ladder = _ladder(item, table)
+        self.ladder: Sequence[BatchStatementRequestTypeDef] = ()
         self.rung = 0
         self.attempts = 0
         self.fault = OUT_OF_TIME
@@ -112,8 +113,8 @@ class Writer:
         In the order in which they come, so that what the time did not suffice for is at the end: a Kinesis
         batch is delivered again from its first failure. What is throttled waits behind the others.
         """
-        climbs = {key: _Climb(item, self._tables[item.table]) for key, item in items.items()}
-        waiting = deque(climbs.values())
+        climbs = {key: self._climb(item) for key, item in items.items()}
+        waiting = deque(climb for climb in climbs.values() if climb.result is None)
         strikes: Counter[str] = Counter()
         while waiting and not deadline.is_over():
             sent = [waiting.popleft() for _ in range(min(MOST_STATEMENTS, len(waiting)))]
@@ -123,11 +124,21 @@ class Writer:
                 if climb.result is None:
                     # The next statement at once; the same one again after the others.
                     (waiting.appendleft if code in _REFUSED else waiting.append)(climb)
-            _count(strikes, sent, codes)
-            waiting = deque(climb for climb in waiting if strikes[climb.item.table] < MOST_ATTEMPTS)
-            if strikes.total() and waiting:
-                self._sleep(min(_pause(max(strikes.values())), deadline.seconds_left()))
+            troubles = _count(strikes, sent, codes)
+            if troubles == MOST_ATTEMPTS:
+                # Such a table is left alone for this invocation, and holds up no other.
+                waiting = deque(climb for climb in waiting if strikes[climb.item.table] < MOST_ATTEMPTS)
+            if troubles and waiting:
+                self._sleep(min(_pause(troubles), deadline.seconds_left()))
         return {key: climb.result or Result(Written.FAILED, climb.fault) for key, climb in climbs.items()}
+
+    def _climb(self, item: Item) -> _Climb:
+        climb = _Climb(item)
+        try:
+            climb.ladder = _ladder(item, self._tables[item.table])
+        except Exception as bug:  # noqa: BLE001  # one of ours must not take the other items with it
+            climb.result = Result(Written.FAILED, name_and_place(bug))
+        return climb
 
     def _send(self, statements: "list[BatchStatementRequestTypeDef]", deadline: Deadline) -> list[str | None]:
         """DynamoDB's answer to each statement: None, or an error code.
@@ -158,14 +169,13 @@ def _code_in(answer: "BatchStatementResponseTypeDef") -> str | None:
     return answer["Error"]["Code"] if "Error" in answer else None
 
 
-def _count(strikes: Counter[str], sent: list[_Climb], codes: list[str | None]) -> None:
-    """Count for each table the requests in a row that brought it nothing but passing faults.
-
-    A table with too many is left alone for this invocation, and holds up no other.
-    """
+def _count(strikes: Counter[str], sent: list[_Climb], codes: list[str | None]) -> int:
+    """Count for each table the requests in a row that brought it nothing but passing faults; the most of those sent."""
     answered = {climb.item.table for climb, code in zip(sent, codes, strict=True) if code not in _PASSING}
-    for table in {climb.item.table for climb in sent}:
+    tables = {climb.item.table for climb in sent}
+    for table in tables:
         strikes[table] = 0 if table in answered else strikes[table] + 1
+    return max(strikes[table] for table in tables)
 
 
 def _code_of(error: ClientError) -> str:
@@ -173,9 +183,9 @@ def _code_of(error: ClientError) -> str:
     return _NO_ANSWER if status >= 500 else error.response.get("Error", {}).get("Code", "")
 
 
-def _pause(pauses: int) -> float:
+def _pause(troubles: int) -> float:
     """Seconds to wait after so many throttled requests in a row: exponential, with full jitter."""
-    longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**pauses)
+    longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**troubles)
     return random.uniform(0, longest)  # noqa: S311  # jitter, no secret
 
 

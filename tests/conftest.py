@@ -16,7 +16,7 @@ import boto3
 import pytest
 
 from cli.generate import samples
-from cli.ministack import LocalAws, ministack
+from cli.ministack import LocalAws, free_port, ministack
 from handlers.catalogue import load
 from handlers.deadline import Deadline
 from handlers.fates import Fate, Outcome
@@ -53,9 +53,7 @@ def dynamodb_local() -> Iterator[LocalAws]:
         )
         # On the build server these tests must run.
         (pytest.fail if os.environ.get("REQUIRE_DYNAMODB_LOCAL") else pytest.skip)(reason)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    port = free_port()
     command = ["java", "-Djava.library.path=DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar", "-inMemory"]
     process = subprocess.Popen([*command, "-port", str(port)], cwd=DYNAMODB_LOCAL, stdout=subprocess.DEVNULL)
     try:

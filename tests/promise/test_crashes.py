@@ -1,0 +1,103 @@
+"""Workers that are killed and records that no code can take: what was not acknowledged comes again, nothing is lost."""
+
+import json
+import random
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from cli.ministack import LocalAws
+from handlers.fates import Fate
+from tests.conftest import Tables
+from tests.promise.proxy import Proxy, proxy_to
+from tests.promise.worker import Queue, Worker, answer_of, history, invocation, start
+
+MOST_RECEIVES = 10  # as in template.yaml
+LATENCY_SECONDS = 0.05
+ROUNDS = 3
+
+
+@pytest.fixture(scope="module")
+def proxy(dynamodb_local: LocalAws) -> Iterator[Proxy]:
+    """A proxy to the engine, slow enough to kill a worker between two requests."""
+    with proxy_to(dynamodb_local.endpoint) as made:
+        made.break_by({"latency": LATENCY_SECONDS * 1000})
+        yield made
+
+
+def test_a_killed_worker_loses_nothing(engine: Tables, proxy: Proxy, tmp_path: Path) -> None:
+    """However far a worker got before it was killed, its batch comes again to the next, and the tables end right."""
+    chance = random.Random(1)  # noqa: S311  # the places of the kills
+    queue = Queue(engine, history(entities=8), seed=1)
+    batch = tmp_path / "batch.json"
+    progress = []
+
+    def work(texts: Sequence[str], kills: bool = True) -> list[Fate]:
+        batch.write_text(json.dumps(invocation(texts)))
+        began = proxy.requests()
+        process = start(proxy.endpoint, batch)
+        if kills:
+            wait_for_requests(process, proxy, began + chance.randint(0, 5))
+            time.sleep(chance.uniform(0, 2 * LATENCY_SECONDS))
+            process.kill()
+        fates = answer_of(process, texts)
+        progress.append((fates is not None, proxy.requests() - began))
+        return fates or [Fate.RETRY] * len(texts)
+
+    for _ in range(ROUNDS):
+        queue.deliver(work, least=len(queue.waiting) // 2)
+    assert any(not answered and requests > 0 for answered, requests in progress)  # killed between its requests
+    queue.deliver(partial(work, kills=False), least=len(queue.waiting))
+    assert queue.waiting == []
+    queue.deliver_until_empty(Worker(engine.client))
+
+
+def wait_for_requests(process: "subprocess.Popen[str]", proxy: Proxy, requests: int) -> None:
+    """Wait until the proxy has seen so many requests, or the process ended."""
+    while process.poll() is None and proxy.requests() < requests:
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize("stage", ["pipeline.decode", "pipeline.validate", "pipeline.items", "write._ladder"])
+def test_what_no_code_can_take_ends_as_a_dead_letter(engine: Tables, stage: str) -> None:
+    """A record that a bug fails on is received until the dead-letter queue gets it; the others never are.
+
+    Once the bug is mended it comes back from there, and the tables are as if there had been none.
+    """
+    texts = history(entities=3)
+    poisoned = [poison(texts[n]) for n in (0, 20, 40)]
+    sent = [*texts, *poisoned]
+    queue = Queue(engine, sent, seed=2, most_receives=MOST_RECEIVES)
+    with mock.patch(f"handlers.{stage}", failing_on_poison(stage)):
+        queue.deliver_until_empty(Worker(engine.client))
+    assert sorted(queue.dead_letters) == sorted(poisoned)
+    again = Queue(engine, sent, seed=3)
+    again.deliver_until_empty(Worker(engine.client))
+
+
+def poison(text: str) -> str:
+    """A later event of the same entity, with a field that the bug fails on."""
+    event = json.loads(text)
+    event["metadata"]["event_time"] = "2026-09-02T08:00:00Z"
+    event["body"]["a_new_field"] = "POISON"
+    return json.dumps(event)
+
+
+def failing_on_poison(stage: str) -> Callable[..., Any]:
+    """The stage, but with a bug."""
+    module, _, name = stage.partition(".")
+    original: Callable[..., Any] = getattr(import_module(f"handlers.{module}"), name)
+
+    def stage_with_a_bug(*arguments: Any) -> Any:
+        if "POISON" in repr(arguments):
+            raise KeyError("a_new_field")
+        return original(*arguments)
+
+    return stage_with_a_bug

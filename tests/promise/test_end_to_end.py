@@ -1,0 +1,33 @@
+"""The whole system under fire, as ``make soak`` runs it, with fewer events."""
+
+import random
+
+from rich.console import Console
+
+from cli.generate import refused, samples
+from tests.promise.model import differences
+from tests.promise.soak import planned, run
+
+
+def test_every_event_is_accounted_for() -> None:
+    """With faults before DynamoDB, events in any order and twice end in their tables, bad ones in theirs."""
+    console = Console(record=True, width=120)
+    assert run(300, 3, console) == 0, console.export_text()
+    assert "Every event is accounted for" in console.export_text()
+
+
+def test_the_plan_is_worth_its_name() -> None:
+    """What is sent crowds its entities, repeats itself, holds every refusal, and goes both ways."""
+    plan = planned(3_000, random.Random(1))  # noqa: S311  # events that can be repeated
+    assert len(set(plan.good)) == 2_850
+    assert len({text.strip() for text in plan.bad}) == len(refused())
+    assert len(plan.to_queue) + len(plan.to_stream) == 3_600
+    assert abs(len(plan.to_queue) - len(plan.to_stream)) <= 1
+
+
+def test_the_model_notices_what_is_missing_wrong_or_strange() -> None:
+    """Tables that differ from the model in any way are told from those that do not."""
+    module = samples()["module_created"]
+    item = {"context": "c", "entity": "e"}
+    assert "is missing" in differences([module], {"modules": []})[0]
+    assert "should not be there" in differences([], {"modules": [item]})[0]
