@@ -112,11 +112,16 @@ class Worker:
         self.client = client
         self.faults: Iterator[Fault] = iter(())
         self.deadly: tuple[bytes, ...] = ()
+        self.strange: list[Any] = []  # failures that name no record of their batch
 
     def __call__(self, event: dict[str, Any]) -> Any:
         """Invoke it."""
         self.client.fault = next(self.faults, Fault())
         response = handlers.kinesis.handler(event, CONTEXT)
+        numbers = [record["kinesis"]["sequenceNumber"] for record in event["Records"]]
+        self.strange += [
+            failure for failure in response["batchItemFailures"] if failure["itemIdentifier"] not in numbers
+        ]
         if self.client.fault.is_killed or any(data_of(record) in self.deadly for record in event["Records"]):
             raise MemoryError
         return response
@@ -203,6 +208,7 @@ def check_that_nothing_is_lost(
     discarded = [batch for shard in shards for batch in shard.bucket]
     ends = [record["eventID"] for record in done] + [record["eventID"] for batch in discarded for record in batch]
     assert sorted(ends) == sorted(record["eventID"] for record in sent)
+    assert worker.strange == []
     worker.faults = iter(())
     for batch in discarded:
         assert worker({"Records": batch}) == {"batchItemFailures": []}
