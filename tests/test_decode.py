@@ -60,14 +60,24 @@ def test_wide_json_is_not_deep() -> None:
 @pytest.mark.parametrize("number", [b"9" * 5_000, b"1e9999999999999999999"])
 def test_a_number_that_python_does_not_read_is_unstorable(number: bytes) -> None:
     """A number too long to be read is JSON all the same, and refused as what no table can hold."""
-    assert rejection_of(b'{"x": ' + number + b"}").reason is Reason.UNSTORABLE
+    violation = Violation("", "number", "numbers within DynamoDB's range")
+    assert rejection_of(b'{"x": ' + number + b"}") == Rejected(Reason.UNSTORABLE, violation)
 
 
 def test_the_caliper_format_is_told_apart() -> None:
     """Who chose the Caliper format in Canvas Data Services by mistake is told so."""
-    rejection = rejection_of(b'{"sensor": "s", "sendTime": "t", "dataVersion": "v", "data": []}')
-    assert rejection.reason is Reason.CALIPER_FORMAT
-    assert "Canvas Data Services" in rejection.violations[0].expected
+    assert rejection_of(b'{"sensor": "s", "sendTime": "t", "dataVersion": "v", "data": []}') == Rejected(
+        Reason.CALIPER_FORMAT,
+        Violation("", "format", "the Canvas format: choose it in Canvas Data Services instead of Caliper"),
+    )
+
+
+def test_a_canvas_event_that_has_fields_of_caliper_is_none_of_caliper() -> None:
+    """Only sensor and data together, and no body, are the Caliper format."""
+    data = b'{"metadata": {"event_name": "x"}, "body": {}, "sensor": "s", "data": []}'
+    assert decode(data) == LiveEvent("x", {"event_name": "x"}, {})
+    for one in (b'{"sensor": "s"}', b'{"data": []}'):
+        assert rejection_of(one).reason is Reason.SCHEMA_VIOLATION
 
 
 @pytest.mark.parametrize(
@@ -77,6 +87,7 @@ def test_the_caliper_format_is_told_apart() -> None:
         (b"17", Violation("", "type", "object")),
         (b"{}", Violation("metadata", "required", "")),
         (b'{"metadata": 1, "body": {}}', Violation("metadata", "type", "object")),
+        (b'{"attributes": 1, "body": {}}', Violation("metadata", "type", "object")),
         (b'{"attributes": {}}', Violation("body", "required", "")),
         (b'{"metadata": {}, "body": []}', Violation("body", "type", "object")),
         (b'{"metadata": {}, "body": {}}', Violation("metadata.event_name", "required", "")),

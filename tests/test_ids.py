@@ -26,6 +26,8 @@ def test_without_a_shard_a_global_id_stays_as_it_is_and_is_ambiguous() -> None:
     assert localised("2107~565", None) == "21070000000000565"
     assert is_ambiguous("2107~565", None)
     assert not is_ambiguous("565", None)
+    assert is_ambiguous(10**13, None)
+    assert not is_ambiguous(10**13 - 1, None)
     assert not is_ambiguous("2107~565", 2107)
 
 

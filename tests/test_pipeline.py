@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 
 from cli.generate import as_self_hosted, refused, samples
 from handlers import route
+from handlers.bugs import name_and_place
 from handlers.catalogue import load
-from handlers.fates import Fate, Reason
+from handlers.decode import decode
+from handlers.fates import Fate, Outcome, Reason, Violation
 from handlers.fold import newest
 from tests.conftest import TABLES, Change, Consumer, Tables
 
@@ -92,6 +95,41 @@ def test_the_tables_are_a_function_of_the_set_of_events(consumer: Consumer, even
     assert sum(map(len, seen[0].values())) == 9
 
 
+def test_an_outcome_names_its_record_and_what_it_was(tables: Tables, event: Change) -> None:
+    """Each outcome has the id of its record, its event type where that may be told, and the rules that it broke."""
+    metadata = json.loads(event("module_created"))["metadata"]
+    deployed = {name: table for name, table in TABLES.items() if name != "COURSES_TABLE"}
+    stranger = {"root_account_uuid": "stranger", "root_account_id": "99990000000000001"}
+    unknown = {"event_name": "grades_leaked"}
+    foreign = Violation("metadata.root_account_uuid", "account", "one of ALLOWED_ROOT_ACCOUNTS")
+    outcomes = Consumer(tables, frozenset({metadata["root_account_uuid"]}), deployed).deliver(
+        event("module_updated", {"event_time": "2026-08-01T08:00:00Z"}),
+        event("module_updated", shade=1),
+        event("syllabus_updated"),
+        event("module_updated", unknown),
+        event("module_updated", stranger),
+        event("module_updated", stranger | unknown),
+        event("module_updated", position="first"),
+        "no JSON",
+    )
+    assert outcomes == [
+        Outcome("0", SUPERSEDED, "module_updated"),
+        Outcome("1", STORED, "module_updated", unknown_fields=1),
+        Outcome("2", IGNORED, "syllabus_updated"),
+        Outcome(
+            "3",
+            REJECTED,
+            "grades_leaked",
+            "unknown_event_type",
+            (Violation("metadata.event_name", "enum", "an event type of schemas/catalogue"),),
+        ),
+        Outcome("4", REJECTED, "module_updated", "foreign_account", (foreign,)),
+        Outcome("5", REJECTED, None, "foreign_account", (foreign,)),
+        Outcome("6", REJECTED, "module_updated", "schema_violation", outcomes[6].violations),
+        Outcome("7", REJECTED, None, "malformed_json", (Violation("", "json", "JSON text in UTF-8"),)),
+    ]
+
+
 @pytest.mark.parametrize("reason", refused())
 def test_each_refusal_is_kept_with_its_reason(consumer: Consumer, tables: Tables, reason: str) -> None:
     """Each file of events/refused is rejected for the reason that it is named after, and the neighbours are stored."""
@@ -137,19 +175,21 @@ def test_events_of_a_family_that_is_not_deployed_are_ignored(tables: Tables, eve
 
 def test_an_unknown_type_says_only_what_can_be_read(consumer: Consumer, event: Change, tables: Tables) -> None:
     """An event type out of a hostile hand is no path: what does not look like a type stays out of the log."""
-    names = ["../settings", "x" * 5_000, "grades_leaked", "__proto__", ""]
+    told = ["grades_leaked", "a.v2_9", "x" * 64]
+    untold = ["../settings", "x" * 65, "x" * 5_000, "__proto__", "9lives", "a-b", "aB", "", "a\n"]
+    names = [*told, *untold]
     outcomes = consumer.deliver(*[event("module_created", {"event_name": name}) for name in names])
     assert {outcome.cause for outcome in outcomes} == {Reason.UNKNOWN_EVENT_TYPE}
-    assert [outcome.event_name for outcome in outcomes] == [None, None, "grades_leaked", None, None]
+    assert [outcome.event_name for outcome in outcomes] == told + [None] * len(untold)
     kept = {item["event_name"]["S"] for item in tables.items("rejected") if "event_name" in item}
-    assert kept == {"../settings", "grades_leaked", "__proto__"}
+    assert kept == {name for name in names if 0 < len(name) < 256}
 
 
 def test_a_record_too_large_for_any_table_goes_back(consumer: Consumer, event: Change, tables: Tables) -> None:
     """What even the table of rejected events cannot hold is retried, so that it ends whole where failures go."""
     noise = "".join(random.Random(1).choices("0123456789abcdefghijklmnopqrstuvwxyz+/", k=900_000))  # noqa: S311
-    outcomes = consumer.deliver(event("syllabus_updated", syllabus_body=noise), event("module_created"))
-    assert [(outcome.fate, outcome.cause) for outcome in outcomes] == [(RETRY, "too_large"), (STORED, None)]
+    outcomes = consumer.deliver(event("syllabus_updated", syllabus_body=noise), noise, event("module_created"))
+    assert [(outcome.fate, outcome.cause) for outcome in outcomes] == [(RETRY, "too_large")] * 2 + [(STORED, None)]
     assert tables.items("rejected") == []
 
 
@@ -195,18 +235,33 @@ def test_a_bug_makes_its_record_wait_and_no_other(
     )
     assert [outcome.fate for outcome in outcomes] == [STORED, RETRY, STORED]
     cause = str(outcomes[1].cause)
+    assert outcomes[1] == Outcome("1", RETRY, cause=cause)
     assert cause.startswith("KeyError at pipeline.py:")
     assert "secret" not in cause
 
 
+@pytest.mark.parametrize("place", ["_ladder", "_count"])
 def test_a_bug_in_writing_makes_the_batch_wait(
-    consumer: Consumer, event: Change, monkeypatch: pytest.MonkeyPatch
+    consumer: Consumer, event: Change, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     """An exception out of the writer is told with its place, and acknowledges nothing that it left unwritten."""
-    monkeypatch.setattr("handlers.write._ladder", lambda *_: 1 / 0)
+    nothing: dict[str, str] = {}
+    monkeypatch.setattr(f"handlers.write.{place}", lambda *_: nothing["a secret of the event"])
     (outcome,) = consumer.deliver(event("module_created"))
     assert outcome.fate is RETRY
-    assert str(outcome.cause).startswith("ZeroDivisionError at write.py:")
+    assert re.fullmatch(r"KeyError at write\.py:\d+", str(outcome.cause))
+
+
+def test_the_place_of_a_bug_is_the_innermost_of_ours(event: Change) -> None:
+    """A bug is told by its type and by the last line of the handlers that it came through, else by its own line."""
+    live_event = decode(event("module_created", {"event_time": None}).encode())
+    with pytest.raises(AttributeError) as ours:
+        route.items(live_event, CATALOGUE["module_created"])
+    assert re.fullmatch(r"AttributeError at instants\.py:\d+", name_and_place(ours.value))
+    nothing: dict[str, str] = {}
+    with pytest.raises(KeyError) as theirs:
+        nothing["a secret"]
+    assert name_and_place(theirs.value) == f"KeyError at test_pipeline.py:{theirs.tb.tb_lineno}"
 
 
 NUMBERS = [
@@ -251,7 +306,8 @@ def test_what_the_time_does_not_suffice_for_is_handed_back(consumer: Consumer, e
     clock = iter([60_000] * 11)
     texts = [event("module_created", module_id=str(n)) for n in range(1, 21)]
     outcomes = consumer.deliver(*texts, remaining_ms=lambda: next(clock, 20_000))
-    assert [outcome.fate for outcome in outcomes] == [STORED] * 10 + [RETRY] * 10
+    assert [outcome.fate for outcome in outcomes[:10]] == [STORED] * 10
+    assert outcomes[10:] == [Outcome(str(n), RETRY, cause="OutOfTime") for n in range(10, 20)]
     assert len(tables.items("modules")) == 10
 
 
@@ -272,8 +328,11 @@ def test_unknown_fields_are_kept_and_counted(consumer: Consumer, event: Change, 
 def test_the_newest_is_kept_in_the_order_of_the_keys() -> None:
     """Folding keeps for each key the greatest version, and the keys in the order in which they first came."""
 
-    def item(key: str, version: str) -> route.Item:
+    def item(key: str, version: str | None) -> route.Item:
         return route.Item("T", (("context", "c"), ("entity", key)), version, {}, probably_new=False)
 
     kept = newest([item("b", "1"), item("a", "2"), item("b", "3"), item("a", "1"), item("b", "2")])
     assert [(each.key[1][1], each.version) for each in kept.values()] == [("b", "3"), ("a", "2")]
+    first, second = item("c", None), item("c", None)
+    (kept_first,) = newest([first, second]).values()
+    assert kept_first is first

@@ -10,6 +10,7 @@ from handlers.fates import Reason, Rejected, Violation
 from handlers.record import Record
 from handlers.rejected import masked, rejected_item
 from handlers.route import Item
+from handlers.storable import MOST_BYTES, size
 from tests.conftest import NOW
 
 RECORD = Record("id-1", b'{"not": "an event"}', NOW, "arn:aws:sqs:eu-west-1:1:q")
@@ -29,7 +30,9 @@ def test_the_item_keeps_the_record_and_the_reason() -> None:
     assert item.key[1][1].startswith("2026-09-07T12:00:00.000000Z#")
     assert len(item.key[1][1]) == len("2026-09-07T12:00:00.000000Z#") + len(digest)
     attributes = dict(item.attributes)
-    assert gzip.decompress(attributes.pop("payload")["B"]) == RECORD.data
+    payload = attributes.pop("payload")["B"]
+    assert gzip.decompress(payload) == RECORD.data
+    assert payload[4:8] == bytes(4)  # no time stamp, or the same record would not give the same bytes
     assert attributes == {
         "event_name": {"S": "module_created"},
         "rejected_at": {"S": "2026-09-09T12:00:00.000000Z"},
@@ -64,6 +67,8 @@ def test_one_record_is_one_item_and_another_is_another() -> None:
         (b"access_token=7%7Eabc", b"access_token=REDACTED"),
         (b'"?access_token=a\\/b\\u002Bc:d!\\u0026x=1"', b'"?access_token=REDACTED\\u0026x=1"'),
         (b"?access_token[]=a;b#c", b"?access_token[]=REDACTED#c"),
+        (b"?access_token%5B%5D=abc&y=1", b"?access_token%5B%5D=REDACTED&y=1"),
+        (b"?to=https%253A%252F%252Fc%253Fverifier%253Dabc", b"?to=https%253A%252F%252Fc%253Fverifier%253DREDACTED"),
         (b"enter password=hunter2 to pass", b"enter password=hunter2 to pass"),
         (b"broken JSON ?verifier=abc\\nnext line", b"broken JSON ?verifier=REDACTED\\nnext line"),
         (b"nothing to hide: 1 = 1", b"nothing to hide: 1 = 1"),
@@ -76,18 +81,51 @@ def test_secrets_in_urls_are_masked(secret: bytes, shown: bytes) -> None:
     assert gzip.decompress(payload) == shown
 
 
+@pytest.mark.parametrize("equals", [b"=", b"%3D", b"%253D", b"\\u003D"])
+@pytest.mark.parametrize(
+    "end",
+    [b'"', b"'", b"&", b"#", b" ", b"\t", b"<", b">", b"\\n"]
+    + [escape + code for escape in (b"%", b"\\u00") for code in (b"20", b"22", b"23", b"26", b"3C", b"3E")],
+)
+def test_a_secret_ends_where_its_parameter_does(equals: bytes, end: bytes) -> None:
+    """What stands behind the value is kept, whatever ends the value and however that is escaped."""
+    assert masked(b"verifier" + equals + b"abc" + end + b"rest") == b"verifier" + equals + b"REDACTED" + end + b"rest"
+
+
 @pytest.mark.parametrize("event_name", [None, "", "\ud800", "x" * 256])
 def test_a_name_that_cannot_be_read_is_left_out(event_name: str | None) -> None:
     """An event name that is none, or not one to be stored, leaves the item without one."""
     assert "event_name" not in item_of(RECORD, event_name).attributes
 
 
+@pytest.mark.parametrize("event_name", ["x", "x" * 255])
+def test_a_name_that_can_be_read_is_kept(event_name: str) -> None:
+    """An event name of up to 255 characters is in the item, whether or not the catalogue knows it."""
+    assert item_of(RECORD, event_name).attributes["event_name"] == {"S": event_name}
+
+
 def test_a_record_too_large_for_the_table_is_told() -> None:
     """A record that is over 400 KB even compressed is refused, so that it goes back to where it came from."""
     noise = random.Random(1).randbytes(410_000)  # noqa: S311  # data that does not compress
+
+    def bytes_of(length: int) -> int:
+        item = item_of(Record("1", noise[:length], NOW, "q"))
+        return size(item.attributes) + size({name: {"S": value} for name, value in item.key})
+
+    most = 400_000 + MOST_BYTES - bytes_of(400_000)
+    most += MOST_BYTES - bytes_of(most)
+    assert bytes_of(most) == MOST_BYTES
     with pytest.raises(Rejected) as caught:
-        item_of(Record("1", noise, NOW, "q"))
-    assert caught.value.reason is Reason.TOO_LARGE
+        bytes_of(most + 1)
+    assert caught.value == Rejected(Reason.TOO_LARGE, Violation("", "size", "an item of at most 409600 bytes"))
+
+
+def test_rejections_are_equal_by_what_they_say() -> None:
+    """Two rejections of the same reason and violations are equal, and equal to nothing else."""
+    same = Rejected(Reason.SCHEMA_VIOLATION, *REJECTION.violations)
+    others = [Rejected(Reason.UNROUTABLE, *REJECTION.violations), Rejected(Reason.SCHEMA_VIOLATION)]
+    assert same == REJECTION
+    assert REJECTION not in [*others, ValueError(*REJECTION.args)]
 
 
 def test_masking_takes_time_in_proportion() -> None:

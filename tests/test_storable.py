@@ -1,5 +1,6 @@
 """Values as DynamoDB keeps them; that the limits are DynamoDB's own is tried on its engine."""
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.conftest import TABLES, Tables
         (Decimal("1E-130"), "0." + "0" * 129 + "1"),
         (Decimal("0E-500"), "0"),
         (10**37, "1" + "0" * 37),
+        (Decimal("1" * 38), "1" * 38),
         (Decimal("1." + "0" * 60), "1"),
     ],
 )
@@ -47,6 +49,24 @@ def test_what_is_no_json_value_is_a_bug() -> None:
         attribute_value(1.5)
 
 
+@pytest.mark.parametrize(
+    ("value", "count"),
+    [
+        ("ü1", 3),
+        (b"\xff" * 9, 9),
+        (12_345, 5),
+        (True, 1),
+        (None, 1),
+        ({}, 3),
+        ({"ü": "1", "b": [None, ""]}, 15),
+        ([True, None, "12"], 10),
+    ],
+)
+def test_what_counts_towards_the_size_of_an_item(value: object, count: int) -> None:
+    """Names and texts count their UTF-8; a map or list three, and one for each element."""
+    assert size({"name": attribute_value(value)}) == len("name") + count
+
+
 def nested(levels: int) -> object:
     """A value of so many levels."""
     value: object = "v"
@@ -66,6 +86,7 @@ def engine(dynamodb_local: LocalAws) -> Any:
 
 AT_THE_LIMIT = {
     "levels": nested(31),
+    "levels of lists": json.loads("[" * 31 + "]" * 31),
     "largest": Decimal("9.99E+125"),
     "smallest": Decimal("1E-130"),
     "digits": Decimal("1" * 38),
@@ -75,7 +96,7 @@ AT_THE_LIMIT = {
     "odd names": {"__proto__": 1, "a.b": 2, "?": 3, "'\"": 4},
 }
 BEYOND_THE_LIMIT = {
-    "levels": nested(33),
+    "levels": nested(32),
     "largest": Decimal("1E+126"),
     "smallest": Decimal("9E-131"),
     "digits": Decimal("1" * 39),

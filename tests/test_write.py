@@ -1,10 +1,12 @@
 """Conditional writes in batches: on real engines where they behave as DynamoDB, with scripted answers for faults."""
 
+import random
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError, ReadTimeoutError
+from botocore.parsers import ResponseParserError
 
 from handlers.deadline import Deadline
 from handlers.fold import key_of, newest
@@ -185,9 +187,13 @@ def test_the_ladder_of_statements(probably_new: bool, script: list[str], request
         "TransactionConflict",
         client_error("ThrottlingException"),
         client_error("ProvisionedThroughputExceededException"),
+        client_error("TransactionConflictException"),
+        client_error("LimitExceededException"),
         client_error("InternalServerError", 500),
+        client_error("SomethingNew", 500),
         client_error("ServiceUnavailable", 503),
         ReadTimeoutError(endpoint_url="https://dynamodb"),
+        ResponseParserError("not JSON"),
     ],
     ids=str,
 )
@@ -201,6 +207,32 @@ def test_a_passing_fault_is_tried_again(fault: Any) -> None:
     assert all(0 <= pause <= 0.2 for pause in pauses)
 
 
+def test_pauses_grow_and_end() -> None:
+    """The longest possible pause doubles with each fault up to two seconds, and each pause is any part of it."""
+    random.seed(1)
+    invocations = []
+    for _ in range(200):
+        pauses: list[float] = []
+        write(Scripted(*["ThrottlingError"] * (MOST_ATTEMPTS - 1)), item(), sleep=pauses.append)
+        invocations.append(pauses)
+    longest = [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
+    for limit, drawn in zip(longest, zip(*invocations, strict=True), strict=True):
+        assert 0 <= min(drawn) < limit / 10
+        assert limit * 9 / 10 < max(drawn) <= limit
+
+
+def test_no_pause_outlasts_the_time() -> None:
+    """A pause ends with the time that is left for writing."""
+    remaining = iter([60_000] * 3)  # at the start, and until the first answer is there
+    pauses: list[float] = []
+    client = Scripted(*["ThrottlingError"] * 100)
+    random.seed(1)
+    Writer(client, TABLES, pauses.append).write(  # type: ignore[arg-type]  # all of a client that it uses
+        newest([item()]), Deadline(lambda: next(remaining, 6_001))
+    )
+    assert set(pauses) == {0.001}
+
+
 def test_retries_of_one_statement_are_bounded() -> None:
     """A statement that is throttled for ever fails, and what is beside it is stored."""
     client = Scripted(*[["ThrottlingError", None]], *[["ThrottlingError"]] * 20)
@@ -208,13 +240,23 @@ def test_retries_of_one_statement_are_bounded() -> None:
     assert len(client.requests) == MOST_ATTEMPTS
 
 
+def test_each_statement_has_attempts_of_its_own() -> None:
+    """What one statement of the ladder went through does not count against the next."""
+    throttled = ["ThrottlingError"] * (MOST_ATTEMPTS - 1)
+    client = Scripted(*throttled, "ConditionalCheckFailed", *throttled)
+    assert write(client, item()) == [STORED]
+    assert client.requests == [["UPDATE"]] * MOST_ATTEMPTS + [["INSERT"]] * MOST_ATTEMPTS
+
+
 def test_an_outage_is_not_hammered() -> None:
     """When request after request gets no answer the rest of the batch is not tried, and the cause is told."""
     client = Scripted(*[ReadTimeoutError(endpoint_url="https://dynamodb")] * 100)
-    results = write(client, *[item(f"e#{n}") for n in range(1_000)])
+    pauses: list[float] = []
+    results = write(client, *[item(f"e#{n}") for n in range(1_000)], sleep=pauses.append)
     assert {result.written for result in results} == {Written.FAILED}
     assert results[0] == Result(Written.FAILED, "NoAnswer")
     assert len(client.requests) == MOST_ATTEMPTS
+    assert len(pauses) == MOST_ATTEMPTS - 1
 
 
 def test_a_throttled_table_holds_up_no_other() -> None:
@@ -222,10 +264,12 @@ def test_a_throttled_table_holds_up_no_other() -> None:
     client = ThrottlesTable("modules")
     hot = [item(f"e#{n}") for n in range(400)]
     cold = [item(f"e#{n}", table="COURSES_TABLE") for n in range(60)]
-    results = write(client, *hot, *cold)
+    pauses: list[float] = []
+    results = write(client, *hot, *cold, sleep=pauses.append)
     assert {result.written for result in results[:400]} == {Written.FAILED}
     assert results[0] == Result(Written.FAILED, "ThrottlingError")
     assert results[400:] == [STORED] * 60
+    assert len(pauses) == MOST_ATTEMPTS
 
 
 def test_halving_stops_when_time_is_up() -> None:
@@ -233,7 +277,7 @@ def test_halving_stops_when_time_is_up() -> None:
     remaining = iter([60_000] * 3)  # at the start, and twice for the first request
     client = Scripted(*[client_error("ValidationException")] * 9)
     results = Writer(client, TABLES, lambda _: None).write(  # type: ignore[arg-type]  # all of a client that it uses
-        newest(item(f"e#{n}") for n in range(8)), Deadline(lambda: next(remaining, 4_000))
+        newest(item(f"e#{n}") for n in range(8)), Deadline(lambda: next(remaining, 6_000))
     )
     assert set(results.values()) == {Result(Written.FAILED, OUT_OF_TIME)}
     assert len(client.requests) == 1
@@ -247,14 +291,19 @@ def test_an_answer_of_the_wrong_length_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "poison",
-    [client_error("ValidationException"), ParamValidationError(report="no"), UnicodeEncodeError("utf-8", "", 0, 1, "")],
+    ("poison", "fault"),
+    [
+        (client_error("ValidationException"), "ValidationException"),
+        (ClientError({}, "BatchExecuteStatement"), ""),
+        (ParamValidationError(report="no"), "ParamValidationError"),
+        (UnicodeEncodeError("utf-8", "", 0, 1, ""), "UnicodeEncodeError"),
+    ],
 )
-def test_a_request_that_cannot_be_read_is_halved(poison: Exception) -> None:
+def test_a_request_that_cannot_be_read_is_halved(poison: Exception, fault: str) -> None:
     """A request that is refused as a whole is halved until the bad statement stands alone."""
     client = Scripted(poison, None, poison, poison, None)
     results = write(client, *[item(f"e#{n}") for n in range(4)])
-    assert [result.written for result in results] == [Written.STORED, Written.STORED, Written.FAILED, Written.STORED]
+    assert results == [STORED, STORED, Result(Written.FAILED, fault), STORED]
     assert list(map(len, client.requests)) == [4, 2, 2, 1, 1]
 
 
@@ -271,10 +320,18 @@ def test_nothing_is_begun_when_time_is_up() -> None:
     remaining = iter([60_000] * 5)  # once at the start, and twice for each of two requests
     client = Scripted()
     results = Writer(client, TABLES, lambda _: None).write(  # type: ignore[arg-type]  # all of a client that it uses
-        newest(item(f"e#{n}") for n in range(100)), Deadline(lambda: next(remaining, 4_000))
+        newest(item(f"e#{n}") for n in range(100)), Deadline(lambda: next(remaining, 6_000))
     )
     assert list(results.values()) == [STORED] * 50 + [Result(Written.FAILED, OUT_OF_TIME)] * 50
     assert list(map(len, client.requests)) == [25, 25]
+
+
+def test_a_throttled_statement_waits_behind_the_others() -> None:
+    """What is throttled is sent again after all that was not sent yet."""
+    client = Scripted(["ThrottlingError"] + [None] * 24)
+    items = [item("hot"), *[item(f"e#{n}", probably_new=True) for n in range(29)]]
+    assert write(client, *items) == [STORED] * 30
+    assert client.requests == [["UPDATE", *["INSERT"] * 24], [*["INSERT"] * 5, "UPDATE"]]
 
 
 def test_a_refused_statement_goes_on_before_new_ones_begin() -> None:
