@@ -29,7 +29,7 @@ def shard_of(root_account_id: str | int | None) -> int | None:
 def localised(value: str | int, shard: int | None) -> str:
     """The id as text, local wherever it can be: an id of another shard than ``shard`` stays global."""
     number = as_number(value)
-    return str(number % SHARD if shard is not None and number // SHARD == shard else number)
+    return str(number % SHARD if number // SHARD == shard else number)
 
 
 def is_ambiguous(value: str | int, shard: int | None) -> bool:

@@ -6,14 +6,14 @@ Limits: Amazon DynamoDB Developer Guide, "Quotas in Amazon DynamoDB" and "Item s
 """
 
 from collections.abc import Mapping
-from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow, Subnormal
+from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Subnormal
 from typing import Any
 
 MOST_BYTES = 400 * 1024
 MOST_LEVELS = 31  # documented as 32; whether the attribute itself counts differs between implementations
 MOST_NAME_BYTES = 65_535
 
-_NUMBERS = Context(prec=38, Emin=-130, Emax=125, traps=[Inexact, InvalidOperation, Overflow, Subnormal])
+_NUMBERS = Context(prec=38, Emin=-130, Emax=125, traps=[Inexact, InvalidOperation, Subnormal])
 
 AttributeValue = dict[str, Any]
 
