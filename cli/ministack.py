@@ -35,9 +35,9 @@ class LocalAws:
         self.endpoint = endpoint
         self._session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)  # noqa: S106  # MiniStack asks for no real ones
 
-    def client(self, service: Any) -> Any:
+    def client(self, service: Any, **options: Any) -> Any:
         """A client of a service, as ``boto3.client`` makes it."""
-        return self._session.client(service, endpoint_url=self.endpoint)
+        return self._session.client(service, endpoint_url=self.endpoint, **options)
 
     def environment(self) -> dict[str, str]:
         """What ``aws`` and boto3 need in the environment to talk to it."""

@@ -11,11 +11,10 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from cli.ministack import free_port
+from cli.ministack import LocalAws, free_port
 
 Rule = dict[str, Any]
 
@@ -101,7 +100,7 @@ def _warm_up(proxy: Proxy) -> None:
 def client_at(endpoint: str, read_timeout: float) -> Any:
     """A client as ``handlers.function`` makes it, but for how long it waits for an answer."""
     config = Config(connect_timeout=1, read_timeout=read_timeout, retries={"total_max_attempts": 1})
-    return boto3.client("dynamodb", endpoint_url=endpoint, config=config)
+    return LocalAws(endpoint).client("dynamodb", config=config)
 
 
 Code = str | None

@@ -131,7 +131,10 @@ def _send_and_settle(aws: LocalAws, outputs: dict[str, str], plan: Plan, proxy: 
         proxy.break_by(*FAULTS)
         with ThreadPoolExecutor(8) as pool:
             shards = [pool.submit(_read, shard) for shard in _shards(aws, plan)]
-            for _ in pool.map(lambda text: _send(aws, outputs, text), plan.to_queue):
+            sqs = aws.client("sqs")
+            for _ in pool.map(
+                lambda text: sqs.send_message(QueueUrl=outputs["QueueUrl"], MessageBody=text), plan.to_queue
+            ):
                 progress.advance(sending)
             for shard in shards:
                 progress.advance(sending, shard.result())
@@ -149,20 +152,17 @@ def _send_and_settle(aws: LocalAws, outputs: dict[str, str], plan: Plan, proxy: 
             time.sleep(1)
 
 
-def _send(aws: LocalAws, outputs: dict[str, str], text: str) -> None:
-    aws.client("sqs").send_message(QueueUrl=outputs["QueueUrl"], MessageBody=text)
-
-
 def _shards(aws: LocalAws, plan: Plan) -> list[Shard]:
     """Two shards, which deliver to the function for Kinesis as Lambda does.
 
     MiniStack 1.5 has a poller for streams, but passes over the batch item failures that it is told of.
     """
-    functions = aws.client("lambda").list_functions()["Functions"]
+    lambda_ = aws.client("lambda")
+    functions = lambda_.list_functions()["Functions"]
     (name,) = [each["FunctionName"] for each in functions if each["Handler"] == "handlers.kinesis.handler"]
 
     def invoke(event: dict[str, Any]) -> Any:
-        return json.load(aws.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))["Payload"])
+        return json.load(lambda_.invoke(FunctionName=name, Payload=json.dumps(event))["Payload"])
 
     mapping = Mapping(batch_size=100, most_retries=100)
     texts = [text.encode() for text in plan.to_stream]
