@@ -13,7 +13,7 @@ test: .venv/installed $(if $(shell command -v java && command -v npm),$(DYNAMODB
 	$(BIN)/python -m pytest
 
 # The promise of docs/promise.md, tried for longer than `make test` does.
-prove: .venv/installed $(DYNAMODB_LOCAL)/DynamoDBLocal.jar  ## thousands of sets of events; half an hour or so
+prove: .venv/installed $(DYNAMODB_LOCAL)/DynamoDBLocal.jar  ## thousands of sets of events; this takes long
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest tests/promise
 
 soak: .venv/installed  ## thousands of events end to end, with a proxy full of faults: make soak EVENTS=20000 SEED=7
@@ -45,7 +45,7 @@ $(DYNAMODB_LOCAL)/DynamoDBLocal.jar:
 .venv/installed: requirements-dev.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.13 …")'
 	$(PYTHON) -m venv .venv
-	@echo "Installing what it needs into .venv (once, a minute or so) …"
+	@echo "Installing what it needs into .venv (once) …"
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	@touch $@
 
