@@ -94,7 +94,7 @@ def _send_and_wait(
             progress.update(settled, completed=count)
             if count >= len(sent) or time.monotonic() > until:
                 return account
-            time.sleep(0.2)
+            time.sleep(0.2)  # until the next look
 
 
 def _send(aws: LocalAws, outputs: dict[str, str], record: Sent) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from boto3.dynamodb.types import TypeDeserializer
+from boto3.dynamodb.types import Binary, TypeDeserializer
 from rich.console import Console
 
 from cli.ministack import LocalAws, deploy, ministack
@@ -64,7 +64,10 @@ def readable(value: object) -> object:
     """What JSON has no form for, as a person would read it."""
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
-    return f"({len(bytes(value))} bytes, gzip)"  # type: ignore[call-overload]  # bytes are all that is left
+    if isinstance(value, Binary):
+        size = len(bytes(value))  # type: ignore[call-overload]  # boto3's types say that it gives text, which it does not
+        return f"({size} bytes, gzip)"
+    raise TypeError(f"{type(value).__name__} is not a value of an item")
 
 
 def _read(path: Path) -> tuple[dict[str, Any], str]:

@@ -105,7 +105,7 @@ def _outputs(cloudformation: Any) -> dict[str, str]:
         if stack["StackStatus"] != "CREATE_IN_PROGRESS" or time.monotonic() > until:
             reason = stack.get("StackStatusReason", "")
             raise LocalStackError(f"The stack was not created: {stack['StackStatus']} {reason}")
-        time.sleep(0.1)
+        time.sleep(0.1)  # until the next look
 
 
 def _mend_concurrency(lambda_: Any) -> None:
@@ -145,7 +145,7 @@ def _comes_up(process: "subprocess.Popen[bytes]", endpoint: str) -> bool:
             with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=1):  # noqa: S310  # ours, and http
                 return True
         except (urllib.error.URLError, OSError):
-            time.sleep(0.05)
+            time.sleep(0.05)  # until the next try
     return False
 
 

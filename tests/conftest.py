@@ -34,7 +34,7 @@ TABLES = {
     "REJECTED_TABLE": "rejected",
 }
 os.environ.update(TABLES)
-os.environ.update(AWS_DEFAULT_REGION="eu-west-1", AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test")  # noqa: S106
+os.environ.update(AWS_DEFAULT_REGION="eu-west-1", AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test")  # noqa: S106  # no engine here asks for real ones
 for name in ("ALLOWED_ROOT_ACCOUNTS", "REJECTED_RETENTION_DAYS"):
     os.environ.pop(name, None)
 
@@ -161,7 +161,7 @@ def _wait_for(port: int) -> None:
         with socket.socket() as caller:
             if caller.connect_ex(("127.0.0.1", port)) == 0:
                 return
-        time.sleep(0.05)
+        time.sleep(0.05)  # until the next try
     raise TimeoutError("DynamoDB Local did not come up")
 
 

@@ -13,6 +13,7 @@ import pytest
 import handlers.kinesis
 import handlers.sqs
 from cli.generate import EVENTS, kinesis_event, refused, samples, sqs_event
+from handlers.catalogue import CatalogueError
 from handlers.observe import logger
 from handlers.settings import SettingsError
 from tests.conftest import Tables
@@ -165,3 +166,20 @@ def test_a_function_without_its_settings_does_not_start(module: Any, monkeypatch
     monkeypatch.delenv("REJECTED_TABLE")
     with pytest.raises(SettingsError, match="REJECTED_TABLE"):
         importlib.reload(module)
+
+
+def test_a_package_that_is_not_whole_does_not_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A schema that is missing is told when the function starts, and not at the first event of its type."""
+    monkeypatch.setattr("handlers.validate.SCHEMAS", tmp_path)
+    with pytest.raises(CatalogueError, match=r"there is no assignment_created\.json: run `make generate`"):
+        importlib.reload(handlers.sqs)
+
+
+def test_a_report_that_fails_takes_no_acknowledgement_back(
+    entry_points: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is stored stays acknowledged when log or metrics break, and where they broke is told without the text."""
+    monkeypatch.setattr("handlers.observe._emit", lambda *_: 1 / 0)
+    assert entry_points["sqs"](sqs_event([samples()["module_created"]]), CONTEXT) == {"batchItemFailures": []}
+    (line,) = [line for line in lines(capsys.readouterr().out) if line.get("message") == "report"]
+    assert line["cause"].startswith("ZeroDivisionError at observe.py:")

@@ -50,13 +50,13 @@ class Proxy:
             stats = self._call("GET", "stats")
             if stats["requests"]["forwarded"] == stats["upstream_latency_ms"]["n"]:
                 return
-            time.sleep(0.01)
+            time.sleep(0.01)  # until the next look
         raise TimeoutError("the engine did not answer")
 
     def _call(self, method: str, path: str, content: object = None) -> Any:
         data = None if content is None else json.dumps(content).encode()
         request = urllib.request.Request(f"{self.endpoint}/_microburst/{path}", data, method=method)  # noqa: S310  # ours, and http
-        with urllib.request.urlopen(request, timeout=SECONDS_TO_START) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=SECONDS_TO_START) as answer:  # noqa: S310  # ours, and http
             return json.load(answer)
 
 
@@ -85,7 +85,7 @@ def _wait_for(proxy: Proxy) -> None:
         with contextlib.suppress(urllib.error.URLError, OSError):
             proxy.requests()
             return
-        time.sleep(0.05)
+        time.sleep(0.05)  # until the next try
     raise TimeoutError("microburst did not come up")
 
 

@@ -149,7 +149,7 @@ def _send_and_settle(aws: LocalAws, outputs: dict[str, str], plan: Plan, proxy: 
                     return problems
             elif time.monotonic() > until:
                 return [f"{_count(aws, outputs['QueueUrl'])} messages are still in the queue"]
-            time.sleep(1)
+            time.sleep(1)  # until the next look
 
 
 def _shards(aws: LocalAws, plan: Plan) -> list[Shard]:

@@ -104,7 +104,9 @@ def test_any_run_of_faults_loses_nothing(
     engine.empty()
     rules = WHOLE | {"slow": {"response": {"bandwidth_kbps": 20}}}
     proxy.break_by(*(rules[fault] | {"times": times} for fault, times in script))
-    Queue(engine, texts + bad, seed).deliver_until_empty(Worker(client_at(proxy.endpoint, PATIENCE)))
+    queue = Queue(engine, texts + bad, seed)
+    queue.deliver_until_empty(Worker(client_at(proxy.endpoint, PATIENCE)))
+    assert len(queue.acknowledged) == len(texts + bad)
     proxy.settle()  # nothing of this may come in after the tables were emptied for the next
 
 
@@ -128,6 +130,7 @@ def test_faults_of_single_statements_lose_nothing(
     for _ in range(3):
         queue.deliver(faulty)
     queue.deliver_until_empty(Worker(engine.client))
+    assert len(queue.acknowledged) == len(texts + bad)
 
 
 def test_a_write_that_comes_late_changes_nothing(engine: Tables, proxy: Proxy) -> None:
