@@ -24,6 +24,7 @@ KINDS: dict[str, Schema] = {
     "gid": _ID,
     "lid": _ID,
     "str": {"type": ["string"]},
+    "state": {"type": ["string"]},
     "text": {"type": ["string"]},
     "uuid": {"type": ["string"]},
     "time": {"type": ["string"], "format": "date-time"},

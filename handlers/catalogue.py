@@ -11,7 +11,7 @@ SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
 
 _ENTRY = {"about", "events", "id", "context", "fields"}
 
-KINDS = frozenset({"gid", "lid", "str", "text", "time", "date", "num", "int", "bool", "obj", "list", "uuid"})
+KINDS = frozenset({"gid", "lid", "str", "state", "text", "time", "date", "num", "int", "bool", "obj", "list", "uuid"})
 
 
 class CatalogueError(Exception):
@@ -20,10 +20,14 @@ class CatalogueError(Exception):
 
 @dataclass(frozen=True)
 class Field:
-    """A field of an event's body: its kind (see ``KINDS``) and what it means, in a sentence."""
+    """A field of an event's body: its kind (see ``KINDS``) and what it means, in a sentence.
+
+    ``states`` are the values that are known of the kind ``state``; Canvas may send others.
+    """
 
     kind: str
     about: str
+    states: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,21 @@ class EventType:
     def renamed(self) -> dict[str, str]:
         """Other names of known fields."""
         return {other: name for entity in self.entities for other, name in entity.renamed.items()}
+
+    @cached_property
+    def known_names(self) -> frozenset[str]:
+        """The names under which known fields may come."""
+        return frozenset(self.fields) | frozenset(self.renamed)
+
+    @cached_property
+    def known_states(self) -> dict[str, frozenset[str]]:
+        """The known values of the fields that hold a state."""
+        return {name: frozenset(field.states) for name, field in self.fields.items() if field.kind == "state"}
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """The fields that Canvas cuts when they are long."""
+        return tuple(name for name, field in self.fields.items() if field.kind == "text")
 
     @cached_property
     def key_fields(self) -> tuple[str, ...]:
@@ -133,6 +152,9 @@ def _field(name: str, text: str) -> Field:
     kind, _, about = text.partition(" ")
     if kind not in KINDS:
         raise ValueError(f"fields: {name} is of the kind {kind!r}; kinds are {', '.join(sorted(KINDS))}")
+    if kind == "state":
+        states = tuple(state.strip() for state in about.split(","))
+        return Field(kind, f"Its state: {', '.join(states)}; Canvas may send others.", states)
     return Field(kind, about.strip())
 
 

@@ -34,6 +34,11 @@ class Item:
     attributes: Mapping[str, AttributeValue]
     probably_new: bool
 
+    @property
+    def event_time(self) -> str:
+        """When the event happened that this item is of, as it stands at the beginning of its version."""
+        return (self.version or "").partition("#")[0]
+
 
 def items(event: LiveEvent, event_type: EventType) -> tuple[Item, ...]:
     """The items of an event that its schema accepts, one for each entity that its type speaks of.
@@ -59,11 +64,6 @@ def items(event: LiveEvent, event_type: EventType) -> tuple[Item, ...]:
         )
     except NotStorable as error:
         raise Rejected(Reason.UNSTORABLE, Violation("body", error.rule, "")) from None
-
-
-def unknown_fields(event: LiveEvent, event_type: EventType) -> int:
-    """How many fields of the body the catalogue does not know."""
-    return sum(name not in event_type.fields for name in _present_fields(event, event_type))
 
 
 def _present_fields(event: LiveEvent, event_type: EventType) -> dict[str, Any]:
@@ -157,6 +157,7 @@ FORMS: Mapping[str, Callable[[Any, int | None], Any]] = {
     "time": _time,
     "date": _date,
     "str": _string,
+    "state": _string,
     "uuid": _string,
     "text": _as_it_came,
     "num": _as_it_came,

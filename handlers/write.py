@@ -21,6 +21,7 @@ from botocore.parsers import ResponseParserError
 
 from handlers.bugs import name_and_place
 from handlers.deadline import Deadline
+from handlers.effort import Effort
 from handlers.fold import Key
 from handlers.route import OPTIONAL_ATTRIBUTES, Item
 
@@ -36,20 +37,17 @@ _LONGEST_PAUSE_SECONDS = 2.0
 _REFUSED = frozenset({"DuplicateItem", "ConditionalCheckFailed"})
 _NO_ANSWER = "NoAnswer"
 OUT_OF_TIME = "OutOfTime"
-_PASSING = frozenset(
+_THROTTLED = frozenset(
     {
-        _NO_ANSWER,
-        "InternalServerError",
         "LimitExceededException",
         "ProvisionedThroughputExceeded",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "ThrottlingError",
         "ThrottlingException",
-        "TransactionConflict",
-        "TransactionConflictException",
     }
 )
+_PASSING = _THROTTLED | {_NO_ANSWER, "InternalServerError", "TransactionConflict", "TransactionConflictException"}
 
 
 class Written(StrEnum):
@@ -107,7 +105,7 @@ class Writer:
         self._tables = tables
         self._sleep = sleep
 
-    def write(self, items: Mapping[Key, Item], deadline: Deadline) -> dict[Key, Result]:
+    def write(self, items: Mapping[Key, Item], deadline: Deadline, effort: Effort) -> dict[Key, Result]:
         """Write items; what became of each.
 
         In the order in which they come, so that what the time did not suffice for is at the end: a Kinesis
@@ -118,7 +116,9 @@ class Writer:
         strikes: Counter[str] = Counter()
         while waiting and not deadline.is_over():
             sent = [waiting.popleft() for _ in range(min(MOST_STATEMENTS, len(waiting)))]
-            codes = self._send([climb.statement for climb in sent], deadline)
+            codes = self._send([climb.statement for climb in sent], deadline, effort)
+            effort.retries += sum(code in _PASSING for code in codes)
+            effort.throttles += sum(code in _THROTTLED for code in codes)
             for climb, code in zip(sent, codes, strict=True):
                 climb.take(code)
                 if climb.result is None:
@@ -140,7 +140,9 @@ class Writer:
             climb.result = Result(Written.FAILED, name_and_place(bug))
         return climb
 
-    def _send(self, statements: "list[BatchStatementRequestTypeDef]", deadline: Deadline) -> list[str | None]:
+    def _send(
+        self, statements: "list[BatchStatementRequestTypeDef]", deadline: Deadline, effort: Effort
+    ) -> list[str | None]:
         """DynamoDB's answer to each statement: None, or an error code.
 
         A statement that cannot be sent, or that DynamoDB refuses to read, takes its whole request with it, so
@@ -148,6 +150,7 @@ class Writer:
         """
         if deadline.is_over():
             return [OUT_OF_TIME] * len(statements)
+        effort.request()
         try:
             answers = self._client.batch_execute_statement(Statements=statements)["Responses"]
             return [_code_in(answer) for _, answer in zip(statements, answers, strict=True)]
@@ -162,7 +165,7 @@ class Writer:
         if code in _PASSING or len(statements) == 1:
             return [code] * len(statements)
         half = len(statements) // 2
-        return self._send(statements[:half], deadline) + self._send(statements[half:], deadline)
+        return self._send(statements[:half], deadline, effort) + self._send(statements[half:], deadline, effort)
 
 
 def _code_in(answer: "BatchStatementResponseTypeDef") -> str | None:

@@ -19,6 +19,7 @@ from cli.generate import samples
 from cli.ministack import LocalAws, free_port, ministack
 from handlers.catalogue import load
 from handlers.deadline import Deadline
+from handlers.effort import Effort
 from handlers.fates import Fate, Outcome
 from handlers.pipeline import Pipeline
 from handlers.record import Record
@@ -187,7 +188,7 @@ class Consumer:
             for number, text in enumerate(texts)
         ]
         batch = [(record.id, partial(_itself, record)) for record in records]
-        return self.pipeline.process(batch, Deadline(remaining_ms))
+        return self.pipeline.process(batch, Deadline(remaining_ms), Effort())
 
     def fates(self, *texts: str | bytes) -> list[Fate]:
         """Deliver a batch; the fates alone."""

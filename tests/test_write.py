@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError, ParamValidationError, ReadTimeoutEr
 from botocore.parsers import ResponseParserError
 
 from handlers.deadline import Deadline
+from handlers.effort import Effort
 from handlers.fold import key_of, newest
 from handlers.route import Item
 from handlers.write import MOST_ATTEMPTS, OUT_OF_TIME, Result, Writer, Written
@@ -35,7 +36,7 @@ def enough_time() -> Deadline:
 
 def write(client: Any, *items: Item, sleep: Callable[[float], None] = lambda _: None) -> list[Result]:
     """Write items; what became of each."""
-    results = Writer(client, TABLES, sleep).write(newest(items), enough_time())
+    results = Writer(client, TABLES, sleep).write(newest(items), enough_time(), Effort())
     return [results[key_of(each)] for each in items]
 
 
@@ -228,7 +229,7 @@ def test_no_pause_outlasts_the_time() -> None:
     client = Scripted(*["ThrottlingError"] * 100)
     random.seed(1)
     Writer(client, TABLES, pauses.append).write(  # type: ignore[arg-type]  # all of a client that it uses
-        newest([item()]), Deadline(lambda: next(remaining, 6_001))
+        newest([item()]), Deadline(lambda: next(remaining, 6_001)), Effort()
     )
     assert set(pauses) == {0.001}
 
@@ -277,7 +278,7 @@ def test_halving_stops_when_time_is_up() -> None:
     remaining = iter([60_000] * 3)  # at the start, and twice for the first request
     client = Scripted(*[client_error("ValidationException")] * 9)
     results = Writer(client, TABLES, lambda _: None).write(  # type: ignore[arg-type]  # all of a client that it uses
-        newest(item(f"e#{n}") for n in range(8)), Deadline(lambda: next(remaining, 6_000))
+        newest(item(f"e#{n}") for n in range(8)), Deadline(lambda: next(remaining, 6_000)), Effort()
     )
     assert set(results.values()) == {Result(Written.FAILED, OUT_OF_TIME)}
     assert len(client.requests) == 1
@@ -320,10 +321,22 @@ def test_nothing_is_begun_when_time_is_up() -> None:
     remaining = iter([60_000] * 5)  # once at the start, and twice for each of two requests
     client = Scripted()
     results = Writer(client, TABLES, lambda _: None).write(  # type: ignore[arg-type]  # all of a client that it uses
-        newest(item(f"e#{n}") for n in range(100)), Deadline(lambda: next(remaining, 6_000))
+        newest(item(f"e#{n}") for n in range(100)), Deadline(lambda: next(remaining, 6_000)), Effort()
     )
     assert list(results.values()) == [STORED] * 50 + [Result(Written.FAILED, OUT_OF_TIME)] * 50
     assert list(map(len, client.requests)) == [25, 25]
+
+
+def test_what_a_write_takes_is_counted() -> None:
+    """Every request counts, those of halves too, and every fault that passes; throttling by itself besides."""
+    effort = Effort()
+    client = Scripted(
+        ["ThrottlingError", "InternalServerError", "ResourceNotFound"], client_error("ValidationException"), None, None
+    )
+    Writer(client, TABLES, lambda _: None).write(  # type: ignore[arg-type]  # all of a client that it uses
+        newest([item("a"), item("b"), item("c")]), enough_time(), effort
+    )
+    assert (effort.requests, effort.retries, effort.throttles) == (4, 2, 1)
 
 
 def test_a_throttled_statement_waits_behind_the_others() -> None:
