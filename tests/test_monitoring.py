@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cli import dashboard
 from cli.dashboard import log_lines
 from cli.demo import PARAMETERS
 from cli.generate import refused, samples
@@ -60,6 +61,8 @@ class Deployed:
     dashboard: Json
     emitted: frozenset[Metric]
     names: dict[str, set[str]]
+    totals: dict[str, float]
+    picture: Json
 
     def metrics_of_alarms(self) -> dict[str, Metric]:
         """What each alarm watches."""
@@ -78,9 +81,10 @@ def watched(alarm: Json) -> Metric:
 
 
 @pytest.fixture(scope="module")
-def deployed() -> Iterator[Deployed]:
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     """The template with a stream, after every kind of event came both ways."""
-    with ministack() as aws:
+    with ministack() as aws, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dashboard, "LAST_RUN", tmp_path_factory.mktemp("last-run") / "dashboard.json")
         outputs = deploy(aws, PARAMETERS)
         texts = [*samples().values(), *refused().values(), _drifted()]
         for text in texts:
@@ -88,14 +92,19 @@ def deployed() -> Iterator[Deployed]:
             aws.client("kinesis").put_record(StreamName=outputs["StreamName"], PartitionKey="1", Data=text.encode())
         wait_for(lambda: _received(aws) >= 2 * len(texts))
         cloudwatch = aws.client("cloudwatch")
-        (dashboard,) = cloudwatch.list_dashboards()["DashboardEntries"]
-        body = cloudwatch.get_dashboard(DashboardName=dashboard["DashboardName"])["DashboardBody"]
+        (entry,) = cloudwatch.list_dashboards()["DashboardEntries"]
+        body = cloudwatch.get_dashboard(DashboardName=entry["DashboardName"])["DashboardBody"]
         alarms = cloudwatch.describe_alarms()["MetricAlarms"]
         yield Deployed(
             alarms={alarm["AlarmName"]: alarm for alarm in alarms},
             dashboard=json.loads(body),
             emitted=frozenset(_emitted(aws)),
             names=_names(aws),
+            totals={
+                f"{metric.dimension('source')} {metric.name.lower()}": sum(values)
+                for metric, values in _emitted(aws).items()
+            },
+            picture=dashboard.keep(aws),
         )
 
 
@@ -219,8 +228,8 @@ def test_without_a_stream_the_dashboard_is_whole() -> None:
     with ministack() as aws:
         deploy(aws, {"DeletionProtection": "false", "SilenceAlarmHours": "0"})
         cloudwatch = aws.client("cloudwatch")
-        (dashboard,) = cloudwatch.list_dashboards()["DashboardEntries"]
-        body = cloudwatch.get_dashboard(DashboardName=dashboard["DashboardName"])["DashboardBody"]
+        (entry,) = cloudwatch.list_dashboards()["DashboardEntries"]
+        body = cloudwatch.get_dashboard(DashboardName=entry["DashboardName"])["DashboardBody"]
         alarms = cloudwatch.describe_alarms()["MetricAlarms"]
     text = json.dumps(json.loads(body))
     assert "AWS/Kinesis" not in text
@@ -319,3 +328,38 @@ def test_the_documentation_names_every_metric_and_alarm(deployed: Deployed) -> N
         name.removeprefix(f"{STACK} ").removesuffix(" (queue)").removesuffix(" (stream)") for name in deployed.alarms
     ]
     assert [name for name in names if name not in text] == []
+
+
+def test_the_picture_here_is_the_dashboard_with_what_the_functions_sent(deployed: Deployed) -> None:
+    """Every widget is in it under its title, and its numbers are the sums of what was emitted."""
+    rows = {widget["title"]: dict(widget["rows"]) for widget in deployed.picture["widgets"]}
+    assert [*rows] == [widget["properties"]["title"] for widget in deployed.dashboard["widgets"]]
+    fates = rows["What became of the events"]
+    assert len(fates) == 12
+    assert fates == {label: f"{deployed.totals[label]:.0f}" for label in fates}
+    assert set(rows["What is refused? By reason"].values()) == {"2"}
+    assert sum(map(int, rows["What is refused? By rule"].values())) == 2 * len(refused())
+    drift = rows["Has the contract drifted?"]
+    assert drift == {
+        "assignment_updated unknown fields": "2",
+        "assignment_updated unknown states": "2",
+        "assignment_updated texts cut by Canvas": "2",
+    }
+    assert rows["Waiting events"]["in the dead-letter queue"] == "0"
+    assert rows["Is it well?"]["events rejected (queue)"] == f"OK {len(refused())}, at most 100"
+    assert float(rows["Invocation, ms"]["sqs longest"].replace(",", "")) > 0
+    assert rows["Oldest event in the queue, s"] == {"queue": "–"}
+
+
+def test_the_picture_of_a_stack_that_is_down_is_the_last(
+    deployed: Deployed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was kept is shown when nothing answers any more, and red stands for an alarm."""
+    kept = json.loads(dashboard.LAST_RUN.read_text()) | {"endpoint": "http://127.0.0.1:9"}
+    dashboard.LAST_RUN.write_text(json.dumps(kept))
+    monkeypatch.setenv("COLUMNS", "200")
+    assert dashboard.run() == 0
+    shown = capsys.readouterr().out
+    assert kept["taken"] in shown
+    for widget in deployed.dashboard["widgets"]:
+        assert widget["properties"]["title"][:25] in shown
