@@ -150,13 +150,8 @@ def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     shown = capsys.readouterr().out
-    for example in (
-        "python -m cli run",
-        "python -m cli dashboard",
-        "python -m cli invoke events/",
-        "python -m cli generate",
-    ):
-        assert example in shown
+    for example in ("run", "dashboard", "invoke events/", "generate"):
+        assert f"python -m cli {example}" in shown
 
 
 def test_the_outputs_of_the_stack_name_every_table() -> None:

@@ -46,9 +46,8 @@ def test_statistics(name: str, expected: float) -> None:
 
 def test_a_search_finds_by_all_that_it_names() -> None:
     """Namespace, the names of the dimensions, the metric's name, and one of several values of a dimension."""
-    (search,) = searches(
-        """SUM(SEARCH('{N,service,source} MetricName="Delay" source=("sqs" OR "kinesis")', 'p99'))*2"""
-    )
+    terms = 'MetricName="Delay" source=("sqs" OR "kinesis")'
+    (search,) = searches(f"SUM(SEARCH('{{N,service,source}} {terms}', 'p99'))*2")
     assert search == Search(
         "N",
         ("service", "source"),

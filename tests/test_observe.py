@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -54,9 +55,8 @@ def observed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 def stored(seconds: float, number: int = 0, **facts: Any) -> Outcome:
     """An event that happened, and came, so many seconds ago."""
     moment = NOW - timedelta(seconds=seconds)
-    return Outcome(
-        str(number), Fate.STORED, "module_updated", **{"event_time": utc_text(moment), "entered": moment} | facts
-    )
+    outcome = Outcome(str(number), Fate.STORED, "module_updated", event_time=utc_text(moment), entered=moment)
+    return replace(outcome, **facts)
 
 
 def rejected(number: int, reason: Reason = Reason.SCHEMA_VIOLATION) -> Outcome:
@@ -92,10 +92,8 @@ def test_few_values_stand_for_many(values: list[float]) -> None:
     assert len(sent) == min(len(values), MOST_VALUES)
     if len(values) > MOST_VALUES:
         ordered = sorted(values)
-        shares = [
-            ordered[len(ordered) * n // MOST_VALUES : len(ordered) * (n + 1) // MOST_VALUES] for n in range(MOST_VALUES)
-        ]
-        assert all(value in share for value, share in zip(sent, shares, strict=True))
+        ends = [len(ordered) * share // MOST_VALUES for share in range(MOST_VALUES + 1)]
+        assert all(value in ordered[first:end] for value, first, end in zip(sent, ends, ends[1:], strict=False))
 
 
 def test_percentiles_of_a_large_batch_are_right() -> None:
