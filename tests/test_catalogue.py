@@ -1,5 +1,6 @@
 """The catalogue, and what it refuses."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,16 @@ def test_a_catalogue_without_families_is_none(tmp_path: Path) -> None:
     """A package that lost its catalogue does not start, instead of rejecting every event."""
     with pytest.raises(CatalogueError, match="there is no family in"):
         load(tmp_path)
+
+
+def test_every_state_has_its_known_values() -> None:
+    """Whatever Canvas calls a state is of that kind, so that a new one is seen; and each entity can be deleted."""
+    fields = [field for event_type in load().values() for field in event_type.fields.items()]
+    states = [field.states for name, field in fields if name == "workflow_state"]
+    assert {field.kind for name, field in fields if name == "workflow_state"} == {"state"}
+    for known in states:
+        assert "deleted" in known
+        assert all(re.fullmatch("[a-z_]+", state) for state in known)
 
 
 def test_every_kind_has_its_rules_and_its_form() -> None:
