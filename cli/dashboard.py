@@ -158,7 +158,7 @@ class _Screen:
         widgets = self._picture["widgets"]
         for y in sorted({widget["y"] for widget in widgets}):
             panels = [_panel(widget) for widget in widgets if widget["y"] == y]
-            yield Columns(panels, width=max(38, console.width // len(panels) - 1), padding=(0, 1))
+            yield Columns(panels, width=min(100, max(38, console.width // len(panels) - 1)), padding=(0, 1))
 
 
 def _panel(widget: Mapping[str, Any]) -> Panel:

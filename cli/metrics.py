@@ -74,11 +74,11 @@ class Search:
 
     @classmethod
     def parse(cls, text: str, statistic: str) -> "Search":
-        """Read ``{Namespace,dimension} MetricName="…" dimension=("…" OR "…")``."""
+        """Read ``{Namespace,"dimension"} MetricName="…" dimension=("…" OR "…")``."""
         matched = re.fullmatch(r"\{([^}]*)\}(.*)", text)
         if not matched:
             raise ValueError(f"no search expression: {text}")
-        namespace, *dimensions = matched[1].split(",")
+        namespace, *dimensions = (name.strip('"') for name in matched[1].split(","))
         terms = re.findall(r'(\w+)=(\([^)]*\)|"[^"]*")', matched[2])
         values = {name: frozenset(re.findall(r'"([^"]*)"', term)) for name, term in terms}
         return cls(namespace, tuple(dimensions), values, statistic)

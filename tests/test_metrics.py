@@ -47,7 +47,7 @@ def test_statistics(name: str, expected: float) -> None:
 def test_a_search_finds_by_all_that_it_names() -> None:
     """Namespace, the names of the dimensions, the metric's name, and one of several values of a dimension."""
     terms = 'MetricName="Delay" source=("sqs" OR "kinesis")'
-    (search,) = searches(f"SUM(SEARCH('{{N,service,source}} {terms}', 'p99'))*2")
+    (search,) = searches(f"SUM(SEARCH('{{N,service,\"source\"}} {terms}', 'p99'))*2")
     assert search == Search(
         "N",
         ("service", "source"),
