@@ -50,11 +50,12 @@ def report(source: str, request_id: str | None, outcomes: Sequence[Outcome], eff
     ``source`` is ``sqs`` or ``kinesis``. The fates in the account add up to ``received``.
     """
     fates = Counter(outcome.fate for outcome in outcomes)
+    rejected = [outcome for outcome in outcomes if outcome.fate is Fate.REJECTED]
     _log_batch(source, request_id, outcomes, fates, effort)
-    _log_rejections(request_id, [outcome for outcome in outcomes if outcome.fate is Fate.REJECTED])
+    _log_rejections(request_id, rejected)
     _log_faults(request_id, [outcome for outcome in outcomes if outcome.fate is Fate.RETRY])
     _emit("source", source, _counts(outcomes, fates) | _delays(outcomes, now) | _efforts(effort))
-    for reason, count in Counter(each.cause for each in outcomes if each.fate is Fate.REJECTED).items():
+    for reason, count in Counter(outcome.cause for outcome in rejected).items():
         _emit("reason", str(reason), {"RejectedByReason": _count(count)})
     for event_type, counts in _drift_by_event_type(outcomes).items():
         _emit("event_type", event_type, counts)
