@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,6 @@ from cli.ministack import STACK, LocalAws, deploy, ministack
 from handlers.fates import Reason
 from handlers.observe import NAMESPACE
 from tests.template import ENTITY_TABLES, ROOT, TEMPLATE, Json, of_type, properties
-from tests.waiting import wait_for
 
 ALARMS = of_type("AWS::CloudWatch::Alarm")
 OF_THE_STREAM = {name: alarm for name, alarm in ALARMS.items() if alarm.get("Condition") == "ReadStream"}
@@ -90,7 +90,10 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         for text in texts:
             aws.client("sqs").send_message(QueueUrl=outputs["QueueUrl"], MessageBody=text)
             aws.client("kinesis").put_record(StreamName=outputs["StreamName"], PartitionKey="1", Data=text.encode())
-        wait_for(lambda: _received(aws) >= 2 * len(texts))
+        until = time.monotonic() + 60
+        while _received(aws) < 2 * len(texts):
+            assert time.monotonic() < until, "the functions did not take the events in time"
+            time.sleep(0.2)  # until the next look
         cloudwatch = aws.client("cloudwatch")
         (entry,) = cloudwatch.list_dashboards()["DashboardEntries"]
         body = cloudwatch.get_dashboard(DashboardName=entry["DashboardName"])["DashboardBody"]
@@ -363,3 +366,16 @@ def test_the_picture_of_a_stack_that_is_down_is_the_last(
     assert kept["taken"] in shown
     for widget in deployed.dashboard["widgets"]:
         assert widget["properties"]["title"][:25] in shown
+
+
+def test_thresholds_are_in_the_units_of_their_metrics(deployed: Deployed) -> None:
+    """Seconds stay seconds for SQS, and become milliseconds for Lambda."""
+    thresholds = {name.removeprefix(f"{STACK} "): alarm["Threshold"] for name, alarm in deployed.alarms.items()}
+    assert thresholds["queue delayed"] == 1800
+    assert thresholds["stream delayed"] == 1_800_000
+    assert thresholds["function near its time limit (stream)"] == 45_000
+
+
+def test_the_streams_mapping_counts_what_it_gives_up() -> None:
+    """Lambda sends the metric of records that go to the bucket only where it is asked to."""
+    assert properties("KinesisFunctionStream")["MetricsConfig"] == {"Metrics": ["EventCount"]}
