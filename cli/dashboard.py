@@ -154,7 +154,8 @@ class _Screen:
         self._picture = picture
 
     def __rich_console__(self, console: Console, _: object) -> Iterator[Any]:
-        yield f"[bold]{STACK}[/bold], the run of {self._picture['taken']}, each number over all of it"
+        yield f"[bold]{STACK}[/bold], the run of {self._picture['taken']}, each number over all of it;"
+        yield f"{_NO_NUMBER} stands for what only AWS measures."
         widgets = self._picture["widgets"]
         for y in sorted({widget["y"] for widget in widgets}):
             panels = [_panel(widget) for widget in widgets if widget["y"] == y]
