@@ -67,8 +67,7 @@ class Drift(NamedTuple):
 NO_DRIFT = Drift()
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The fate of the record ``record_id``.
 
     ``event_name`` is a type of the catalogue, or what looks like one, or None. ``cause`` is the reason of a

@@ -8,7 +8,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -44,11 +44,19 @@ metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
 Values = dict[str, tuple[MetricUnit, Sequence[float]]]
 
 
-def report(source: str, request_id: str | None, outcomes: Sequence[Outcome], effort: Effort, now: datetime) -> None:
+def report(
+    source: str,
+    request_id: str | None,
+    outcomes: Sequence[Outcome],
+    effort: Effort | None = None,
+    now: datetime | None = None,
+) -> None:
     """Log a batch's account, its rejections and its faults, and emit its metrics.
 
-    ``source`` is ``sqs`` or ``kinesis``. The fates in the account add up to ``received``.
+    ``source`` is ``sqs`` or ``kinesis``. The fates in the account add up to ``received``. ``effort`` is what the batch
+    took, and ``now`` the moment up to which delays count: this one, if none is given.
     """
+    effort, now = effort or Effort(), now or datetime.now(UTC)
     fates = Counter(outcome.fate for outcome in outcomes)
     rejected = [outcome for outcome in outcomes if outcome.fate is Fate.REJECTED]
     _log_batch(source, request_id, outcomes, fates, effort)

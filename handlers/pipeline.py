@@ -5,8 +5,8 @@ record → decode → Live Event → validate → route → items → fold → w
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from handlers.bugs import name_and_place
 from handlers.catalogue import EventType
@@ -28,8 +28,7 @@ _LOOKS_LIKE_A_TYPE = re.compile("[a-z][a-z0-9_.]{0,63}")
 Unwrap = Callable[[], Record]
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """What becomes of a record once its items are written."""
 
     outcome: Outcome
@@ -51,8 +50,14 @@ class Pipeline:
         self._writer = writer
         self._clock = clock
 
-    def process(self, batch: Iterable[tuple[str, Unwrap]], deadline: Deadline, effort: Effort) -> list[Outcome]:
-        """The fates of a batch's records, in their order; of each comes its id and a call that unwraps it."""
+    def process(
+        self, batch: Iterable[tuple[str, Unwrap]], deadline: Deadline, effort: Effort | None = None
+    ) -> list[Outcome]:
+        """The fates of a batch's records, in their order; of each comes its id and a call that unwraps it.
+
+        A caller who wants to know what the batch took gives ``effort``.
+        """
+        effort = effort or Effort()
         with effort.stage("judge"):
             judged = [self._judge(record_id, unwrap, deadline) for record_id, unwrap in batch]
         kept = newest(item for each in judged for item in each.items)
@@ -81,7 +86,7 @@ class Pipeline:
             event_type = self._type_of(event)
             if event_type.table not in self._settings.tables:
                 return Judged(Outcome(record.id, Fate.IGNORED, event.name))
-            validate(event)
+            validate(event, event_type)
             made = items(event, event_type)
             outcome = Outcome(
                 record.id,
@@ -121,7 +126,7 @@ class Pipeline:
             return Judged(outcome, (rejected_item(record, rejection, event_name, self._clock(), retention),))
         except Rejected as too_large:
             # Delivered again until it ends whole in the dead-letter queue or the on-failure bucket.
-            return Judged(replace(outcome, fate=Fate.RETRY, cause=too_large.reason))
+            return Judged(outcome._replace(fate=Fate.RETRY, cause=too_large.reason))
 
     def _name_to_tell(self, event_name: str | None, rejection: Rejected) -> str | None:
         """The event type for the log: one of the catalogue, or else what at least looks like one."""
@@ -132,12 +137,14 @@ class Pipeline:
 
 
 def _outcome(judged: Judged, kept: Mapping[Key, Item], results: Mapping[Key, Result]) -> Outcome:
-    mine = {key_of(item): item for item in judged.items}
-    failed = next((results[key] for key in mine if results[key].written is Written.FAILED), None)
-    if failed is not None:
-        # Also of one that a newer item was written in place of: it is not superseded before that is there.
-        return replace(judged.outcome, fate=Fate.RETRY, cause=failed.fault)
-    if judged.outcome.fate is not Fate.STORED:
+    is_stored = False
+    for item in judged.items:
+        key = key_of(item)
+        result = results[key]
+        if result.written is Written.FAILED:
+            # Also of one that a newer item was written in place of: it is not superseded before that is there.
+            return judged.outcome._replace(fate=Fate.RETRY, cause=result.fault)
+        is_stored |= result.written is Written.STORED and kept[key] is item
+    if is_stored or judged.outcome.fate is not Fate.STORED:
         return judged.outcome
-    stored = any(kept[key] is item and results[key].written is Written.STORED for key, item in mine.items())
-    return judged.outcome if stored else replace(judged.outcome, fate=Fate.SUPERSEDED)
+    return judged.outcome._replace(fate=Fate.SUPERSEDED)

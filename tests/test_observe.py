@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -56,7 +55,7 @@ def stored(seconds: float, number: int = 0, **facts: Any) -> Outcome:
     """An event that happened, and came, so many seconds ago."""
     moment = NOW - timedelta(seconds=seconds)
     outcome = Outcome(str(number), Fate.STORED, "module_updated", event_time=utc_text(moment), entered=moment)
-    return replace(outcome, **facts)
+    return outcome._replace(**facts)
 
 
 def rejected(number: int, reason: Reason = Reason.SCHEMA_VIOLATION) -> Outcome:

@@ -3,11 +3,10 @@
 import importlib
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
+from botocore.httpsession import URLLib3Session
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 import handlers.kinesis
@@ -115,20 +114,20 @@ ACTIONS = {"INSERT": "dynamodb:PartiQLInsert", "UPDATE": "dynamodb:PartiQLUpdate
 
 
 @pytest.fixture
-def calls(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, Json]]]:
+def calls(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Json]]:
     """Every request to AWS that the entry points send, as it stands on the wire: operation and body."""
     sent: list[tuple[str, Json]] = []
+    send = URLLib3Session.send  # boto3's clients send by it, and the handlers' own connection
 
-    def record(request: Any, **_: Any) -> None:
+    def record(session: URLLib3Session, request: Any) -> Any:
         target = request.headers["X-Amz-Target"]
         operation = (target.decode() if isinstance(target, bytes) else target).partition(".")[2]
         sent.append((operation, json.loads(request.body)))
+        return send(session, request)
 
     monkeypatch.setenv("AWS_ENDPOINT_URL", tables.endpoint)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", boto3.Session())
-    boto3.DEFAULT_SESSION.events.register("before-send", record)  # type: ignore[union-attr]  # set just now
-    yield sent
-    monkeypatch.undo()
+    monkeypatch.setattr(URLLib3Session, "send", record)
+    return sent
 
 
 def test_the_functions_call_nothing_that_they_may_not_and_may_nothing_that_they_never_call(

@@ -20,7 +20,6 @@ from cli.generate import samples
 from cli.invoke import plain
 from handlers.catalogue import load
 from handlers.deadline import Deadline
-from handlers.effort import Effort
 from handlers.fates import Fate, Outcome, Reason
 from handlers.observe import logger, report
 from handlers.pipeline import Pipeline
@@ -200,7 +199,7 @@ def check_that_nothing_is_told(outcomes: list[Outcome]) -> None:
     with io.TextIOWrapper(raw, "utf-8") as told, contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
         streams = [handler.setStream(told) for handler in logger.handlers]  # type: ignore[attr-defined]  # all write to streams
         try:
-            report("kinesis", "request-1", outcomes, Effort(), NOW)
+            report("kinesis", "request-1", outcomes)
         finally:
             for handler, stream in zip(logger.handlers, streams, strict=True):
                 handler.setStream(stream)  # type: ignore[attr-defined]  # as above
@@ -361,7 +360,7 @@ def judge(data: bytes) -> Outcome:
     record = Record("0", data, NOW, "arn:aws:sqs:eu-west-1:1:queue")
     (outcome,) = Pipeline(
         Settings(TABLES, None, timedelta(days=90)), CATALOGUE, Writer(client, TABLES), lambda: NOW
-    ).process([("0", lambda: record)], Deadline(lambda: 60_000), Effort())
+    ).process([("0", lambda: record)], Deadline(lambda: 60_000))
     return outcome
 
 

@@ -18,7 +18,6 @@ from cli.generate import ROOT, refused, samples
 from cli.invoke import plain
 from handlers.catalogue import load
 from handlers.deadline import Deadline
-from handlers.effort import Effort
 from handlers.fates import Fate
 from handlers.pipeline import Pipeline
 from handlers.record import Record
@@ -58,8 +57,7 @@ class Worker:
     def __call__(self, texts: Sequence[str]) -> list[Fate]:
         """Take a batch; the fates of its records, of which there are as many, in their order."""
         records = [Record(str(n), text.encode(), NOW, "arn:aws:sqs:eu-west-1:1:queue") for n, text in enumerate(texts)]
-        batch = [(record.id, partial(_itself, record)) for record in records]
-        outcomes = self._pipeline.process(batch, Deadline(lambda: 60_000), Effort())
+        outcomes = self._pipeline.process([(r.id, partial(_itself, r)) for r in records], Deadline(lambda: 60_000))
         assert [outcome.record_id for outcome in outcomes] == [record.id for record in records]
         return [outcome.fate for outcome in outcomes]
 
