@@ -11,6 +11,8 @@ from enum import StrEnum
 from itertools import chain
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from cli.dlq import DeadLetters
 from cli.failures import Failures
 from cli.output import plural
@@ -21,6 +23,18 @@ from handlers.settings import Settings, SettingsError
 
 QUEUE_NAME = "canvas-live-events"  # what a queue's name must begin with: Instructure, "Data Services", SQS
 DEPLOY = "Deploy template.yaml again: `sam build && sam deploy`."
+
+
+_NOT_THERE = frozenset(
+    {
+        "ResourceNotFoundException",
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "QueueDoesNotExist",
+        "NoSuchBucket",
+        "NoSuchEntity",
+        "NotFound",
+    }
+)
 
 
 class State(StrEnum):
@@ -47,6 +61,15 @@ Findings = Iterator[Finding]
 
 def _judged(well: bool, good: str, bad: str, do: str, state: State = State.FAULT) -> Finding:
     return Finding(State.OK, good) if well else Finding(state, bad, do)
+
+
+def gone(error: Exception) -> Finding | None:
+    """A fault, if the error says that something of the stack is not there any more."""
+    answer: Mapping[str, Any] = getattr(error, "response", {})
+    if answer.get("Error", {}).get("Code") not in _NOT_THERE:
+        return None
+    operation = getattr(error, "operation_name", "")
+    return Finding(State.FAULT, f"something of the stack was deleted: {operation} does not find it", DEPLOY)
 
 
 def status(stack: Stack) -> Findings:
@@ -258,6 +281,13 @@ def _needed(stack: Stack, configuration: Mapping[str, Any]) -> dict[str, tuple[s
         partition = stack.stream_arn.split(":")[1]
         bucket = stack.resource("FailureBucket", "on-failure bucket")
         needed[f"arn:{partition}:s3:::{bucket}/aws/lambda/batch"] = ("s3:PutObject",)
+    log_group = configuration.get("LoggingConfig", {}).get("LogGroup")
+    if log_group:
+        _, partition, _, region, account, *_ = configuration["FunctionArn"].split(":")
+        needed[f"arn:{partition}:logs:{region}:{account}:log-group:{log_group}:log-stream:doctor"] = (
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+        )
     return needed
 
 
@@ -282,7 +312,12 @@ def tables(stack: Stack) -> Findings:
 
 
 def _table(stack: Stack, variable: str, name: str, keys: list[str]) -> Finding:
-    table = stack.client("dynamodb").describe_table(TableName=name)["Table"]
+    try:
+        table = stack.client("dynamodb").describe_table(TableName=name)["Table"]
+    except ClientError as error:
+        if not gone(error):
+            raise
+        return Finding(State.FAULT, f"{variable} {name} was deleted", f"Its events wait, and end parked. {DEPLOY}")
     found = [each["AttributeName"] for each in sorted(table["KeySchema"], key=lambda each: str(each["KeyType"]))]
     if found != keys:
         return Finding(
@@ -346,6 +381,20 @@ def stream(stack: Stack) -> Findings:
         f"records are kept for {hours} hours, and tried for {oldest // 3600 if oldest > 0 else 'ever'}",
         "They would expire unseen instead of going to the bucket. Keep them longer: "
         "`aws kinesis increase-stream-retention-period`.",
+    )
+
+
+def bucket(stack: Stack) -> Findings:
+    """Whether what failed for good is kept where nobody else can read it."""
+    if "FailureBucket" not in stack.resources:
+        return
+    name = stack.resources["FailureBucket"].physical_id
+    block = stack.client("s3").get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"]
+    yield _judged(
+        all(block.values()) and len(block) == 4,
+        "the on-failure bucket is closed to the public",
+        "the on-failure bucket could be opened to the public",
+        f"It holds whole events. {DEPLOY}",
     )
 
 
@@ -419,6 +468,7 @@ ALL: Mapping[str, Callable[[Stack], Findings]] = {
     "permissions": permissions,
     "tables": tables,
     "stream": stream,
+    "on-failure bucket": bucket,
     "alarms": alarms,
     "package": package,
     "parked": parked,

@@ -62,7 +62,7 @@ def examine(stack: Stack) -> Iterator[tuple[str, Finding]]:
             except CommandError as error:
                 yield area, Finding(State.FAULT, str(error))
             except (BotoCoreError, ClientError) as error:
-                yield area, Finding(State.NOT_CHECKED, errors.sentence(error))
+                yield area, checks.gone(error) or Finding(State.NOT_CHECKED, errors.sentence(error))
             except (ResponseParserError, OSError) as error:
                 yield area, Finding(State.NOT_CHECKED, f"no answer that makes sense: {type(error).__name__}")
 

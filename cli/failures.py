@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from cli import output, sending
 from cli.errors import CommandError
-from cli.output import age, out, plural, print_json, say
+from cli.output import Json, age, out, plural, print_json, say
 from cli.sending import Destination, Parcel
 from cli.stack import Stack, open_stack, where
 from handlers.instants import instant
@@ -128,21 +128,31 @@ def _parcel(record: dict[str, str]) -> Parcel:
 
 def _list(options: argparse.Namespace) -> int:
     bucket = Failures(open_stack(options))
-    found = list(bucket.read(bucket.keys(options.keys), "reading the bucket"))
+    # One at a time: together they may be large.
+    found = [_summary(failure) for failure in bucket.read(bucket.keys(options.keys), "reading the bucket")]
     if options.json:
-        print_json([
-            {"key": each.key, "condition": each.condition, "shard": each.shard, "arrived": each.arrived,
-             "records": len(each.records), "problem": each.problem}
-            for each in found
-        ])  # fmt: skip
+        print_json(found)
         return 0
     if found:
         columns = ("object", "given up because", "shard", "arrived", "records#")
-        rows = ((each.key, each.problem or each.condition, each.shard, _ago(each), len(each.records)) for each in found)
+        rows = (
+            (each["key"], each["problem"] or each["condition"], each["shard"], _ago(each["arrived"]), each["records"])
+            for each in found
+        )
         out().print(output.table(columns, rows))
-    records = sum(len(each.records) for each in found)
-    out().print(f"{plural(records, 'record')} in {plural(len(found), 'object')}.")
+    out().print(f"{plural(sum(each['records'] for each in found), 'record')} in {plural(len(found), 'object')}.")
     return 0
+
+
+def _summary(failure: Failure) -> Json:
+    return {
+        "key": failure.key,
+        "condition": failure.condition,
+        "shard": failure.shard,
+        "arrived": failure.arrived,
+        "records": len(failure.records),
+        "problem": failure.problem,
+    }
 
 
 def _redrive(options: argparse.Namespace) -> int:
@@ -190,8 +200,8 @@ def _report(options: argparse.Namespace, results: dict[str, tuple[int, str | Non
             say(f"stays in the bucket: {key}: {fault}")
 
 
-def _ago(failure: Failure) -> str:
+def _ago(arrived: str) -> str:
     try:
-        return f"{age(instant(failure.arrived))} ago"
+        return f"{age(instant(arrived))} ago"
     except ValueError:
-        return failure.arrived
+        return arrived

@@ -59,7 +59,7 @@ def text(value: object, style: str = "") -> Text:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Table:
     """A table for people; columns whose heading ends in ``#`` are numbers, and stand to the right."""
-    made = Table(title=title or None, title_justify="left")
+    made = Table(title=text(title) if title else None, title_justify="left")
     for column in columns:
         made.add_column(column.removesuffix("#"), justify="right" if column.endswith("#") else "left", overflow="fold")
     for row in rows:

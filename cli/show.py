@@ -135,7 +135,7 @@ def fields(item: Item, stack: Stack) -> Table:
     for name, value in sorted(item["body"].items()):
         shown = value if isinstance(value, str) else json.dumps(value, default=output.readable, ensure_ascii=False)
         rows.append((name, shown, known[name].about if name in known else "(not in the catalogue)"))
-    return output.table(("field", "value", "meaning"), rows, title=output.visible(item["entity"]))
+    return output.table(("field", "value", "meaning"), rows, title=item["entity"])
 
 
 def _context(asked: str, account: str | None, stack: Stack) -> str:
@@ -143,7 +143,7 @@ def _context(asked: str, account: str | None, stack: Stack) -> str:
     if re.fullmatch(PATTERN, asked):
         asked = f"Course#{as_number(asked)}"
     parts = asked.split("#")
-    if len(parts) == 3 and account in (None, parts[0]):
+    if len(parts) == 3 and all(parts):
         return asked
     if len(parts) != 2 or not all(parts):
         raise CommandError(
