@@ -194,12 +194,7 @@ def _redrive(options: argparse.Namespace) -> int:
     stack = open_stack(options)
     selection = _selection(options)
     runner = redrive.Redrive(stack, options.wait)
-    records = (
-        redrive.RejectedRecord(
-            item["reason"], item["record"], item["source"]["arn"], item.get("event_name"), payload(item)
-        )
-        for item in read(stack, selection, payloads=True)
-    )
+    records = map(record_of, read(stack, selection, payloads=True))
     return redrive.report(runner.run(records, dry_run=options.dry_run), dry_run=options.dry_run, as_json=options.json)
 
 
@@ -221,6 +216,13 @@ def _purge(options: argparse.Namespace) -> int:
     redrive.delete(stack, ((item["reason"], item["record"]) for item in items))
     say(f"{plural(len(items), 'record')} deleted.")
     return 0
+
+
+def record_of(item: Item) -> redrive.RejectedRecord:
+    """What a redrive needs to know of a rejected record."""
+    return redrive.RejectedRecord(
+        item["reason"], item["record"], item["source"]["arn"], item.get("event_name"), payload(item)
+    )
 
 
 def payload(item: Item) -> bytes:
