@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import CommandError
+
+_BETWEEN = re.compile(r"[ \t\r\n,]*")  # the elements of an array
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,11 @@ def _elements(content: str) -> Iterator[str]:
     decoder = json.JSONDecoder()
     at = content.index("[") + 1
     while True:
-        at += len(content[at:]) - len(content[at:].lstrip(" \t\r\n,"))
-        if content[at] == "]":
+        start = _BETWEEN.match(content, at).end()  # type: ignore[union-attr]  # it matches even nothing
+        if content[start] == "]":
             return
-        _, end = decoder.raw_decode(content, at)
-        yield content[at:end]
-        at = end
+        _, at = decoder.raw_decode(content, start)
+        yield content[start:at]
 
 
 def _unwrapped(place: str, record: Any) -> bytes:

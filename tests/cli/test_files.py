@@ -75,5 +75,5 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, content: str, complaint
 
 def test_a_file_that_is_not_there_is_named() -> None:
     """A file that cannot be read is an error that says why."""
-    with pytest.raises(CommandError, match="nowhere.json cannot be read: No such file"):
+    with pytest.raises(CommandError, match=r"nowhere\.json cannot be read: No such file"):
         list(files.read(["nowhere.json"]))

@@ -12,7 +12,7 @@ from tests.conftest import Change
 
 
 def test_check_knows_every_sample_and_every_refusal(canvas_events: Command) -> None:
-    """The samples would be stored, where they belong; each refusal would be rejected for its reason. No AWS is asked."""
+    """The samples would be stored where they belong; each refusal would be rejected for its reason. No AWS is asked."""
     done = canvas_events("check", "--json", str(EVENTS / "sqs_mixed.json"))
     assert done.status == 1
     judged = {each["event_name"]: each for each in done.json if each["fate"] == "stored"}
@@ -33,13 +33,13 @@ def test_check_ends_well_with_events_that_would_be_stored(sample: str, canvas_ev
 def test_check_explains_each_fault(tmp_path: Path, event: Change, canvas_events: Command) -> None:
     """Which field, which rule, and what Canvas sends there in the catalogue's words; never the value."""
     path = tmp_path / "event.json"
-    path.write_text(event("assignment_updated", assignment_id=..., due_at="Jane's birthday", grading_type=7))
+    path.write_text(event("assignment_updated", assignment_id=..., due_at="Jane's birthday", title=7))
     done = canvas_events("check", str(path))
     assert done.status == 1
     fields = load()["assignment_updated"].fields
     assert f"body.assignment_id is missing. Canvas sends there: {fields['assignment_id'].about}" in done.out
     assert f"body.due_at is not of the format: date-time. Canvas sends there: {fields['due_at'].about}" in done.out
-    assert "body.grading_type is not of the type: string or null" in done.out
+    assert "body.title is not of the type: string or null" in done.out
     assert "Jane" not in done.out
 
 
