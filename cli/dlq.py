@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from cli import output, sending
+from cli import options, output, sending
 from cli.output import age, out, plural, print_json, say
 from cli.sending import Destination, Parcel
-from cli.stack import Stack, open_stack, where
+from cli.stack import Stack, open_stack
 from cli.verdict import Judge
 from handlers.fates import Fate
 from handlers.instants import since_epoch
@@ -27,7 +27,7 @@ examples:
   canvas-events dlq redrive                           send all of them back to the queue
   canvas-events dlq redrive --type module_updated     only these
 
-To look, the messages are received: they are hidden from others for a minute or until the command ends, and their
+To look, the messages are received: they are hidden from others for two minutes at most, and their
 receive count grows by one. Neither matters in a dead-letter queue.
 """
 HIDDEN_SECONDS = 120
@@ -50,28 +50,22 @@ class DeadLetter:
 
 def add_to(commands: Any) -> None:
     """Add the commands."""
-    group = commands.add_parser(
-        "dlq", help="list or redrive what is in the dead-letter queue",
-        description="The messages of the queue that failed for good, as by an outage or a bug.",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+    actions = options.group(
+        commands, "dlq", "list or redrive what is in the dead-letter queue", EXAMPLES,
+        more="The messages of the queue that failed for good, as by an outage or a bug.",
     )  # fmt: skip
-    actions = group.add_subparsers(required=True, metavar="ACTION")
-    listing = _action(actions, "list", "count them by event type", _list)
-    listing.add_argument("--limit", type=int, default=1_000, metavar="N", help="look at so many at most (1000)")
-    redriving = _action(actions, "redrive", "send them back to the queue", _redrive)
-    redriving.add_argument("--limit", type=int, metavar="N", help="send back so many at most")
+    listing = options.command(actions, "list", "count them by event type", EXAMPLES, _list)
+    listing.add_argument(
+        "--limit", type=options.natural, default=1_000, metavar="N", help="look at so many at most (default 1000)"
+    )
+    redriving = options.command(
+        actions, "redrive", "send them back to the queue", EXAMPLES, _redrive,
+        more="Each is deleted only after it was sent. Safe to interrupt and to repeat.",
+    )  # fmt: skip
+    redriving.add_argument("--limit", type=options.natural, metavar="N", help="look at so many at most (default: all)")
     redriving.add_argument("--dry-run", action="store_true", help="only say what would be sent back")
-
-
-def _action(actions: Any, name: str, about: str, command: Any) -> Any:
-    parser = actions.add_parser(
-        name, help=about, description=f"{about[0].upper()}{about[1:]}.", epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter, parents=[where()],
-    )  # fmt: skip
-    parser.add_argument("--type", metavar="EVENT_TYPE", help="only those of an event type")
-    parser.add_argument("--json", action="store_true", help="for machines")
-    parser.set_defaults(command=command)
-    return parser
+    for parser in (listing, redriving):
+        parser.add_argument("--type", metavar="EVENT_TYPE", help="only those of an event type")
 
 
 class DeadLetters:
@@ -135,12 +129,12 @@ class DeadLetters:
         )
 
 
-def _list(options: argparse.Namespace) -> int:
-    stack = open_stack(options)
+def _list(called: argparse.Namespace) -> int:
+    stack = open_stack(called)
     letters = DeadLetters(stack)
     parked = letters.count()
-    found = _look(letters, options.limit, options.type, parked)
-    if options.json:
+    found = _look(letters, called.limit, called.type, parked)
+    if called.json:
         print_json([
             {"message_id": letter.id, "entered": letter.entered, "event_name": letter.event_name, "now": letter.now}
             for letter in found
@@ -181,21 +175,21 @@ def _table(letters: list[DeadLetter]) -> Any:
     return output.table(("event type", "would be now", "oldest", "newest", "messages#"), rows)
 
 
-def _redrive(options: argparse.Namespace) -> int:
-    stack = open_stack(options)
+def _redrive(called: argparse.Namespace) -> int:
+    stack = open_stack(called)
     letters = DeadLetters(stack)
     parked = letters.count()
-    if options.dry_run:
-        found = _look(letters, options.limit, options.type, parked)
-        _report(options, dict.fromkeys((letter.id for letter in found), None))
+    if called.dry_run:
+        found = _look(letters, called.limit, called.type, parked)
+        _report(called, dict.fromkeys((letter.id for letter in found), None))
         return 0
-    faults = _send_back(letters, sending.queue(stack), options, parked)
-    _report(options, faults)
+    faults = _send_back(letters, sending.queue(stack), called, parked)
+    _report(called, faults)
     return 1 if any(faults.values()) else 0
 
 
 def _send_back(
-    letters: DeadLetters, destination: Destination, options: argparse.Namespace, parked: int
+    letters: DeadLetters, destination: Destination, called: argparse.Namespace, parked: int
 ) -> dict[str, str | None]:
     """Send the chosen messages back; by the id of each, why it could not be sent, or None."""
     faults: dict[str, str | None] = {}
@@ -203,9 +197,9 @@ def _send_back(
     try:
         with output.progress() as progress:
             task = progress.add_task(f"sending back to {destination.name}", total=parked)
-            for some in letters.receive(options.limit):
+            for some in letters.receive(called.limit):
                 held |= {letter.id: letter for letter in some}
-                chosen = [letter for letter in some if options.type in (None, letter.event_name)]
+                chosen = [letter for letter in some if called.type in (None, letter.event_name)]
                 receipts = sending.send(destination, [Parcel(each.data, attributes=each.attributes) for each in chosen])
                 faults |= {each.id: receipt.fault for each, receipt in zip(chosen, receipts, strict=True)}
                 letters.delete([held.pop(each.id) for each in chosen if faults[each.id] is None])
@@ -215,12 +209,12 @@ def _send_back(
     return faults
 
 
-def _report(options: argparse.Namespace, faults: dict[str, str | None]) -> None:
+def _report(called: argparse.Namespace, faults: dict[str, str | None]) -> None:
     failed = {message_id: fault for message_id, fault in faults.items() if fault}
     sent = [message_id for message_id in faults if message_id not in failed]
-    if options.json:
-        print_json({"dry_run": options.dry_run, "sent_back": sent, "not_sent": failed})
-    elif options.dry_run:
+    if called.json:
+        print_json({"dry_run": called.dry_run, "sent_back": sent, "not_sent": failed})
+    elif called.dry_run:
         out().print(f"Dry run: {plural(len(sent), 'message')} would go back to the queue.")
     else:
         out().print(f"{plural(len(sent), 'message')} sent back to the queue.")

@@ -7,11 +7,11 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from cli import checks, errors, output
+from cli import checks, errors, options, output
 from cli.checks import Finding, State
 from cli.errors import CommandError
 from cli.output import out, plural, print_json
-from cli.stack import Stack, open_stack, where
+from cli.stack import Stack, open_stack
 
 EXAMPLES = """\
 examples:
@@ -20,7 +20,7 @@ examples:
   canvas-events doctor --local                        the one that `make run KEEP=1` leaves up here
   canvas-events doctor --json                         for machines
 
-It changes nothing. What your AWS identity may not look at is "not checked". Exit status 1 when something is at fault.
+What your AWS identity may not look at is "not checked". Exit status 1 when something is at fault.
 """
 _STYLES = {
     State.OK: "green",
@@ -33,19 +33,16 @@ _STYLES = {
 
 def add_to(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "doctor", help="check whether the stack is well formed, and say what to do",
-        description="Check the stack: queue, mappings, functions, permissions, tables, alarms, the deployed schemas.",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, parents=[where()],
+    options.command(
+        commands, "doctor", "check whether the stack is well formed, and say what to do", EXAMPLES, run,
+        more="Looks at queue, mappings, functions, permissions, tables, alarms, deployed schemas. Changes nothing.",
     )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="for machines")
-    parser.set_defaults(command=run)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(called: argparse.Namespace) -> int:
     """The command: 0 when nothing is at fault, 1 otherwise."""
-    found = list(examine(open_stack(options)))
-    if options.json:
+    found = list(examine(open_stack(called)))
+    if called.json:
         print_json([{"area": area, "state": each.state, "finding": each.text, "do": each.do} for area, each in found])
     else:
         _show(found)

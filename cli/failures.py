@@ -15,11 +15,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from cli import output, sending
+from cli import options, output, sending
 from cli.errors import CommandError
 from cli.output import Json, age, out, plural, print_json, say
 from cli.sending import Destination, Parcel
-from cli.stack import Stack, open_stack, where
+from cli.stack import Stack, open_stack
 from handlers.instants import instant
 
 EXAMPLES = """\
@@ -29,8 +29,7 @@ examples:
   canvas-events failures redrive                      put all records back on the stream, delete their objects
   canvas-events failures redrive aws/lambda/de4d…     only this object
 
-An object is deleted when all of its records are on the stream. Putting a record back twice does no harm: the tables
-keep the newest version of each entity.
+Putting a record back twice does no harm: the tables keep the newest version of each entity.
 """
 
 
@@ -51,26 +50,18 @@ class Failure:
 
 def add_to(commands: Any) -> None:
     """Add the commands."""
-    group = commands.add_parser(
-        "failures", help="list or redrive the stream's batches in the on-failure bucket",
-        description="The batches of the stream that Lambda gave up on, kept in the on-failure bucket.",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+    actions = options.group(
+        commands, "failures", "list or redrive the stream's batches in the on-failure bucket", EXAMPLES,
+        more="The batches of the stream that Lambda gave up on, kept in the on-failure bucket.",
     )  # fmt: skip
-    actions = group.add_subparsers(required=True, metavar="ACTION")
-    _action(actions, "list", "list them", _list)
-    redriving = _action(actions, "redrive", "put their records back on the stream", _redrive)
+    listing = options.command(actions, "list", "list them", EXAMPLES, _list)
+    redriving = options.command(
+        actions, "redrive", "put their records back on the stream", EXAMPLES, _redrive,
+        more="An object is deleted only when all of its records are on the stream. Safe to interrupt and to repeat.",
+    )  # fmt: skip
     redriving.add_argument("--dry-run", action="store_true", help="only say what would be put back")
-
-
-def _action(actions: Any, name: str, about: str, command: Any) -> Any:
-    parser = actions.add_parser(
-        name, help=about, description=f"{about[0].upper()}{about[1:]}.", epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter, parents=[where()],
-    )  # fmt: skip
-    parser.add_argument("keys", nargs="*", metavar="KEY", help="an object's key, or its beginning (default: all)")
-    parser.add_argument("--json", action="store_true", help="for machines")
-    parser.set_defaults(command=command)
-    return parser
+    for parser in (listing, redriving):
+        parser.add_argument("keys", nargs="*", metavar="KEY", help="an object's key, or its beginning (default: all)")
 
 
 class Failures:
@@ -126,11 +117,11 @@ def _parcel(record: dict[str, str]) -> Parcel:
     return Parcel(base64.b64decode(record["data"], validate=True), partition_key=record["partitionKey"])
 
 
-def _list(options: argparse.Namespace) -> int:
-    bucket = Failures(open_stack(options))
+def _list(called: argparse.Namespace) -> int:
+    bucket = Failures(open_stack(called))
     # One at a time: together they may be large.
-    found = [_summary(failure) for failure in bucket.read(bucket.keys(options.keys), "reading the bucket")]
-    if options.json:
+    found = [_summary(failure) for failure in bucket.read(bucket.keys(called.keys), "reading the bucket")]
+    if called.json:
         print_json(found)
         return 0
     if found:
@@ -155,19 +146,19 @@ def _summary(failure: Failure) -> Json:
     }
 
 
-def _redrive(options: argparse.Namespace) -> int:
-    stack = open_stack(options)
+def _redrive(called: argparse.Namespace) -> int:
+    stack = open_stack(called)
     bucket = Failures(stack)
     destination = sending.stream(stack)
-    keys = bucket.keys(options.keys)
-    if options.keys and not keys:
-        raise CommandError(f"the on-failure bucket has no object {' or '.join(options.keys)}.")
+    keys = bucket.keys(called.keys)
+    if called.keys and not keys:
+        raise CommandError(f"the on-failure bucket has no object {' or '.join(called.keys)}.")
     doing = f"putting back on {destination.name}"
     results = {
-        failure.key: _put_back(failure, bucket, destination, dry_run=options.dry_run)
+        failure.key: _put_back(failure, bucket, destination, dry_run=called.dry_run)
         for failure in bucket.read(keys, doing)
     }
-    _report(options, results, destination)
+    _report(called, results, destination)
     return 1 if any(fault for _, fault in results.values()) else 0
 
 
@@ -184,16 +175,16 @@ def _put_back(failure: Failure, bucket: Failures, destination: Destination, *, d
     return sum(receipt.id is not None for receipt in receipts), fault
 
 
-def _report(options: argparse.Namespace, results: dict[str, tuple[int, str | None]], destination: Destination) -> None:
-    if options.json:
+def _report(called: argparse.Namespace, results: dict[str, tuple[int, str | None]], destination: Destination) -> None:
+    if called.json:
         print_json({
-            "dry_run": options.dry_run,
+            "dry_run": called.dry_run,
             "objects": [{"key": key, "put_back": count, "fault": fault} for key, (count, fault) in results.items()],
         })  # fmt: skip
     else:
         records = plural(sum(count for count, _ in results.values()), "record")
         objects = plural(len(results), "object")
-        done = "would be put" if options.dry_run else "put"
+        done = "would be put" if called.dry_run else "put"
         out().print(f"{records} of {objects} {done} back on {destination.name}.", soft_wrap=True)
     for key, (_, fault) in results.items():
         if fault:

@@ -84,13 +84,14 @@ def kept(aws: LocalAws) -> Iterator[None]:
     """Let the commands find this stack by ``--local`` for as long as it is up."""
     KEPT.parent.mkdir(exist_ok=True)
     text = json.dumps({"endpoint": aws.endpoint})
+    before = KEPT.read_text() if KEPT.exists() else None
     KEPT.write_text(text)
     try:
         yield
     finally:
-        # Another one may have been left up since.
+        # Another one may have been left up before, or since.
         if KEPT.exists() and KEPT.read_text() == text:
-            KEPT.unlink()
+            KEPT.unlink() if before is None else KEPT.write_text(before)
 
 
 def deploy(aws: LocalAws, parameters: dict[str, str]) -> dict[str, str]:

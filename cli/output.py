@@ -88,10 +88,10 @@ def readable(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not a value of an item")
 
 
-def progress() -> Progress:
-    """Progress of long work, for whoever watches; nothing where nobody does."""
+def progress(*, long: bool = True) -> Progress:
+    """Progress of long work, for whoever watches; nothing where nobody does, or where the work is not ``long``."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=notes(), transient=True, disable=not sys.stderr.isatty())
+    return Progress(*columns, console=notes(), transient=True, disable=not (long and sys.stderr.isatty()))
 
 
 def age(moment: datetime) -> str:

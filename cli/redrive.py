@@ -14,7 +14,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import explain, output, sending
 from cli.output import out, plural, print_json, say
@@ -247,7 +247,25 @@ def delete(stack: Stack, keys: Iterable[tuple[str, str]]) -> None:
 
 def report(ended: Iterable[Ended], *, dry_run: bool, as_json: bool) -> int:
     """Show what became of the records; 0 when nothing of them is left to do."""
-    everything = list(ended)
+    everything: list[Ended] = []
+    try:
+        everything.extend(ended)
+    except (KeyboardInterrupt, BotoCoreError, ClientError):
+        _show(everything, as_json=as_json)
+        say("Stopped on the way. Nothing is lost: say the same again, and it goes on from here.")
+        raise
+    _show(everything, as_json=as_json)
+    if not everything:
+        say("Nothing of that was rejected, so there is nothing to redrive.")
+    elif dry_run:
+        say("Dry run: nothing was sent, and nothing deleted.")
+    left = sum(each.end not in GOOD for each in everything)
+    if left:
+        say(f"{plural(left, 'record')} stay in the table of rejected events.")
+    return 1 if left else 0
+
+
+def _show(everything: Sequence[Ended], *, as_json: bool) -> None:
     if as_json:
         print_json([
             {"reason": each.record.reason, "record": each.record.record, "event_name": each.record.event_name,
@@ -258,14 +276,6 @@ def report(ended: Iterable[Ended], *, dry_run: bool, as_json: bool) -> int:
         rows = Counter((each.end, each.record.event_name or "", each.why) for each in everything)
         columns = ("what became of them", "event type", "why", "records#")
         out().print(output.table(columns, ((*row, count) for row, count in sorted(rows.items()))))
-    if not everything:
-        say("Nothing of that was rejected, so there is nothing to redrive.")
-    elif dry_run:
-        say("Dry run: nothing was sent, and nothing deleted.")
-    left = sum(each.end not in GOOD for each in everything)
-    if left:
-        say(f"{plural(left, 'record')} stay in the table of rejected events.")
-    return 1 if left else 0
 
 
 def _held_back(verdict: Verdict) -> tuple[End, str] | None:

@@ -10,12 +10,12 @@ from typing import Any
 from boto3.dynamodb.types import Binary
 from rich.text import Text
 
-from cli import explain, output, picture, redrive
+from cli import explain, options, output, picture, redrive
 from cli.errors import CommandError
 from cli.invoke import plain
 from cli.moments import moment
 from cli.output import Json, out, plural, print_json, say
-from cli.stack import Stack, open_stack, where
+from cli.stack import Stack, open_stack
 from handlers.fates import Reason, Violation
 from handlers.instants import instant, utc_text
 
@@ -50,41 +50,37 @@ class Selection:
 
 def add_to(commands: Any) -> None:
     """Add the commands."""
-    group = commands.add_parser(
-        "rejected", help="list, show, redrive or purge what was rejected",
-        description="The records that can never be processed as they are, each kept whole with the reason.",
-        epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+    actions = options.group(
+        commands, "rejected", "list, show, redrive or purge what was rejected", EXAMPLES,
+        more="The records that can never be processed as they are, each kept whole with the reason.",
     )  # fmt: skip
-    actions = group.add_subparsers(required=True, metavar="ACTION")
     listing = _action(actions, "list", "count them, or list them one a line", _list)
     listing.add_argument("--records", action="store_true", dest="one_a_line", help="one record a line")
-    showing = _action(actions, "show", "why each was refused; the record itself only with --payload", _show)
+    showing = _action(actions, "show", "say why each was refused; show the record itself only when asked to", _show)
     showing.add_argument("--payload", action="store_true", help="the record itself, which may hold personal data")
     sending = _action(
-        actions, "redrive", "send them back to where they came from; delete those that are stored then", _redrive
-    )
+        actions, "redrive", "send them back to where they came from", _redrive,
+        more="Those that would be rejected again, by the catalogue that is here, are left out. Each is deleted from the"
+        " table of rejected events when it is seen in its own. Safe to interrupt, to repeat, and to run twice at once.",
+    )  # fmt: skip
     sending.add_argument("--dry-run", action="store_true", help="only say what would become of each")
     sending.add_argument(
-        "--wait", type=int, default=120, metavar="SECONDS", help="how long to wait for them to be stored (120)"
+        "--wait", type=options.natural, default=120, metavar="SECONDS", help="for them to be stored (default 120)"
     )
     purging = _action(actions, "purge", "delete them for good", _purge)
     purging.add_argument("--dry-run", action="store_true", help="only say which")
     purging.add_argument("--yes", action="store_true", help="do not ask")
 
 
-def _action(actions: Any, name: str, about: str, command: Any) -> Any:
-    parser = actions.add_parser(
-        name, help=about, description=f"{about[0].upper()}{about[1:]}.", epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter, parents=[where()],
-    )  # fmt: skip
+def _action(actions: Any, name: str, about: str, run: Any, *, more: str = "") -> Any:
+    parser = options.command(actions, name, about, EXAMPLES, run, more=more)
     which = parser.add_argument_group("which (default: all)")
     which.add_argument("records", nargs="*", metavar="RECORD", help="a digest, its beginning, or a whole sort key")
-    which.add_argument("--reason", choices=[reason.value for reason in Reason], help="only those refused for it")
+    reasons = [reason.value for reason in Reason]
+    which.add_argument("--reason", choices=reasons, metavar="REASON", help=f"one of {', '.join(reasons)}")
     which.add_argument("--type", metavar="EVENT_TYPE", help="only those of an event type")
     which.add_argument("--since", type=moment, metavar="TIME", help="only those since then: 2d, 12h, 2026-09-07, …")
     which.add_argument("--until", type=moment, metavar="TIME", help="only those until then")
-    parser.add_argument("--json", action="store_true", help="for machines")
-    parser.set_defaults(command=command)
     return parser
 
 
@@ -116,26 +112,31 @@ def read(stack: Stack, selection: Selection, *, payloads: bool) -> Iterator[Item
             yield from (item for item in map(plain, page["Items"]) if _is_meant(item["record"], selection.records))
 
 
+def _read_all(stack: Stack, selection: Selection, *, payloads: bool = False) -> list[Item]:
+    with output.progress() as progress:
+        return list(progress.track(read(stack, selection, payloads=payloads), description="reading what was rejected"))
+
+
 def _is_meant(record: str, asked: tuple[str, ...]) -> bool:
     digest = record.rpartition("#")[2]
     return not asked or any(record == each or digest.startswith(each) for each in asked)
 
 
-def _selection(options: argparse.Namespace) -> Selection:
-    for record in options.records:
+def _selection(called: argparse.Namespace) -> Selection:
+    for record in called.records:
         if len(record) < LEAST_DIGEST:
             raise CommandError(f"{record} is too short for a digest: give at least {LEAST_DIGEST} characters of it.")
-    return Selection(tuple(options.records), options.reason, options.type, options.since, options.until)
+    return Selection(tuple(called.records), called.reason, called.type, called.since, called.until)
 
 
-def _list(options: argparse.Namespace) -> int:
-    items = list(read(open_stack(options), _selection(options), payloads=False))
-    if options.json:
+def _list(called: argparse.Namespace) -> int:
+    items = _read_all(open_stack(called), _selection(called))
+    if called.json:
         print_json([_for_machines(item) for item in items])
     elif not items:
         out().print("Nothing of that was rejected.")
     else:
-        out().print(_one_a_line(items) if options.one_a_line else picture.rejections(items))
+        out().print(_one_a_line(items) if called.one_a_line else picture.rejections(items))
         out().print(f"{plural(len(items), 'record')}. `canvas-events rejected show --help` tells how to look closer.")
     return 0
 
@@ -154,14 +155,14 @@ def _one_a_line(items: Iterable[Item]) -> Any:
     return output.table(("entered", "reason", "event type", "broken rules", "digest"), rows)
 
 
-def _show(options: argparse.Namespace) -> int:
-    stack = open_stack(options)
-    items = list(read(stack, _selection(options), payloads=True))
-    if options.json:
-        print_json([_for_machines(item) | (_payload_for_machines(item) if options.payload else {}) for item in items])
+def _show(called: argparse.Namespace) -> int:
+    stack = open_stack(called)
+    items = _read_all(stack, _selection(called), payloads=True)
+    if called.json:
+        print_json([_for_machines(item) | (_payload_for_machines(item) if called.payload else {}) for item in items])
     else:
         for item in items:
-            _show_one(item, stack, with_payload=options.payload)
+            _show_one(item, stack, with_payload=called.payload)
     if not items:
         say("Nothing of that was rejected.")
     return 0 if items else 1
@@ -190,28 +191,28 @@ def _show_one(item: Item, stack: Stack, *, with_payload: bool) -> None:
     console.print()
 
 
-def _redrive(options: argparse.Namespace) -> int:
-    stack = open_stack(options)
-    selection = _selection(options)
-    runner = redrive.Redrive(stack, options.wait)
+def _redrive(called: argparse.Namespace) -> int:
+    stack = open_stack(called)
+    selection = _selection(called)
+    runner = redrive.Redrive(stack, called.wait)
     records = map(record_of, read(stack, selection, payloads=True))
-    return redrive.report(runner.run(records, dry_run=options.dry_run), dry_run=options.dry_run, as_json=options.json)
+    return redrive.report(runner.run(records, dry_run=called.dry_run), dry_run=called.dry_run, as_json=called.json)
 
 
-def _purge(options: argparse.Namespace) -> int:
-    stack = open_stack(options)
-    items = list(read(stack, _selection(options), payloads=False))
-    if options.json:
+def _purge(called: argparse.Namespace) -> int:
+    stack = open_stack(called)
+    items = _read_all(stack, _selection(called))
+    if called.json:
         print_json([_for_machines(item) for item in items])
     elif items:
         out().print(picture.rejections(items))
     if not items:
         say("Nothing of that was rejected, so there is nothing to delete.")
         return 0
-    if options.dry_run:
+    if called.dry_run:
         say(f"Dry run: {plural(len(items), 'record')} would be deleted for good.")
         return 0
-    if not output.confirmed(f"Delete {plural(len(items), 'record')} for good?", yes=options.yes):
+    if not output.confirmed(f"Delete {plural(len(items), 'record')} for good?", yes=called.yes):
         return 1
     redrive.delete(stack, ((item["reason"], item["record"]) for item in items))
     say(f"{plural(len(items), 'record')} deleted.")

@@ -3,11 +3,11 @@
 import argparse
 from typing import Any
 
-from cli import check, files, sending
+from cli import check, files, options, sending
 from cli.errors import CommandError
 from cli.output import out, plural, print_json, say
 from cli.sending import Parcel
-from cli.stack import open_stack, where
+from cli.stack import open_stack
 from cli.verdict import Judge
 from handlers.fates import Fate
 
@@ -22,43 +22,37 @@ examples:
 
 def add_to(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "send",
-        help="send events from files to the queue or the stream",
-        description="Send events from files, each as it stands there. They are checked first, and when one would be"
-        " rejected none is sent. Sending twice does no harm: the tables keep the newest version of each entity.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[where()],
-    )
+    parser = options.command(
+        commands, "send", "send events from files to the queue or the stream", EXAMPLES, run,
+        more="Each goes as it stands in its file. They are checked first, and when one would be rejected none is sent."
+        " Sending twice does no harm: the tables keep the newest version of each entity.",
+    )  # fmt: skip
     parser.add_argument(
         "files", nargs="+", metavar="FILE", help="an event, an array, an event a line, an invocation; or -"
     )
     parser.add_argument("--to", choices=("queue", "stream"), default="queue", help="where to (default: queue)")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be sent")
     parser.add_argument("--unchecked", action="store_true", help="send also what would be rejected")
-    parser.add_argument("--json", action="store_true", help="for machines")
-    parser.set_defaults(command=run)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(called: argparse.Namespace) -> int:
     """The command: 0 when everything was sent, 1 otherwise."""
-    records = list(files.read(options.files))
-    if not options.unchecked:
+    records = list(files.read(called.files))
+    if not called.unchecked:
         _check(records)
-    stack = open_stack(options)
-    destination = sending.queue(stack) if options.to == "queue" else sending.stream(stack)
-    if options.dry_run:
+    stack = open_stack(called)
+    destination = sending.queue(stack) if called.to == "queue" else sending.stream(stack)
+    if called.dry_run:
         say(f"Dry run: {plural(len(records), 'record')} would go to {destination.name}.")
         return 0
     receipts = sending.send(destination, [Parcel(record.data) for record in records])
     failed = [(record.place, receipt.fault) for record, receipt in zip(records, receipts, strict=True) if receipt.fault]
-    if options.json:
+    if called.json:
         pairs = zip(records, receipts, strict=True)
         print_json([{"place": record.place, "id": receipt.id, "fault": receipt.fault} for record, receipt in pairs])
     for place, fault in failed:
         say(f"not sent: {place}: {fault}")
-    if not options.json:
+    if not called.json:
         out().print(f"{plural(len(records) - len(failed), 'record')} sent to {destination.name}.", soft_wrap=True)
     return 1 if failed else 0
 

@@ -143,7 +143,7 @@ def _send_once(
     destination: Destination, parcels: Sequence[Parcel], numbers: Sequence[int], receipts: list[Receipt]
 ) -> Iterator[int]:
     """Send those of these numbers, note their receipts, and give those that may be tried again."""
-    with output.progress() as progress:
+    with output.progress(long=len(numbers) > destination.most) as progress:
         task = progress.add_task(f"sending to {destination.name}", total=len(numbers))
         for batch in _batches(destination, parcels, numbers):
             answers = destination.put([parcels[number] for number in batch])

@@ -10,11 +10,11 @@ from typing import Any
 from boto3.dynamodb.conditions import ConditionBase, Key
 from rich.table import Table
 
-from cli import output, picture
+from cli import options, output, picture
 from cli.errors import CommandError
 from cli.nesting import Nesting, tail
 from cli.output import Json, out, print_json, say
-from cli.stack import Stack, open_stack, where
+from cli.stack import Stack, open_stack
 from handlers.ids import PATTERN, SHARD, as_number
 
 EXAMPLES = """\
@@ -34,38 +34,32 @@ Item = dict[str, Any]
 
 def add_to(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser(
-        "show",
-        help="show what the tables hold of a course, a group, an assignment …",
-        description="Show what the tables hold of a context, and what stands below it. What was deleted is struck out.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[where()],
-    )
+    parser = options.command(
+        commands, "show", "show what the tables hold of a course, a group, an assignment …", EXAMPLES, run,
+        more="What stands below an entity is shown below it; what was deleted is struck out.",
+    )  # fmt: skip
     parser.add_argument("context", metavar="CONTEXT", help="a course's id, or Course#2041, Group#12, Assignment#9001 …")
     parser.add_argument("entity", nargs="?", metavar="ENTITY", help="assignment, or assignment#9001: this alone")
     parser.add_argument("--account", metavar="UUID", help="the root account's uuid, where there are several")
-    parser.add_argument("--json", action="store_true", help="the items, for machines")
-    parser.set_defaults(command=run)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(called: argparse.Namespace) -> int:
     """The command: 0 when there is something to show, 1 otherwise."""
-    stack = open_stack(options)
-    context = _context(options.context, options.account, stack)
+    stack = open_stack(called)
+    context = _context(called.context, called.account, stack)
     reader = Reader(stack)
-    items = reader.read(context, options.entity or "")
+    items = reader.read(context, called.entity or "")
     if not items and _local_part(context) != context:
         # Keys have the local form of an id wherever there is one.
         context = _local_part(context)
-        items = reader.read(context, options.entity or "")
-    if not options.entity:
+        items = reader.read(context, called.entity or "")
+    if not called.entity:
         items += reader.read_below(items)
     if not items:
-        say(f"The tables hold nothing under {context}{f' {options.entity}' if options.entity else ''}.")
-    if options.json:
+        say(f"The tables hold nothing under {context}{f' {called.entity}' if called.entity else ''}.")
+    if called.json:
         print_json(items)
-    elif options.entity and "#" in options.entity:
+    elif called.entity and "#" in called.entity:
         for item in items:
             out().print(fields(item, stack))
     elif items:

@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from cli.errors import CommandError
-from cli.ministack import KEPT, STACK, LocalAws
+from cli.ministack import KEPT, LocalAws
 from handlers import catalogue, rejected
 from handlers.catalogue import EventType
 
@@ -104,19 +104,8 @@ def variable(logical_id: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", logical_id).upper()
 
 
-def where() -> argparse.ArgumentParser:
-    """The options, the same for all commands, that say where to work."""
-    parser = argparse.ArgumentParser(add_help=False)
-    group = parser.add_argument_group("where")
-    group.add_argument("--stack", default=STACK, metavar="NAME", help=f"the stack's name (default {STACK})")
-    group.add_argument("--region", help="its AWS region (default: that of your AWS configuration)")
-    group.add_argument("--profile", help="a profile of your AWS configuration")
-    group.add_argument("--local", action="store_true", help="the stack that `make run KEEP=1` leaves up here")
-    return parser
-
-
 def open_stack(options: argparse.Namespace) -> Stack:
-    """The stack that the options of ``where`` name.
+    """The stack that the options say (``options.where``).
 
     Raises ``CommandError`` when there is none, and what boto3 raises when AWS cannot be asked.
     """

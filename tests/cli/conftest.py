@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ import pytest
 from cli import stack as cli_stack
 from cli.__main__ import main
 from cli.demo import PARAMETERS
-from cli.ministack import LocalAws, deploy, ministack
-from cli.stack import Stack, open_stack, where
+from cli.ministack import deploy, ministack
+from cli.options import where
+from cli.stack import Stack, open_stack
 from handlers.fates import Reason, Rejected, Violation
 from handlers.record import Record
 from handlers.rejected import rejected_item
@@ -54,31 +55,34 @@ def canvas_events(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 
 
 @pytest.fixture(scope="session")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalAws, Path]]:
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Path]]:
     """The template in MiniStack, with a stream; and the file by which ``--local`` finds it."""
-    with ministack() as aws:
+    with ministack() as aws, pytest.MonkeyPatch.context() as patched:
         deploy(aws, PARAMETERS)
         kept = tmp_path_factory.mktemp("cli") / "local-stack.json"
         kept.write_text(json.dumps({"endpoint": aws.endpoint}))
-        yield aws, kept
+        patched.setattr(cli_stack, "KEPT", kept)
+        yield open_stack(where().parse_args(["--local"])), kept
 
 
 @pytest.fixture
-def local(deployed: tuple[LocalAws, Path], monkeypatch: pytest.MonkeyPatch) -> "Local":
+def local(deployed: tuple[Stack, Path], monkeypatch: pytest.MonkeyPatch) -> "Local":
     """The deployed stack, emptied."""
-    monkeypatch.setattr(cli_stack, "KEPT", deployed[1])
-    made = Local(deployed[0])
+    stack, kept = deployed
+    monkeypatch.setattr(cli_stack, "KEPT", kept)
+    # A test may change what it knows of the stack; the clients, which take long to make, are shared.
+    made = Local(replace(stack, resources=dict(stack.resources), _clients=dict(stack._clients)))
     made.empty()
+    stack._clients.update(made.stack._clients)
     return made
 
 
 class Local:
     """The stack as a test sees it: what is in it, and ways to put more there."""
 
-    def __init__(self, aws: LocalAws) -> None:
-        self.aws = aws
-        self.stack: Stack = open_stack(where().parse_args(["--local"]))
-        self.dynamodb = self.stack.client("dynamodb")
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.dynamodb = stack.client("dynamodb")
 
     def empty(self) -> None:
         """Delete all items, messages and objects."""

@@ -96,8 +96,11 @@ def test_the_local_stack_is_found_for_as_long_as_it_is_up(monkeypatch: pytest.Mo
         assert "127.0.0.1:1" in file.read_text()
     assert not file.exists()
     with kept(LocalAws("http://127.0.0.1:1")):
-        file.write_text("another")
-    assert file.read_text() == "another"
+        file.write_text("another since")
+    assert file.read_text() == "another since"
+    with kept(LocalAws("http://127.0.0.1:1")):
+        assert "127.0.0.1:1" in file.read_text()
+    assert file.read_text() == "another since"
 
 
 def test_a_reader_who_has_seen_enough_is_no_error() -> None:
