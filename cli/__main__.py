@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; its exit status."""
     # Whoever ends this also ends what it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         status: int = options.command(options)
         sys.stdout.flush()
@@ -64,14 +64,15 @@ def _fail(text: str) -> int:
     return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The commands and what they take."""
+    made = argparse.ArgumentParser(
         prog="canvas-events",
         description="Operate the consumer of Canvas Live Events; try it and build it without an AWS account.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = made.add_subparsers(required=True, metavar="COMMAND")
     for module in (doctor, show, rejected, dlq, failures, send, check):
         module.add_to(commands)
 
@@ -86,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     make = commands.add_parser("generate", help="write schemas/*.json and events/*.json anew from their sources")
     make.add_argument("--check", action="store_true", help="change nothing; fail when a file is out of step")
     make.set_defaults(command=lambda options: generate.run(check=options.check))
-    return parser
+    return made
 
 
 if __name__ == "__main__":

@@ -172,7 +172,7 @@ def _table(letters: list[DeadLetter]) -> Any:
         (event_name, now, f"{age(min(entered))} ago", f"{age(max(entered))} ago", len(entered))
         for (event_name, now), entered in sorted(groups.items())
     )
-    return output.table(("event type", "would be now", "oldest", "newest", "messages#"), rows)
+    return output.table(("event type", "would be now", "oldest.", "newest.", "messages#"), rows)
 
 
 def _redrive(called: argparse.Namespace) -> int:

@@ -71,7 +71,7 @@ def _show(found: list[tuple[str, Finding]]) -> None:
         ("" if areas.index(area) < number else area, output.text(each.state, _STYLES[each.state]), _told(each))
         for number, (area, each) in enumerate(found)
     )
-    out().print(output.table(("of the stack", "", "finding, and what to do"), rows))
+    out().print(output.table(("of the stack.", ".", "finding, and what to do"), rows))
     counts = {state: sum(each.state is state for _, each in found) for state in (State.FAULT, State.WARNING)}
     out().print(f"{plural(counts[State.FAULT], 'fault')}, {plural(counts[State.WARNING], 'warning')}.")
 

@@ -125,7 +125,7 @@ def _list(called: argparse.Namespace) -> int:
         print_json(found)
         return 0
     if found:
-        columns = ("object", "given up because", "shard", "arrived", "records#")
+        columns = ("object", "given up because", "shard", "arrived.", "records#")
         rows = (
             (each["key"], each["problem"] or each["condition"], each["shard"], _ago(each["arrived"]), each["records"])
             for each in found

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from boto3.dynamodb.types import Binary
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -58,10 +58,15 @@ def text(value: object, style: str = "") -> Text:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> Table:
-    """A table for people; columns whose heading ends in ``#`` are numbers, and stand to the right."""
+    """A table for people.
+
+    Columns whose heading ends in ``#`` are numbers, and stand to the right. Those that end in ``.`` are short, and
+    never broken into lines.
+    """
     made = Table(title=text(title) if title else None, title_justify="left")
     for column in columns:
-        made.add_column(column.removesuffix("#"), justify="right" if column.endswith("#") else "left", overflow="fold")
+        justify: JustifyMethod = "right" if column.endswith("#") else "left"
+        made.add_column(column.rstrip("#."), justify=justify, overflow="fold", no_wrap=column.endswith(("#", ".")))
     for row in rows:
         made.add_row(*(cell if isinstance(cell, Text) else _cell(cell) for cell in row))
     return made

@@ -13,6 +13,7 @@ from rich.tree import Tree
 from cli import output
 from cli.explain import rules
 from cli.nesting import Nesting, tail
+from handlers.instants import instant
 
 Item = dict[str, Any]
 
@@ -46,8 +47,8 @@ def rejections(items: Iterable[Item]) -> Table:
         row = (item["reason"], item.get("event_name", ""), rules(item["errors"]))
         rows[row] += 1
         newest[row] = max(newest.get(row, ""), item["record"].partition("#")[0])
-    columns = ("reason", "event type", "broken rules", "newest", "records#")
-    return output.table(columns, ((*row, newest[row][:19] + "Z", rows[row]) for row in sorted(rows)))
+    columns = ("reason.", "event type", "broken rules", "newest.", "records#")
+    return output.table(columns, ((*row, f"{output.age(instant(newest[row]))} ago", rows[row]) for row in sorted(rows)))
 
 
 def _grow(tree: Tree, context: str, by_context: dict[str, list[Item]], nesting: Nesting) -> None:

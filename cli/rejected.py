@@ -137,7 +137,7 @@ def _list(called: argparse.Namespace) -> int:
         out().print("Nothing of that was rejected.")
     else:
         out().print(_one_a_line(items) if called.one_a_line else picture.rejections(items))
-        out().print(f"{plural(len(items), 'record')}. `canvas-events rejected show --help` tells how to look closer.")
+        out().print(plural(len(items), "record"))
     return 0
 
 
@@ -152,7 +152,7 @@ def _one_a_line(items: Iterable[Item]) -> Any:
         )
         for item in items
     )
-    return output.table(("entered", "reason", "event type", "broken rules", "digest"), rows)
+    return output.table(("entered.", "reason.", "event type", "broken rules", "digest."), rows)
 
 
 def _show(called: argparse.Namespace) -> int:
@@ -233,8 +233,7 @@ def payload(item: Item) -> bytes:
 
 
 def _entered(item: Item) -> str:
-    moment_entered = instant(item["record"].partition("#")[0])
-    return f"{moment_entered:%Y-%m-%d %H:%M:%S} ({output.age(moment_entered)} ago)"
+    return f"{instant(item['record'].partition('#')[0]):%Y-%m-%d %H:%M:%S}"
 
 
 def _digest(item: Item) -> str:

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -108,6 +109,29 @@ def test_interrupted_after_sending_it_ends_well_the_next_time(
     assert ends(local) == [End.STORED_ALREADY]
     assert local.rejected() == []
     assert len(sent) == 1
+
+
+def test_stopped_on_the_way_it_tells_what_was_done(
+    local: Local, event: Change, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who interrupts it sees what is stored by then, and that saying it again goes on."""
+    monkeypatch.setattr(redrive, "MOST_AT_ONCE", 1)
+    local.reject(event("module_updated", module_id="1"), ago=timedelta(hours=2))
+    local.reject(event("module_updated", module_id="2"))
+    delete = Redrive._delete
+
+    def delete_one(self: Redrive, group: Any) -> None:
+        if b'"module_id": "2"' in group.records[0].data:
+            raise KeyboardInterrupt
+        delete(self, group)
+
+    monkeypatch.setattr(Redrive, "_delete", delete_one)
+    done = canvas_events("rejected", "redrive", "--local", "--json")
+    assert done.status == 130
+    assert [each["end"] for each in done.json] == ["stored"]
+    assert "say the same again" in done.err
+    monkeypatch.setattr(Redrive, "_delete", delete)
+    assert ends(local) == [End.STORED_ALREADY]
 
 
 def test_two_at_once_end_as_one(local: Local, event: Change, deployed_functions: Deployed) -> None:

@@ -1,5 +1,6 @@
 """What a person is told when the stack, AWS or the way there is not as it should be."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,12 +9,13 @@ import pytest
 from botocore import exceptions
 from botocore.exceptions import ClientError
 
+from cli import __main__ as command_line
 from cli import errors
 from cli import ministack as cli_ministack
 from cli import stack as cli_stack
 from cli.generate import EVENTS, ROOT
 from cli.ministack import LocalAws, free_port, kept
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, Local
 
 COMMANDS = [
     ["show", "2041"], ["rejected", "list"], ["rejected", "redrive"], ["rejected", "purge", "--yes"], ["dlq", "list"],
@@ -62,6 +64,28 @@ def test_an_unknown_profile_and_a_missing_region_are_said(
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     assert "no AWS region is set. Name one with --region" in canvas_events("doctor").err
     assert "aws configure list-profiles" in canvas_events("doctor", "--profile", "nobody").err
+
+
+def test_a_stack_of_the_persons_own_configuration(
+    local: Local, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without --local the AWS configuration of the environment decides, as for every other tool."""
+    assert local.stack.endpoint is not None
+    monkeypatch.setenv("AWS_ENDPOINT_URL", local.stack.endpoint)
+    monkeypatch.setattr(cli_stack, "KEPT", Path("none"))
+    local.reject("{}")
+    assert len(canvas_events("rejected", "list", "--json").json) == 1
+    assert canvas_events("rejected", "purge", "--yes", "--region", "eu-west-1").status == 0
+    assert local.rejected() == []
+
+
+def test_every_command_is_in_the_documentation() -> None:
+    """What can be called is described, and what is described can be called."""
+    text = (ROOT / "docs" / "commands.md").read_text()
+    listed = re.findall(r"^\| \[?`(?P<name>[a-z]+)`", text.partition("## What an AWS identity needs")[0], re.MULTILINE)
+    usage = command_line.parser().format_help().partition("COMMAND\n")[2].partition("\n\n")[0]
+    commands = re.findall(r"^    ([a-z]+) ", usage, re.MULTILINE)
+    assert {*listed, "invoke", "generate"} == {*commands}
 
 
 @pytest.mark.parametrize(
