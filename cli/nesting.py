@@ -28,7 +28,7 @@ class Nesting:
                 self._everywhere.add(entity.table)
 
     def below(self, entity: str) -> Iterator[tuple[str, frozenset[str]]]:
-        """The contexts below ``assignment#9001``, without account, each with the variables of the tables it may be in."""
+        """The contexts below ``assignment#9001``, without account, each with the tables that it may be in."""
         kind, _, number = entity.partition("#")
         known = self._entities.get(kind)
         if known is None or not self._names_its_own(known):
