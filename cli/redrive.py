@@ -274,7 +274,7 @@ def _show(everything: Sequence[Ended], *, as_json: bool) -> None:
         ])  # fmt: skip
     elif everything:
         rows = Counter((each.end, each.record.event_name or "", each.why) for each in everything)
-        columns = ("what became of them", "event type", "why", "records#")
+        columns = ("what becomes of them", "event type", "why", "records#")
         out().print(output.table(columns, ((*row, count) for row, count in sorted(rows.items()))))
 
 

@@ -261,6 +261,28 @@ def test_what_cannot_be_sent_stays(local: Local, event: Change, monkeypatch: pyt
     assert [item["record"]["S"] for item in local.rejected()] == [kept]
 
 
+def test_versions_are_read_to_the_last_key(local: Local) -> None:
+    """More keys than one request takes, and keys that DynamoDB leaves for later, are all asked for."""
+    places = [("MODULES_TABLE", "c", f"module#{number}") for number in range(130)]
+    for variable, context, entity in places[:128]:
+        local.put(variable, context, entity)
+    client = local.stack.client("dynamodb")
+
+    class LeavesSomeForLater:
+        """DynamoDB, when it is throttled: of each request it answers seven keys."""
+
+        def batch_get_item(self, RequestItems: Any) -> Any:  # noqa: N803  # as boto3 names it
+            ((table, asked),) = RequestItems.items()
+            answer = client.batch_get_item(RequestItems={table: asked | {"Keys": asked["Keys"][:7]}})
+            rest = asked["Keys"][7:]
+            return answer | {"UnprocessedKeys": {table: asked | {"Keys": rest}} if rest else {}}
+
+    runner = Redrive(local.stack, 1)
+    for engine in (client, LeavesSomeForLater()):
+        runner._dynamodb = engine
+        assert runner._versions(places) == dict.fromkeys(places[:128], "1")
+
+
 def test_a_dry_run_changes_nothing(
     local: Local, event: Change, sent: list[tuple[str, bytes]], canvas_events: Command
 ) -> None:
