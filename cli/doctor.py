@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from cli import checks, errors, options, output
-from cli.checks import Finding, State
+from cli.checks.finding import Finding, State, gone
 from cli.errors import CommandError
 from cli.output import out, plural, print_json
 from cli.stack import Stack, open_stack
@@ -59,9 +59,11 @@ def examine(stack: Stack) -> Iterator[tuple[str, Finding]]:
             except CommandError as error:
                 yield area, Finding(State.FAULT, str(error))
             except (BotoCoreError, ClientError) as error:
-                yield area, checks.gone(error) or Finding(State.NOT_CHECKED, errors.sentence(error))
-            except (ResponseParserError, OSError) as error:
-                yield area, Finding(State.NOT_CHECKED, f"no answer that makes sense: {type(error).__name__}")
+                yield area, gone(error) or Finding(State.NOT_CHECKED, errors.sentence(error))
+            except OSError as error:
+                yield area, Finding(State.NOT_CHECKED, f"it cannot be downloaded: {error}")
+            except ResponseParserError:
+                yield area, Finding(State.NOT_CHECKED, "AWS's answer cannot be read")
 
 
 def _show(found: list[tuple[str, Finding]]) -> None:

@@ -70,7 +70,7 @@ class Ended:
     why: str = ""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Group:
     """Records of the same data, which are sent once; ``sent_as`` is the id of that."""
 
@@ -212,7 +212,8 @@ class Redrive:
                 ExpressionAttributeValues={":reason": {"S": reason}, ":since": {"S": utc_text(since)}},
             )  # fmt: skip
             for item in (item for page in pages for item in page["Items"]):
-                group = by_id.get(item["source"]["M"]["id"]["S"])
+                # Once each: it may have been delivered, and refused, more than once.
+                group = by_id.pop(item["source"]["M"]["id"]["S"], None)
                 if group:
                     self._keep_the_first(group, item)
                     yield group, f"{reason}: {_first_rule(item)}".removesuffix(": ")

@@ -39,10 +39,12 @@ def run(called: argparse.Namespace) -> int:
     """The command: 0 when everything was sent, 1 otherwise."""
     records = list(files.read(called.files))
     if not called.unchecked:
-        _check(records)
+        _check(records, as_json=called.json)
     stack = open_stack(called)
     destination = sending.queue(stack) if called.to == "queue" else sending.stream(stack)
     if called.dry_run:
+        if called.json:
+            print_json([{"place": record.place, "id": None, "fault": None} for record in records])
         say(f"Dry run: {plural(len(records), 'record')} would go to {destination.name}.")
         return 0
     receipts = sending.send(destination, [Parcel(record.data) for record in records])
@@ -57,12 +59,15 @@ def run(called: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _check(records: list[files.FileRecord]) -> None:
+def _check(records: list[files.FileRecord], *, as_json: bool) -> None:
     judge = Judge()
     judged = [(record, judge.judge(record.data)) for record in records]
     bad = [(record, verdict) for record, verdict in judged if verdict.outcome.fate is not Fate.STORED]
     if bad:
-        check.show(bad, judge)
+        if as_json:
+            print_json([check.as_json(record, verdict, judge) for record, verdict in bad])
+        else:
+            check.show(bad, judge)
         raise CommandError(
             f"{len(bad)} of {plural(len(records), 'record')} would be rejected, so none was sent."
             " --unchecked sends them all the same."

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.parsers import ResponseParserError
 from samtranslator.yaml_helper import yaml_parse
 
 from cli import checks
-from cli.checks import Finding, State
+from cli.checks import deployment, functions, queues, storage
+from cli.checks.finding import Finding, State, gone
 from cli.generate import ROOT, kinesis_event
 from cli.stack import Resource, Stack, variable
 from tests.cli.conftest import Command, Local
@@ -59,7 +61,7 @@ def test_every_finding_that_is_not_well_says_what_to_do(local: Local, monkeypatc
 def test_the_state_of_the_stack(local: Local, monkeypatch: pytest.MonkeyPatch, status: str, state: State) -> None:
     """A deployment that failed is told from one that was undone and from one under way."""
     monkeypatch.setattr(local.stack, "status", status)
-    assert [finding.state for finding in checks.status(local.stack)] == [state]
+    assert [finding.state for finding in deployment.status(local.stack)] == [state]
 
 
 def statement(principal: Any, action: Any = "sqs:SendMessage", effect: str = "Allow") -> dict[str, Any]:
@@ -87,14 +89,14 @@ def statement(principal: Any, action: Any = "sqs:SendMessage", effect: str = "Al
 )  # fmt: skip
 def test_who_may_send(statements: list[dict[str, Any]], states: list[State]) -> None:
     """Canvas must be allowed to send, and nobody else, however a policy says it."""
-    assert [each.state for each in checks._senders({"Statement": statements}, CANVAS)] == states
+    assert [each.state for each in queues._senders({"Statement": statements}, CANVAS)] == states
 
 
 def test_a_queue_that_canvas_does_not_take(local: Local) -> None:
     """A name that begins otherwise, or a FIFO queue, is at fault."""
     for name in ("live-events", "canvas-live-events.fifo"):
         local.stack.queue_url = f"http://127.0.0.1/000000000000/{name}"
-        first = next(iter(checks.queue(local.stack)))
+        first = next(iter(queues.queue(local.stack)))
         assert (first.state, name in first.text) == (State.FAULT, True)
 
 
@@ -111,7 +113,7 @@ def queue_attributes(local: Local) -> Iterator[Any]:
 def test_the_deployed_policy_is_looked_at(local: Local, queue_attributes: Any) -> None:
     """A policy that was changed by hand is found out."""
     queue_attributes(Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement("*")]}))
-    assert [state for state, _ in troubles(checks.queue, local.stack)] == [State.FAULT, State.FAULT]
+    assert [state for state, _ in troubles(queues.queue, local.stack)] == [State.FAULT, State.FAULT]
 
 
 def test_a_dead_letter_queue_that_is_not_wired(local: Local, queue_attributes: Any) -> None:
@@ -119,7 +121,7 @@ def test_a_dead_letter_queue_that_is_not_wired(local: Local, queue_attributes: A
     local.stack.client("sqs").create_queue(QueueName="another")
     policy = {"deadLetterTargetArn": "arn:aws:sqs:eu-west-1:000000000000:another", "maxReceiveCount": 3}
     queue_attributes(RedrivePolicy=json.dumps(policy), MessageRetentionPeriod="1209600")
-    assert [state for state, _ in troubles(checks.dead_letters, local.stack)] == [
+    assert [state for state, _ in troubles(queues.dead_letters, local.stack)] == [
         State.FAULT, State.WARNING, State.FAULT,
     ]  # fmt: skip
 
@@ -127,7 +129,7 @@ def test_a_dead_letter_queue_that_is_not_wired(local: Local, queue_attributes: A
 def test_messages_that_come_back_too_soon(local: Local, queue_attributes: Any) -> None:
     """A visibility timeout under six times the function's is told of both functions' time."""
     queue_attributes(VisibilityTimeout="60")
-    found = troubles(checks.functions, local.stack)
+    found = troubles(functions.functions, local.stack)
     assert {state for state, _ in found} == {State.WARNING}
     assert all("hidden for 60 s only" in text for _, text in found)
 
@@ -137,7 +139,7 @@ def test_a_mapping_that_is_off(local: Local) -> None:
     client, uuid = local.stack.client("lambda"), local.stack.resources["SqsFunctionQueue"].physical_id
     client.update_event_source_mapping(UUID=uuid, Enabled=False, FunctionResponseTypes=[])
     try:
-        found = [each for each in checks.mappings(local.stack) if each.state is State.FAULT]
+        found = [each for each in functions.mappings(local.stack) if each.state is State.FAULT]
     finally:
         client.update_event_source_mapping(UUID=uuid, Enabled=True, FunctionResponseTypes=["ReportBatchItemFailures"])
     assert [each.text for each in found] == [
@@ -158,7 +160,7 @@ def test_a_mapping_that_is_off(local: Local) -> None:
 )
 def test_the_settings_of_a_function(local: Local, change: dict[str, str], state: State, text: str) -> None:
     """A function that would not start, or write elsewhere, or leave a family out, is found by its environment."""
-    finding = checks._settings("SqsFunction", {**local.stack.environment, **change}, local.stack)
+    finding = functions._settings("SqsFunction", {**local.stack.environment, **change}, local.stack)
     assert (finding.state, text in finding.text) == (state, True)
 
 
@@ -168,7 +170,7 @@ def test_a_permission_that_was_taken_away(local: Local) -> None:
     policy = local.stack.resources["WriteTablesPolicy"].physical_id
     iam.detach_role_policy(RoleName=role, PolicyArn=policy)
     try:
-        ((state, text),) = troubles(checks.permissions, local.stack)
+        ((state, text),) = troubles(functions.permissions, local.stack)
     finally:
         iam.attach_role_policy(RoleName=role, PolicyArn=policy)
     assert state is State.FAULT
@@ -179,7 +181,7 @@ def test_a_permission_that_was_taken_away(local: Local) -> None:
 def test_a_table_that_is_gone_or_keyed_otherwise(local: Local) -> None:
     """A table that was deleted outside of the stack, or has other keys, is at fault; the others are not."""
     local.stack._tables.update(MODULES_TABLE="gone", COURSES_TABLE=local.stack.rejected_table)
-    faults = [text for state, text in troubles(checks.tables, local.stack) if state is State.FAULT]
+    faults = [text for state, text in troubles(storage.tables, local.stack) if state is State.FAULT]
     assert faults == [
         f"COURSES_TABLE {local.stack.rejected_table} is keyed by reason, record", "MODULES_TABLE gone was deleted",
     ]  # fmt: skip
@@ -189,17 +191,43 @@ def test_a_family_without_its_table(local: Local) -> None:
     """A family that the catalogue knows and the stack has no table for is a warning: it may be meant."""
     del local.stack._tables["MODULES_TABLE"]
     assert (State.WARNING, "there is no table for MODULES_TABLE: its events are ignored") in troubles(
-        checks.tables, local.stack
+        storage.tables, local.stack
     )
 
 
 def test_what_is_not_there_any_more_is_a_fault() -> None:
     """A part of the stack that somebody deleted is told as such, unlike one that may not be looked at."""
-    gone = ClientError({"Error": {"Code": "NoSuchBucket", "Message": ""}}, "ListObjectsV2")
-    finding = checks.gone(gone)
+    deleted = ClientError({"Error": {"Code": "NoSuchBucket", "Message": ""}}, "ListObjectsV2")
+    finding = gone(deleted)
     assert finding is not None
     assert finding.state is State.FAULT
-    assert checks.gone(ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "ListObjectsV2")) is None
+    assert gone(ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "ListObjectsV2")) is None
+
+
+@pytest.mark.usefixtures("local")
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (OSError("the code is no zip file"), "it cannot be downloaded: the code is no zip file"),
+        (ResponseParserError("<html>"), "AWS's answer cannot be read"),
+        (ReadTimeoutError(endpoint_url="https://x"), "AWS does not answer"),
+    ],
+)
+def test_a_service_that_does_not_answer_is_not_checked(
+    canvas_events: Command, monkeypatch: pytest.MonkeyPatch, trouble: Exception, said: str
+) -> None:
+    """An answer that never comes, or makes no sense, stops one check and no other."""
+
+    def fail(_: Stack) -> Iterator[Finding]:
+        raise trouble
+        yield
+
+    monkeypatch.setattr(checks, "ALL", {**checks.ALL, "package": fail})
+    done = canvas_events("doctor", "--local", "--json")
+    assert done.status == 0
+    (not_checked,) = [each for each in done.json if each["state"] == "not checked"]
+    assert not_checked["finding"].startswith(said)
+    assert done.json[-1]["area"] == "parked"
 
 
 @pytest.mark.usefixtures("local")
@@ -224,12 +252,12 @@ def test_alarms_that_reach_nobody(local: Local) -> None:
     sns = local.stack.client("sns")
     topic = sns.create_topic(Name="alarms")["TopicArn"]
     local.stack.resources = {**local.stack.resources, "AlarmTopic": Resource("AWS::SNS::Topic", topic)}
-    assert troubles(checks.alarms, local.stack) == [
+    assert troubles(deployment.alarms, local.stack) == [
         (State.FAULT, "alarms reach nobody: no subscription of the topic is confirmed")
     ]
     queue = "arn:aws:sqs:eu-west-1:000000000000:canvas-live-events-alarms"
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
-    assert troubles(checks.alarms, local.stack) == []
+    assert troubles(deployment.alarms, local.stack) == []
 
 
 @pytest.mark.parametrize(
@@ -251,7 +279,7 @@ def test_a_subscription_that_nobody_confirmed(local: Local, arns: list[str], sta
 
     local.stack.resources = {"AlarmTopic": Resource("AWS::SNS::Topic", "arn:aws:sns:eu-west-1:1:alarms")}
     local.stack._clients["sns"] = Sns()
-    assert [each.state for each in checks.alarms(local.stack)] == states
+    assert [each.state for each in deployment.alarms(local.stack)] == states
 
 
 def test_an_alarm_that_is_on_is_told(local: Local) -> None:
@@ -266,14 +294,14 @@ def test_an_alarm_that_is_on_is_told(local: Local) -> None:
     local.stack.resources = {
         "AlarmTopic": Resource("AWS::SNS::Topic", topic), "Late": Resource("AWS::CloudWatch::Alarm", "late"),
     }  # fmt: skip
-    assert Finding(State.WARNING, "the alarm late is on", "Events are late.") in list(checks.alarms(local.stack))
+    assert Finding(State.WARNING, "the alarm late is on", "Events are late.") in list(deployment.alarms(local.stack))
 
 
 def test_schemas_that_differ_are_named(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     """A deployed package with another catalogue than the one here is told, file by file."""
-    here = checks._schema_files()
-    monkeypatch.setattr(checks, "_schema_files", lambda: [path for path in here if path.stem != "module_created"])
-    assert troubles(checks.package, local.stack) == [
+    here = deployment._schema_files()
+    monkeypatch.setattr(deployment, "_schema_files", lambda: [path for path in here if path.stem != "module_created"])
+    assert troubles(deployment.package, local.stack) == [
         (State.WARNING, "1 file of schemas deployed are not those here: schemas/module_created.json")
     ]
 
@@ -283,7 +311,7 @@ def test_what_is_parked_is_told(local: Local) -> None:
     local.stack.client("sqs").send_message(QueueUrl=local.stack.dead_letter_queue_url, MessageBody="{}")
     body = json.dumps({"payload": kinesis_event(["{}"])}).encode()
     local.stack.client("s3").put_object(Bucket=local.bucket, Key="aws/lambda/1", Body=body)
-    assert [(each.state, each.text) for each in checks.parked(local.stack)] == [
+    assert [(each.state, each.text) for each in storage.parked(local.stack)] == [
         (State.INFO, "1 message in the dead-letter queue"), (State.INFO, "1 batch in the on-failure bucket"),
     ]  # fmt: skip
 

@@ -201,6 +201,17 @@ def test_rejected_again_while_the_first_was_purged_it_is_kept(
     assert [item["reason"]["S"] for item in local.rejected()] == ["foreign_account"]
 
 
+def test_rejected_again_twice_is_told_once(local: Local, event: Change, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One delivery may be refused more than once, for different reasons as the package changes; one of all is told."""
+    local.reject(event("module_updated"))
+    (record,) = map(rejected.record_of, rejected.read(local.stack, rejected.Selection(), payloads=True))
+    for reason in (Reason.UNKNOWN_EVENT_TYPE, Reason.UNROUTABLE):
+        local.reject(event("module_updated"), reason, ago=timedelta(0))  # "an-id" is the message that each was
+    monkeypatch.setattr(sending, "send", lambda *_: [Receipt("an-id")])
+    assert [each.end for each in Redrive(local.stack, 5).run([record], dry_run=False)] == [End.REJECTED_AGAIN]
+    assert record.record in {item["record"]["S"] for item in local.rejected()}
+
+
 def test_what_is_not_stored_in_time_stays_and_the_rest_is_not_sent(
     local: Local,
     event: Change,

@@ -80,6 +80,8 @@ def test_a_dry_run_sends_nothing(local: Local, canvas_events: Command) -> None:
     """What would be sent is counted."""
     done = canvas_events("send", "--dry-run", str(EVENTS / "samples" / "module_created.json"), "--local")
     assert (done.status, "1 record would go to the queue" in done.err) == (0, True)
+    planned = canvas_events("send", "--dry-run", "--json", str(EVENTS / "samples" / "module_created.json"), "--local")
+    assert [each["id"] for each in planned.json] == [None]
     assert local.visible_in(local.stack.queue_url) == 0
     assert local.entities() == []
 
@@ -91,6 +93,7 @@ def test_send_refuses_what_would_be_rejected(local: Local, canvas_events: Comman
     assert done.status == 1
     assert "1 of 2 records would be rejected, so none was sent" in done.err
     assert "metadata.root_account_uuid is missing" in done.out
+    assert [each["reason"] for each in canvas_events("send", "--json", good, bad, "--local").json] == ["unroutable"]
     assert local.entities() == []
     assert canvas_events("send", "--unchecked", good, bad, "--local").status == 0
     eventually(lambda: local.entities() == ["module#77"] and len(local.rejected()) == 1)
