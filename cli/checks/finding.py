@@ -1,9 +1,10 @@
 """What a check finds."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+
+from botocore.exceptions import ClientError
 
 DEPLOY = "Deploy template.yaml again: `sam build && sam deploy`."
 
@@ -47,9 +48,8 @@ def judged(well: bool, good: str, bad: str, do: str, state: State = State.FAULT)
 
 
 def gone(error: Exception) -> Finding | None:
-    """A fault, if the error says that something of the stack is not there any more."""
-    answer: Mapping[str, Any] = getattr(error, "response", {})
-    if answer.get("Error", {}).get("Code") not in _NOT_THERE:
+    """A fault, if AWS says that something of the stack is not there any more."""
+    if not isinstance(error, ClientError) or error.response.get("Error", {}).get("Code") not in _NOT_THERE:
         return None
-    operation = getattr(error, "operation_name", "")
-    return Finding(State.FAULT, f"something of the stack was deleted: {operation} does not find it", DEPLOY)
+    text = f"something of the stack was deleted: {error.operation_name} does not find it"
+    return Finding(State.FAULT, text, DEPLOY)
