@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from handlers.catalogue import EventType, Field
+from cli.catalogue import EventType, Field
 from handlers.ids import LARGEST, PATTERN
 
 Schema = dict[str, Any]
@@ -54,6 +54,25 @@ def schema(event_type: EventType, example: object) -> Schema:
         "required": ["metadata", "body"],
         "properties": {"metadata": _metadata(event_type.name), "body": _body(event_type)},
         "examples": [example],
+        **_routing(event_type),
+    }
+
+
+def _routing(event_type: EventType) -> Schema:
+    """What becomes of the event, for ``handlers.catalogue``: JSON Schema takes such keywords as annotations."""
+    return {
+        "x-entities": [
+            {
+                "name": entity.name,
+                "table": entity.table,
+                "id": entity.id,
+                "context": entity.context,
+                "fields": list(entity.fields),
+            }
+            for entity in event_type.entities
+        ],
+        "x-kinds": {name: field.kind for name, field in event_type.fields.items()},
+        "x-renamed": event_type.renamed,
     }
 
 

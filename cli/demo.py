@@ -13,11 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from cli import picture
+from cli.catalogue import load
 from cli.generate import as_self_hosted, refused, samples
 from cli.invoke import scan, table_variables
 from cli.ministack import STACK, LocalAws, deploy, kept, ministack
 from cli.nesting import Nesting
-from handlers.catalogue import load
 from handlers.observe import NO_TYPE
 
 COURSE = "2041"

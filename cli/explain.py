@@ -1,14 +1,11 @@
 """Rejections and broken rules in words: what is wrong, what Canvas sends there, what to do."""
 
-import json
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from cli.output import plural
 from handlers.catalogue import EventType
 from handlers.fates import Reason, Violation
-from handlers.validate import schema_file
 
 # What to do about each reason; a test holds it to all that there are.
 REMEDIES: Mapping[str, str] = {
@@ -64,15 +61,10 @@ def unknown(count: int) -> str:
 
 def _about(path: str, event_type: EventType) -> str:
     """What the event type's schema says of a place."""
-    node: Any = _schema(event_type.name)
+    node: Any = event_type.schema
     for step in path.split("."):
         node = node.get("properties", {}).get(step)
         if node is None:
             return ""
-    kind = event_type.fields[step].kind if step in event_type.fields and path.startswith("body.") else ""
+    kind = event_type.kinds.get(step, "") if path.startswith("body.") else ""
     return f"{node.get('description', '')}{f' ({kind})' if kind else ''}"
-
-
-@cache
-def _schema(event_name: str) -> Any:
-    return json.loads(schema_file(event_name).read_text(encoding="utf-8"))

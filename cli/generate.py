@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cli import contract
-from handlers import catalogue
+from cli import catalogue, contract
 from handlers.catalogue import SCHEMAS
 
 ROOT = SCHEMAS.parent

@@ -3,7 +3,7 @@
 import string
 from collections.abc import Iterator, Mapping
 
-from handlers.catalogue import Entity, EventType
+from cli.catalogue import Entity, EventType
 
 
 class Nesting:

@@ -10,7 +10,7 @@ from typing import Any
 from boto3.dynamodb.conditions import ConditionBase, Key
 from rich.table import Table
 
-from cli import options, output, picture
+from cli import catalogue, options, output, picture
 from cli.errors import CommandError
 from cli.nesting import Nesting, tail
 from cli.output import Json, out, print_json, say
@@ -47,7 +47,8 @@ def run(called: argparse.Namespace) -> int:
     """The command: 0 when there is something to show, 1 otherwise."""
     stack = open_stack(called)
     context = _context(called.context, called.account, stack)
-    reader = Reader(stack)
+    nesting = Nesting(catalogue.load())
+    reader = Reader(stack, nesting)
     items = reader.read(context, called.entity or "")
     if not items and _local_part(context) != context:
         # Keys have the local form of an id wherever there is one.
@@ -61,18 +62,18 @@ def run(called: argparse.Namespace) -> int:
         print_json(items)
     elif called.entity and "#" in called.entity:
         for item in items:
-            out().print(fields(item, stack))
+            out().print(fields(item))
     elif items:
-        out().print(picture.contents(tail(context), items, Nesting(stack.catalogue)), soft_wrap=True)
+        out().print(picture.contents(tail(context), items, nesting), soft_wrap=True)
     return 0 if items else 1
 
 
 class Reader:
     """Reads the entity tables of a stack."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, nesting: Nesting) -> None:
         self._tables = stack.entity_tables
-        self._nesting = Nesting(stack.catalogue)
+        self._nesting = nesting
         resource = stack.session.resource("dynamodb", endpoint_url=stack.endpoint)
         self._handles: dict[str, Any] = {name: resource.Table(table) for name, table in self._tables.items()}
 
@@ -119,9 +120,9 @@ class Reader:
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
-def fields(item: Item, stack: Stack) -> Table:
+def fields(item: Item) -> Table:
     """An item as a table of its fields, with what the catalogue says of each."""
-    event_type = stack.catalogue.get(item["event_name"])
+    event_type = catalogue.load().get(item["event_name"])
     known = event_type.fields if event_type else {}
     rows = [
         (name, item[name], "") for name in ("context", "event_name", "event_time", "user_id", "deleted") if name in item

@@ -57,7 +57,7 @@ class Stack:
 
     @cached_property
     def catalogue(self) -> dict[str, EventType]:
-        """The event types of the catalogue that is here."""
+        """The event types of the schemas that are here, as the functions read them."""
         return catalogue.load()
 
     @cached_property

@@ -2,17 +2,15 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from handlers.fates import Reason, Rejected, Violation
 
 MOST_LEVELS = 100  # of a whole record: DynamoDB takes some thirty in an item, Python some hundreds in a call
 
 
-@dataclass(frozen=True, slots=True)
-class LiveEvent:
+class LiveEvent(NamedTuple):
     """A Canvas Live Event. ``metadata`` and ``body`` are as they came; numbers are int or Decimal."""
 
     name: str
@@ -47,7 +45,7 @@ def decode(data: bytes) -> LiveEvent:
 
 def _json(data: bytes) -> Any:
     try:
-        document = json.loads(data.decode("utf-8"), parse_float=Decimal, parse_constant=_refuse_constant)
+        document = _DECODER.decode(data.decode("utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError):
         raise Rejected(Reason.MALFORMED_JSON, Violation("", "json", "JSON text in UTF-8")) from None
     except (ValueError, InvalidOperation):
@@ -62,6 +60,10 @@ def _json(data: bytes) -> Any:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise json.JSONDecodeError("not JSON", name, 0)
+
+
+# Not orjson: it would round numbers that DynamoDB keeps whole.
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)
 
 
 def _too_deep() -> Rejected:

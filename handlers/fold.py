@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 
+from handlers import route
 from handlers.route import Item
 
-Key = tuple[str, tuple[tuple[str, str], tuple[str, str]]]
+Key = tuple[str, route.Key]
 
 
 def key_of(item: Item) -> Key:

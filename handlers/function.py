@@ -1,25 +1,31 @@
 """What a Lambda function makes once, at its start, and how it answers."""
 
+import encodings.idna  # noqa: F401  # the first connection would import it
+import gc
 import json
 import os
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import boto3
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
 from handlers import catalogue
 from handlers.bugs import name_and_place
 from handlers.catalogue import CatalogueError, EventType
 from handlers.deadline import CONNECT_SECONDS, READ_SECONDS, Deadline
-from handlers.fates import Fate, Outcome
+from handlers.decode import decode
+from handlers.fates import Fate, Outcome, Rejected
 from handlers.observe import report
 from handlers.pipeline import Pipeline, Unwrap
+from handlers.route import items
 from handlers.settings import Settings
-from handlers.validate import schema_file
+from handlers.validate import validate
 from handlers.write import Writer
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 LONGEST_MS = 15 * 60 * 1000
 
@@ -39,25 +45,27 @@ class Response(TypedDict):
 class Function:
     """A function over the pipeline; ``source`` is what it reads from: ``sqs`` or ``kinesis``.
 
+    What the first batch needs is read, compiled and tried out now, so that it costs little more than any other.
     Raises ``SettingsError`` when an environment variable is missing or wrong, ``CatalogueError`` when the package
-    is not whole.
+    has no schemas.
     """
 
     def __init__(self, source: str) -> None:
-        event_types = _event_types()
-        entity_tables = frozenset(event_type.table for event_type in event_types.values())
-        settings = Settings.read(os.environ, entity_tables)
+        known = catalogue.load()
+        settings = Settings.read(os.environ, frozenset(event_type.table for event_type in known.values()))
+        for event_type in known.values():
+            if event_type.table in settings.tables:
+                _rehearse(event_type)
         client = boto3.client(
             "dynamodb",
-            # The writer has its own retries, which know how much time is left.
-            config=Config(
-                connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"total_max_attempts": 1}
-            ),
+            config=Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS),
         )
         self._source = source
-        self._pipeline = Pipeline(settings, event_types, Writer(client, settings.tables), lambda: datetime.now(UTC))
+        self._pipeline = Pipeline(settings, known, Writer(client, settings.tables), lambda: datetime.now(UTC))
+        # What is here now stays for ever, so the garbage collector need not look through it in each batch.
+        gc.freeze()
 
-    def answer(self, batch: Iterable[tuple[str, Unwrap]], context: LambdaContext) -> Response:
+    def answer(self, batch: Iterable[tuple[str, Unwrap]], context: "LambdaContext") -> Response:
         """Process a batch and name the records that are to be delivered again.
 
         A caller outside Lambda may have no such context, and then has as much time as a function may ever get.
@@ -75,9 +83,12 @@ class Function:
             print(json.dumps({"level": "ERROR", "message": "report", "cause": name_and_place(bug)}))
 
 
-def _event_types() -> dict[str, EventType]:
-    event_types = catalogue.load()
-    for name in event_types:
-        if not schema_file(name).exists():
-            raise CatalogueError(f"there is no {schema_file(name).name}: run `make generate` before `sam build`")
-    return event_types
+def _rehearse(event_type: EventType) -> None:
+    """Judge the event type's own examples."""
+    for example in event_type.schema.get("examples", ()):
+        event = decode(json.dumps(example).encode())
+        try:
+            validate(event, event_type)
+            items(event, event_type)
+        except Rejected as rejection:
+            raise CatalogueError(f"{event_type.name}.json refuses its own example: {rejection}") from None

@@ -28,6 +28,8 @@ def shard_of(root_account_id: str | int | None) -> int | None:
 
 def localised(value: str | int, shard: int | None) -> str:
     """The id as text, local wherever it can be: an id of another shard than ``shard`` stays global."""
+    if isinstance(value, str) and value.isdigit() and len(value) < len(str(SHARD)):
+        return value
     number = as_number(value)
     return str(number % SHARD if number // SHARD == shard else number)
 

@@ -1,12 +1,17 @@
 """Date-times as Canvas sends them and as the tables keep them."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 _DATE_TIME = re.compile(
     r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)",
     re.ASCII,
 )
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def instant(text: str) -> datetime:
@@ -26,9 +31,42 @@ def instant(text: str) -> datetime:
 
 def utc_text(moment: datetime) -> str:
     """``2019-11-01T19:11:11.323000Z``: UTC, always 27 characters, so that text sorts as instants do."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
+
+
+def is_date_time(text: str) -> bool:
+    """Whether ``instant`` can read it."""
+    try:
+        in_utc(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_date(text: str) -> bool:
+    """Whether it is a calendar date, as ``2019-08-10``, of the years 1 to 9999."""
+    try:
+        return bool(_DATE.fullmatch(text)) and bool(date.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def in_utc(text: str) -> str:
+    """The instant that ``instant`` reads, as ``utc_text`` writes it; raises ``ValueError`` as that does."""
+    return _in_utc_lately(text) if len(text) < 50 else _in_utc(text)
+
+
+def _in_utc(text: str) -> str:
+    moment = instant(text)
+    if text.endswith("Z"):  # as Canvas sends it: the digits are there already
+        return f"{text[:10]}T{text[11:19]}.{text[20:-1][:6]:0<6}Z"
+    return utc_text(moment)
+
+
+# An event's date-times are read twice, to validate it and to keep it.
+_in_utc_lately = lru_cache(maxsize=128)(_in_utc)
 
 
 def since_epoch(milliseconds: int) -> datetime:
     """The instant so many milliseconds after the beginning of 1970, as SQS and Kinesis stamp records."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+    return _EPOCH + timedelta(milliseconds=milliseconds)

@@ -1,33 +1,37 @@
 """The Lambda entry point for the stream: each record's data is an event, in Base64."""
 
+import base64
 from functools import partial
-from typing import Any
-
-from aws_lambda_powertools.utilities.data_classes.kinesis_stream_event import KinesisStreamEvent, KinesisStreamRecord
-from aws_lambda_powertools.utilities.typing import LambdaContext
+from typing import TYPE_CHECKING, Any
 
 from handlers.function import Function, Response
 from handlers.instants import since_epoch
 from handlers.record import Record
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
 function = Function("kinesis")
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> Response:
+def handler(event: dict[str, Any], context: "LambdaContext") -> Response:
     """Take a batch of records and answer with those that failed.
 
     Lambda goes back to the lowest sequence number among them and delivers everything from there again.
     """
-    records = KinesisStreamEvent(event).records
-    return function.answer(((record.kinesis.sequence_number, partial(unwrap, record)) for record in records), context)
+    records = event["Records"]
+    return function.answer(
+        ((record["kinesis"]["sequenceNumber"], partial(unwrap, record)) for record in records), context
+    )
 
 
-def unwrap(record: KinesisStreamRecord) -> Record:
+def unwrap(record: dict[str, Any]) -> Record:
     """The record in a record of the stream."""
-    seconds = float(record.kinesis.get("approximateArrivalTimestamp") or 0)
+    kinesis = record["kinesis"]
+    seconds = float(kinesis.get("approximateArrivalTimestamp") or 0)
     return Record(
-        id=record.kinesis.sequence_number,
-        data=record.kinesis.data_as_bytes(),
+        id=kinesis["sequenceNumber"],
+        data=base64.b64decode(kinesis["data"]),
         # To the millisecond, as Kinesis has it: a float of seconds has no exact microseconds.
         entered=since_epoch(round(seconds * 1000)),
         source=record.get("eventSourceARN") or "",

@@ -5,8 +5,9 @@ record → decode → Live Event → validate → route → items → fold → w
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from handlers.bugs import name_and_place
 from handlers.catalogue import EventType
@@ -26,8 +27,7 @@ _LOOKS_LIKE_A_TYPE = re.compile("[a-z][a-z0-9_.]{0,63}")
 Unwrap = Callable[[], Record]
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """What becomes of a record once its items are written."""
 
     outcome: Outcome
@@ -77,7 +77,7 @@ class Pipeline:
             event_type = self._type_of(event)
             if event_type.table not in self._settings.tables:
                 return Judged(Outcome(record.id, Fate.IGNORED, event.name))
-            validate(event)
+            validate(event, event_type)
             outcome = Outcome(record.id, Fate.STORED, event.name, unknown_fields=unknown_fields(event, event_type))
             return Judged(outcome, items(event, event_type))
         except Rejected as rejection:
@@ -120,12 +120,14 @@ class Pipeline:
 
 
 def _outcome(judged: Judged, kept: Mapping[Key, Item], results: Mapping[Key, Result]) -> Outcome:
-    mine = {key_of(item): item for item in judged.items}
-    failed = next((results[key] for key in mine if results[key].written is Written.FAILED), None)
-    if failed is not None:
-        # Also of one that a newer item was written in place of: it is not superseded before that is there.
-        return replace(judged.outcome, fate=Fate.RETRY, cause=failed.fault)
-    if judged.outcome.fate is not Fate.STORED:
+    is_stored = False
+    for item in judged.items:
+        key = key_of(item)
+        result = results[key]
+        if result.written is Written.FAILED:
+            # Also of one that a newer item was written in place of: it is not superseded before that is there.
+            return replace(judged.outcome, fate=Fate.RETRY, cause=result.fault)
+        is_stored |= result.written is Written.STORED and kept[key] is item
+    if is_stored or judged.outcome.fate is not Fate.STORED:
         return judged.outcome
-    stored = any(kept[key] is item and results[key].written is Written.STORED for key, item in mine.items())
-    return judged.outcome if stored else replace(judged.outcome, fate=Fate.SUPERSEDED)
+    return replace(judged.outcome, fate=Fate.SUPERSEDED)

@@ -1,11 +1,10 @@
 """What comes in: one record of a batch, whatever it came through."""
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A message of the queue or a record of the stream, as it came.
 
     ``id`` is what a batch item failure names: the message id or the sequence number. ``entered`` is when it

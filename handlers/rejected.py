@@ -9,7 +9,7 @@ from handlers.fates import Reason, Rejected, Violation
 from handlers.instants import utc_text
 from handlers.record import Record
 from handlers.route import Item
-from handlers.storable import MOST_BYTES, NotStorable, attribute_value, size
+from handlers.storable import MOST_BYTES, NotStorable, attribute, fits
 
 TABLE = "REJECTED_TABLE"
 LONGEST_EVENT_NAME = 255
@@ -49,8 +49,8 @@ def rejected_item(
         "payload": gzip.compress(masked(record.data), mtime=0),
         "expires_at": int((now + retention).timestamp()),
     }
-    attributes = {name: attribute_value(value) for name, value in plain.items()}
-    if size(attributes) + size({name: {"S": value} for name, value in key}) > MOST_BYTES:
+    attributes = {name: attribute(value) for name, value in (plain | dict(key)).items()}
+    if not fits(attributes):
         raise Rejected(Reason.TOO_LARGE, Violation("", "size", f"an item of at most {MOST_BYTES} bytes"))
     return Item(TABLE, key, None, attributes, probably_new=True)
 
@@ -59,7 +59,7 @@ def _is_readable(event_name: str | None) -> bool:
     if event_name is None or not 0 < len(event_name) <= LONGEST_EVENT_NAME:
         return False
     try:
-        attribute_value(event_name)
+        attribute(event_name)
     except NotStorable:
         return False
     return True

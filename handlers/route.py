@@ -1,37 +1,37 @@
 """A valid Live Event to its items: for each entity that it speaks of the table, the key, the version, the body."""
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 from handlers.catalogue import Entity, EventType
 from handlers.decode import LiveEvent
 from handlers.fates import Reason, Rejected, Violation
 from handlers.ids import is_ambiguous, localised, shard_of
-from handlers.instants import instant, utc_text
-from handlers.storable import MOST_BYTES, AttributeValue, NotStorable, attribute_value, size
+from handlers.instants import in_utc
+from handlers.storable import MOST_BYTES, NotStorable, attribute, fits, quoted
 
 # Attributes that an item has or has not: an update takes away those that the newer event does not give.
 OPTIONAL_ATTRIBUTES = ("deleted", "user_id")
 
 DIGEST_LENGTH = 32  # hexadecimal digits of SHA-256: 128 bits, so no two events will ever share one
 
+Key = tuple[tuple[str, str], tuple[str, str]]
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """An item of the table that the environment variable ``table`` names, in DynamoDB's form.
+
+class Item(NamedTuple):
+    """An item of the table that the environment variable ``table`` names.
 
     ``key`` are the names and values of partition and sort key, ``version`` sorts as the versions of the item
-    do (None where it has but one), ``attributes`` are all the others. ``probably_new`` guesses that the table
-    does not have the key yet.
+    do (None where it has but one), ``attributes`` are all, these among them, in DynamoDB's JSON. ``probably_new``
+    guesses that the table does not have the key yet.
     """
 
     table: str
-    key: tuple[tuple[str, str], tuple[str, str]]
+    key: Key
     version: str | None
-    attributes: Mapping[str, AttributeValue]
+    attributes: Mapping[str, str]
     probably_new: bool
 
 
@@ -46,14 +46,17 @@ def items(event: LiveEvent, event_type: EventType) -> tuple[Item, ...]:
     if account is None:
         raise Rejected(Reason.UNROUTABLE, Violation("metadata.root_account_uuid", "required", "to key the item"))
     shard = shard_of(event.metadata.get("root_account_id"))
-    sent = _present_fields(event, event_type)
-    for field in event_type.key_fields:
-        if event_type.fields[field].kind in ("gid", "lid") and is_ambiguous(sent[field], shard):
-            raise Rejected(
-                Reason.UNROUTABLE, Violation("metadata.root_account_id", "required", f"to localise body.{field}")
-            )
+    sent = _renamed(event.body, event_type)
+    if shard is None:
+        _refuse_ambiguous_key(sent, event_type)
+    forms = _forms(event_type)
     try:
-        body = {name: _kept(event_type, name, value, shard) for name, value in sent.items()}
+        # Without its nulls: a field that is missing means null.
+        body = {
+            name: forms[name](value, shard) if name in forms else value
+            for name, value in sent.items()
+            if value is not None
+        }
         return tuple(
             _item(event, entity, account, _share(body, entity, event_type), shard) for entity in event_type.entities
         )
@@ -63,53 +66,64 @@ def items(event: LiveEvent, event_type: EventType) -> tuple[Item, ...]:
 
 def unknown_fields(event: LiveEvent, event_type: EventType) -> int:
     """How many fields of the body the catalogue does not know."""
-    return sum(name not in event_type.fields for name in _present_fields(event, event_type))
+    if event.body.keys() <= event_type.kinds.keys():
+        return 0
+    known = event_type.kinds.keys() | event_type.renamed.keys()
+    return sum(value is not None and name not in known for name, value in event.body.items())
 
 
-def _present_fields(event: LiveEvent, event_type: EventType) -> dict[str, Any]:
-    """The body under the catalogue's names and without its nulls: a field that is missing means null."""
+def _renamed(body: Mapping[str, Any], event_type: EventType) -> Mapping[str, Any]:
+    """The body under the names of the catalogue."""
     renamed = event_type.renamed
-    others = {renamed[name]: value for name, value in event.body.items() if name in renamed and value is not None}
-    return others | {name: value for name, value in event.body.items() if name not in renamed and value is not None}
+    if renamed.keys().isdisjoint(body):
+        return body
+    others = {renamed[name]: value for name, value in body.items() if name in renamed and value is not None}
+    return others | {name: value for name, value in body.items() if name not in renamed and value is not None}
 
 
-def _kept(event_type: EventType, name: str, value: Any, shard: int | None) -> Any:
-    field = event_type.fields.get(name)
-    return value if field is None else FORMS[field.kind](value, shard)
+def _refuse_ambiguous_key(sent: Mapping[str, Any], event_type: EventType) -> None:
+    for field in event_type.key_fields:
+        if event_type.kinds[field] in ("gid", "lid") and is_ambiguous(sent[field], None):
+            raise Rejected(
+                Reason.UNROUTABLE, Violation("metadata.root_account_id", "required", f"to localise body.{field}")
+            )
 
 
-def _share(body: Mapping[str, Any], entity: Entity, event_type: EventType) -> dict[str, Any]:
+def _share(body: dict[str, Any], entity: Entity, event_type: EventType) -> dict[str, Any]:
     """The fields of the body that the entity keeps; the first one also those that nobody knows."""
+    if len(event_type.entities) == 1:
+        return body
     keeps_unknown = entity is event_type.entities[0]
     return {
         name: value
         for name, value in body.items()
-        if name in entity.fields or (keeps_unknown and name not in event_type.fields)
+        if name in entity.fields or (keeps_unknown and name not in event_type.kinds)
     }
 
 
 def _item(event: LiveEvent, entity: Entity, account: str, body: Mapping[str, Any], shard: int | None) -> Item:
     deleted = body.get("workflow_state") == "deleted" or event.name.endswith("_deleted")
     acting = event.metadata.get("user_id")
-    event_time = utc_text(instant(event.metadata["event_time"]))
+    event_time = in_utc(event.metadata["event_time"])
     key = (
         ("context", f"{account}#{entity.context.format_map(body)}"),
         ("entity", f"{entity.name}#{body[entity.id]}"),
     )
-    plain = {
-        "event_name": event.name,
-        "event_time": event_time,
-        **({"deleted": True} if deleted else {}),
-        **({} if acting is None else {"user_id": localised(acting, shard)}),
-        "body": dict(body),
-    }
-    attributes = {name: attribute_value(value) for name, value in plain.items()}
+    # In the order of their names, in which they are digested.
+    attributes = {"body": attribute(body)}
+    if deleted:
+        attributes["deleted"] = attribute(deleted)
+    attributes["event_name"] = attribute(event.name)
+    attributes["event_time"] = attribute(event_time)
+    if acting is not None:
+        attributes["user_id"] = attribute(localised(acting, shard))
     updated_at = body.get("updated_at", "") if "updated_at" in entity.fields else ""
     version = "#".join((event_time, updated_at, _rank(event.name, deleted), _digest(key, attributes)))
-    item = Item(entity.table, key, version, attributes, probably_new=_stage(event.name) == _CREATED)
-    if size(attributes) + size({name: {"S": value} for name, value in (*key, ("version", version))}) > MOST_BYTES:
+    for name, value in (*key, ("version", version)):
+        attributes[name] = attribute(value)
+    if not fits(attributes):
         raise Rejected(Reason.TOO_LARGE, Violation("body", "size", f"an item of at most {MOST_BYTES} bytes"))
-    return item
+    return Item(entity.table, key, version, attributes, probably_new=_stage(event.name) == _CREATED)
 
 
 # The third part of a version is two digits: "00" a creation, "10" an update, "11" an update to the state "deleted",
@@ -128,29 +142,26 @@ def _rank(event_name: str, deleted: bool) -> str:
     return _stage(event_name) + ("1" if deleted else "0")
 
 
-def _digest(key: object, attributes: Mapping[str, AttributeValue]) -> str:
+def _digest(key: Key, attributes: Mapping[str, str]) -> str:
     """The same for two events if and only if they give the same item."""
-    text = json.dumps([key, attributes], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
+    names = ",".join([f'["{name}",{quoted(value)}]' for name, value in key])
+    values = ",".join([f'"{name}":{text}' for name, text in attributes.items()])
+    return hashlib.sha256(f"[[{names}],{{{values}}}]".encode()).hexdigest()[:DIGEST_LENGTH]
 
 
 def _time(value: str, _: int | None) -> str:
-    return utc_text(instant(value))
+    return in_utc(value)
 
 
 def _date(value: str, _: int | None) -> str:
-    return value if len(value) == len("2019-08-10") else utc_text(instant(value))
+    return value if len(value) == len("2019-08-10") else in_utc(value)
 
 
 def _string(value: str | int, _: int | None) -> str:
     return str(int(value)) if not isinstance(value, str) else value
 
 
-def _as_it_came(value: Any, _: int | None) -> Any:
-    return value
-
-
-# The form in which a value of each kind is kept.
+# The form in which a value of each kind is kept; those of other kinds are kept as they came.
 FORMS: Mapping[str, Callable[[Any, int | None], Any]] = {
     "gid": localised,
     "lid": localised,
@@ -158,10 +169,9 @@ FORMS: Mapping[str, Callable[[Any, int | None], Any]] = {
     "date": _date,
     "str": _string,
     "uuid": _string,
-    "text": _as_it_came,
-    "num": _as_it_came,
-    "int": _as_it_came,
-    "bool": _as_it_came,
-    "obj": _as_it_came,
-    "list": _as_it_came,
 }
+
+
+@cache
+def _forms(event_type: EventType) -> dict[str, Callable[[Any, int | None], Any]]:
+    return {name: FORMS[kind] for name, kind in event_type.kinds.items() if kind in FORMS}

@@ -1,21 +1,26 @@
-"""Values as DynamoDB keeps them, within its limits.
+"""Values in DynamoDB's JSON, as ``{"S": "text"}``, within its limits.
 
 boto3's own serializer knows neither the limits nor one form for a number. An item beyond a limit would be
 refused by DynamoDB together with the whole batch that it is in, so it must not get that far.
+A value has one text only: members are sorted, and all that is not ASCII is escaped.
 Limits: Amazon DynamoDB Developer Guide, "Quotas in Amazon DynamoDB" and "Item sizes and formats".
 """
 
+import base64
+import json
 from collections.abc import Mapping
 from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Subnormal
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 MOST_BYTES = 400 * 1024
 MOST_LEVELS = 31  # documented as 32; whether the attribute itself counts differs between implementations
 MOST_NAME_BYTES = 65_535
 
-_NUMBERS = Context(prec=38, Emin=-130, Emax=125, traps=[Inexact, InvalidOperation, Subnormal])
+quoted = encode_basestring_ascii
 
-AttributeValue = dict[str, Any]
+_NUMBERS = Context(prec=38, Emin=-130, Emax=125, traps=[Inexact, InvalidOperation, Subnormal])
 
 
 class NotStorable(Exception):
@@ -26,47 +31,58 @@ class NotStorable(Exception):
         self.rule = rule
 
 
-def attribute_value(value: object, level: int = 1) -> AttributeValue:
-    """The DynamoDB form of a JSON value, or of bytes, with numbers in one form whatever they were written as.
+def attribute(value: object, level: int = 1) -> str:
+    """The DynamoDB JSON of a JSON value, or of bytes, with numbers in one form whatever they were written as.
 
     Raises ``NotStorable`` for what is beyond DynamoDB's limits, but for the size of the item.
     """
-    match value:
-        case str():
-            return {"S": _text(value)}
-        case bool():
-            return {"BOOL": value}
-        case int() | Decimal():
-            return {"N": _number(value)}
-        case None:
-            return {"NULL": True}
-        case bytes():
-            return {"B": value}
-        case dict() | list() if level > MOST_LEVELS:
-            raise NotStorable("nesting")
-        case dict():
-            return {"M": {_name(name): attribute_value(each, level + 1) for name, each in value.items()}}
-        case list():
-            return {"L": [attribute_value(each, level + 1) for each in value]}
+    if isinstance(value, str):
+        return f'{{"S":{quoted(value) if value.isascii() else _text(value)}}}'
+    if isinstance(value, bool):
+        return '{"BOOL":true}' if value else '{"BOOL":false}'
+    if isinstance(value, int | Decimal):
+        return f'{{"N":"{_number(value)}"}}'
+    if value is None:
+        return '{"NULL":true}'
+    if isinstance(value, bytes):
+        return f'{{"B":"{base64.b64encode(value).decode()}"}}'
+    if level > MOST_LEVELS:
+        raise NotStorable("nesting")
+    if isinstance(value, dict):
+        members = [f"{_name(name)}:{attribute(value[name], level + 1)}" for name in sorted(value)]
+        return f'{{"M":{{{",".join(members)}}}}}'
+    if isinstance(value, list):
+        return f'{{"L":[{",".join([attribute(each, level + 1) for each in value])}]}}'
     raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
-def size(attributes: Mapping[str, AttributeValue]) -> int:
+def fits(attributes: Mapping[str, str]) -> bool:
+    """Whether DynamoDB takes an item of these attributes, whose names are ASCII, by its size."""
+    # No value counts more than its JSON has characters, and few items come near.
+    at_most = sum(map(len, attributes)) + sum(map(len, attributes.values()))
+    return at_most <= MOST_BYTES or size(attributes) <= MOST_BYTES
+
+
+def size(attributes: Mapping[str, str]) -> int:
     """The bytes that an item of these attributes counts, never less than DynamoDB's own figure."""
-    return sum(len(name.encode()) + _value_size(value) for name, value in attributes.items())
+    return _members_size({name: json.loads(text) for name, text in attributes.items()})
 
 
-def _value_size(value: AttributeValue) -> int:
+def _members_size(members: Mapping[str, dict[str, Any]]) -> int:
+    return sum(len(name.encode()) + _value_size(value) for name, value in members.items())
+
+
+def _value_size(value: dict[str, Any]) -> int:
     ((kind, content),) = value.items()
     match kind:
         case "S":
-            return len(content) if content.isascii() else len(content.encode())
+            return len(content.encode())
         case "B":
-            return len(content)
+            return len(base64.b64decode(content))
         case "N":
             return len(content) // 2 + 3
         case "M":
-            return 3 + len(content) + size(content)
+            return 3 + len(content) + _members_size(content)
         case "L":
             return 3 + len(content) + sum(map(_value_size, content))
     return 1
@@ -74,18 +90,26 @@ def _value_size(value: AttributeValue) -> int:
 
 def _text(text: str) -> str:
     try:
-        text.isascii() or text.encode()
+        text.encode()
     except UnicodeEncodeError:
         raise NotStorable("lone surrogate") from None
-    return text
+    return quoted(text)
 
 
 def _name(name: str) -> str:
+    return _short_name(name) if len(name) < 100 else _any_name(name)
+
+
+def _any_name(name: str) -> str:
     if not name:
         raise NotStorable("empty name")
-    if len(_text(name).encode()) > MOST_NAME_BYTES:
+    if len(name.encode("utf-8", "surrogatepass")) > MOST_NAME_BYTES:
         raise NotStorable("name too long")
-    return name
+    return _text(name)
+
+
+# The names of Canvas's fields come again and again; what is longer is none of them, and would fill the memory.
+_short_name = lru_cache(maxsize=2048)(_any_name)
 
 
 def _number(number: int | Decimal) -> str:

@@ -1,39 +1,44 @@
-"""Items into DynamoDB, 25 a request, each only where it is newer than what is there.
+"""Items into DynamoDB, 25 a request and some requests at once, each item only where it is newer than what is there.
 
 PartiQL has no upsert: INSERT fails on a key that is there (``DuplicateItem``), UPDATE on one that is not, and
-UPDATE on an item that is newer fails in the same way (``ConditionalCheckFailed``). So an item has a ladder of
-statements; one that its condition refuses leads to the next, and after the last one the table is known to
-hold a version at least as new. No read comes first: between it and the write another function could write.
+UPDATE on an item that is newer fails in the same way (``ConditionalCheckFailed``), but then DynamoDB shows the
+item. So an item has a ladder of statements; one that its condition refuses leads to the next, and after the last one,
+or when an UPDATE was shown an item, the table is known to hold a version at least as new. No read comes first: between
+it and the write another function could write.
 Source: Amazon DynamoDB Developer Guide, "PartiQL insert/update statements"; API reference,
-``BatchExecuteStatement`` and ``BatchStatementError``.
+``BatchExecuteStatement``, ``BatchStatementRequest`` and ``BatchStatementError``.
 """
 
 import random
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from botocore.parsers import ResponseParserError
 
 from handlers.bugs import name_and_place
 from handlers.deadline import Deadline
+from handlers.dynamodb import Answer, Statement, connection
 from handlers.fold import Key
 from handlers.route import OPTIONAL_ATTRIBUTES, Item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef, BatchStatementResponseTypeDef
 
 MOST_STATEMENTS = 25
+REQUESTS_AT_ONCE = 4  # hides DynamoDB's milliseconds behind our own; more would gain little on one processor
 MOST_ATTEMPTS = 8  # some seconds against throttling and outages; after that SQS and Kinesis try again, for hours
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 2.0
 
 _REFUSED = frozenset({"DuplicateItem", "ConditionalCheckFailed"})
+_NEWER_IS_THERE = "NewerIsThere"  # not DynamoDB's word: the condition was refused by an item, and here it is
 _NO_ANSWER = "NoAnswer"
 OUT_OF_TIME = "OutOfTime"
 _PASSING = frozenset(
@@ -68,29 +73,37 @@ class Result:
     fault: str | None = None
 
 
+_STORED, _SUPERSEDED = Result(Written.STORED), Result(Written.SUPERSEDED)
+
+
 class _Climb:
     """An item on its way up its ladder of statements."""
 
+    __slots__ = ("attempts", "fault", "item", "ladder", "result", "rung", "table")
+
     def __init__(self, item: Item) -> None:
         self.item = item
-        self.ladder: Sequence[BatchStatementRequestTypeDef] = ()
+        self.table = ""
+        self.ladder: Sequence[Rung] = ()
         self.rung = 0
         self.attempts = 0
         self.fault = OUT_OF_TIME
         self.result: Result | None = None
 
-    @property
-    def statement(self) -> "BatchStatementRequestTypeDef":
-        return self.ladder[self.rung]
+    def statement(self) -> Statement:
+        # Made when it is sent, so that those of a large batch are not all in memory.
+        return self.ladder[self.rung](self.item, self.table)
 
     def take(self, code: str | None) -> None:
         """Take DynamoDB's answer to the statement: None for done, otherwise its error code."""
         if code is None:
-            self.result = Result(Written.STORED)
+            self.result = _STORED
+        elif code == _NEWER_IS_THERE:
+            self.result = _SUPERSEDED
         elif code in _REFUSED:
             self.rung, self.attempts = self.rung + 1, 0
             if self.rung == len(self.ladder):
-                self.result = Result(Written.SUPERSEDED)
+                self.result = _SUPERSEDED
         else:
             self.attempts, self.fault = self.attempts + 1, code
             if code not in _PASSING or self.attempts == MOST_ATTEMPTS:
@@ -103,9 +116,10 @@ class Writer:
     def __init__(
         self, client: "DynamoDBClient", tables: Mapping[str, str], sleep: Callable[[float], None] = time.sleep
     ) -> None:
-        self._client = client
+        self._connection = connection(client)
         self._tables = tables
         self._sleep = sleep
+        self._threads = ThreadPoolExecutor(REQUESTS_AT_ONCE)
 
     def write(self, items: Mapping[Key, Item], deadline: Deadline) -> dict[Key, Result]:
         """Write items; what became of each.
@@ -117,13 +131,15 @@ class Writer:
         waiting = deque(climb for climb in climbs.values() if climb.result is None)
         strikes: Counter[str] = Counter()
         while waiting and not deadline.is_over():
-            sent = [waiting.popleft() for _ in range(min(MOST_STATEMENTS, len(waiting)))]
-            codes = self._send([climb.statement for climb in sent], deadline)
+            sent = [waiting.popleft() for _ in range(min(REQUESTS_AT_ONCE * MOST_STATEMENTS, len(waiting)))]
+            codes = self._send_all(sent, deadline)
+            again: list[_Climb] = []
             for climb, code in zip(sent, codes, strict=True):
                 climb.take(code)
                 if climb.result is None:
                     # The next statement at once; the same one again after the others.
-                    (waiting.appendleft if code in _REFUSED else waiting.append)(climb)
+                    (again if code in _REFUSED else waiting).append(climb)
+            waiting.extendleft(reversed(again))
             troubles = _count(strikes, sent, codes)
             if troubles == MOST_ATTEMPTS:
                 # Such a table is left alone for this invocation, and holds up no other.
@@ -135,42 +151,52 @@ class Writer:
     def _climb(self, item: Item) -> _Climb:
         climb = _Climb(item)
         try:
-            climb.ladder = _ladder(item, self._tables[item.table])
+            climb.table = self._tables[item.table]
+            climb.ladder = _ladder(item)
         except Exception as bug:  # noqa: BLE001  # one of ours must not take the other items with it
             climb.result = Result(Written.FAILED, name_and_place(bug))
         return climb
 
-    def _send(self, statements: "list[BatchStatementRequestTypeDef]", deadline: Deadline) -> list[str | None]:
-        """DynamoDB's answer to each statement: None, or an error code.
+    def _send_all(self, climbs: list[_Climb], deadline: Deadline) -> list[str | None]:
+        """DynamoDB's answer to the statement of each: None, or an error code."""
+        requests = [climbs[first : first + MOST_STATEMENTS] for first in range(0, len(climbs), MOST_STATEMENTS)]
+        send = partial(self._send, deadline=deadline)
+        answers = map(send, requests) if len(requests) == 1 else self._threads.map(send, requests)
+        return [code for codes in answers for code in codes]
 
-        A statement that cannot be sent, or that DynamoDB refuses to read, takes its whole request with it, so
+    def _send(self, climbs: list[_Climb], deadline: Deadline) -> list[str | None]:
+        """DynamoDB's answers to one request.
+
+        A statement that cannot be made, or that DynamoDB refuses to read, takes its whole request with it, so
         such a request is halved until the others have their own answers.
         """
         if deadline.is_over():
-            return [OUT_OF_TIME] * len(statements)
+            return [OUT_OF_TIME] * len(climbs)
         try:
-            answers = self._client.batch_execute_statement(Statements=statements)["Responses"]
-            return [_code_in(answer) for _, answer in zip(statements, answers, strict=True)]
+            answers = self._connection.send([climb.statement() for climb in climbs])
+            return [_code_in(answer) for _, answer in zip(climbs, answers, strict=True)]
         except ClientError as error:
             code = _code_of(error)
         except ParamValidationError as error:
             code = type(error).__name__
         except (BotoCoreError, ResponseParserError):
             code = _NO_ANSWER
-        except Exception as error:  # noqa: BLE001  # a bug in one statement must not take its neighbours with it
-            code = type(error).__name__
-        if code in _PASSING or len(statements) == 1:
-            return [code] * len(statements)
-        half = len(statements) // 2
-        return self._send(statements[:half], deadline) + self._send(statements[half:], deadline)
+        except Exception as bug:  # noqa: BLE001  # a bug in one statement must not take its neighbours with it
+            code = type(bug).__name__
+        if code in _PASSING or len(climbs) == 1:
+            return [code] * len(climbs)
+        half = len(climbs) // 2
+        return self._send(climbs[:half], deadline) + self._send(climbs[half:], deadline)
 
 
-def _code_in(answer: "BatchStatementResponseTypeDef") -> str | None:
-    return answer["Error"]["Code"] if "Error" in answer else None
+def _code_in(answer: Answer) -> str | None:
+    if "Error" not in answer:
+        return None
+    return _NEWER_IS_THERE if "Item" in answer["Error"] else answer["Error"]["Code"]
 
 
 def _count(strikes: Counter[str], sent: list[_Climb], codes: list[str | None]) -> int:
-    """Count for each table the requests in a row that brought it nothing but passing faults; the most of those sent."""
+    """Count for each table the rounds of requests in a row that brought it nothing but passing faults; the most."""
     answered = {climb.item.table for climb, code in zip(sent, codes, strict=True) if code not in _PASSING}
     tables = {climb.item.table for climb in sent}
     for table in tables:
@@ -189,34 +215,38 @@ def _pause(troubles: int) -> float:
     return random.uniform(0, longest)  # noqa: S311  # jitter, no secret
 
 
-def _ladder(item: Item, table: str) -> "Sequence[BatchStatementRequestTypeDef]":
-    insert = _insert(item, table)
+def _insert(item: Item, table: str) -> Statement:
+    return Statement(_insert_text(table, tuple(item.attributes)), tuple(item.attributes.values()))
+
+
+def _update(item: Item, table: str) -> Statement:
+    key = tuple(name for name, _ in item.key)
+    others = tuple(name for name in item.attributes if name not in key)
+    parameters = tuple(item.attributes[name] for name in (*others, *key, "version"))
+    return Statement(_update_text(table, key, others), parameters, shows=True)
+
+
+Rung = Callable[[Item, str], Statement]
+
+
+def _ladder(item: Item) -> Sequence[Rung]:
     if item.version is None:
-        return (insert,)
-    update = _update(item, table)
+        return (_insert,)
     # An UPDATE that fails may have met no item, and an INSERT that then fails one that came meanwhile, older
     # than this: hence the second UPDATE.
-    return (insert, update) if item.probably_new else (update, insert, update)
+    return (_insert, _update) if item.probably_new else (_update, _insert, _update)
 
 
-def _insert(item: Item, table: str) -> "BatchStatementRequestTypeDef":
-    values = {name: {"S": value} for name, value in item.key} | _versioned(item)
-    members = ", ".join(f"'{name}': ?" for name in values)
-    return {"Statement": f'INSERT INTO "{table}" VALUE {{{members}}}', "Parameters": list(values.values())}
+@cache
+def _insert_text(table: str, names: tuple[str, ...]) -> str:
+    members = ", ".join(f"'{name}': ?" for name in names)
+    return f'INSERT INTO "{table}" VALUE {{{members}}}'
 
 
-def _update(item: Item, table: str) -> "BatchStatementRequestTypeDef":
-    values = _versioned(item)
-    sets = " ".join(f'SET "{name}" = ?' for name in values)
+@cache
+def _update_text(table: str, key: tuple[str, ...], others: tuple[str, ...]) -> str:
+    sets = " ".join(f'SET "{name}" = ?' for name in others)
     # A newer event replaces the item: what it does not have goes.
-    removes = "".join(f' REMOVE "{name}"' for name in OPTIONAL_ATTRIBUTES if name not in values)
-    where = " AND ".join(f'"{name}" = ?' for name, _ in item.key)
-    newer: list[Any] = [{"S": value} for _, value in item.key] + [values["version"]]
-    return {
-        "Statement": f'UPDATE "{table}" {sets}{removes} WHERE {where} AND "version" < ?',
-        "Parameters": [*values.values(), *newer],
-    }
-
-
-def _versioned(item: Item) -> dict[str, Any]:
-    return dict(item.attributes) | ({} if item.version is None else {"version": {"S": item.version}})
+    removes = "".join(f' REMOVE "{name}"' for name in OPTIONAL_ATTRIBUTES if name not in others)
+    where = " AND ".join(f'"{name}" = ?' for name in key)
+    return f'UPDATE "{table}" {sets}{removes} WHERE {where} AND "version" < ?'

@@ -1,12 +1,13 @@
 """What the tests share: the engines that they run against, and events made from the samples."""
 
+import base64
 import json
 import os
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -126,6 +127,16 @@ class Tables:
     def entities(self) -> dict[str, list[dict[str, Any]]]:
         """All items of all entity tables."""
         return {table: self.items(table) for table in TABLES.values() if table != "rejected"}
+
+
+def as_boto3(attributes: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Attributes in DynamoDB's JSON in the form that boto3 takes and gives them: bytes are not in Base64."""
+    return {name: json.loads(text, object_hook=_with_bytes) for name, text in attributes.items()}
+
+
+def _with_bytes(value: dict[str, Any]) -> dict[str, Any]:
+    # A map's members are values themselves, so only a value can be text under "B".
+    return {"B": base64.b64decode(value["B"])} if isinstance(value.get("B"), str) else value
 
 
 def _key(item: dict[str, Any]) -> list[str]:

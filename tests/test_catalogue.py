@@ -1,12 +1,15 @@
-"""The catalogue, and what it refuses."""
+"""The catalogue, what it refuses, and what of it the functions read in the schemas."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cli import contract
+from cli.catalogue import KINDS, CatalogueError, load
+from handlers import catalogue as deployed
 from handlers import route
-from handlers.catalogue import KINDS, CatalogueError, load
 
 GOOD = """
 table = "T_TABLE"
@@ -47,6 +50,7 @@ def test_the_mission_is_in_the_catalogue() -> None:
         "module_updated": "MODULES_TABLE",
         "syllabus_updated": "COURSES_TABLE",
     }
+    assert {name: event_type.table for name, event_type in deployed.load().items()} == tables
 
 
 def test_the_key_fields_follow_from_id_and_context(tmp_path: Path) -> None:
@@ -100,5 +104,69 @@ def test_a_catalogue_without_families_is_none(tmp_path: Path) -> None:
 
 
 def test_every_kind_has_its_rules_and_its_form() -> None:
-    """A kind of the catalogue is known to the schemas and to what makes the items."""
-    assert contract.KINDS.keys() == route.FORMS.keys() == KINDS
+    """A kind of the catalogue is known to the schemas and to what makes the items, which keeps some as they came."""
+    as_they_came = {"text", "num", "int", "bool", "obj", "list"}
+    assert contract.KINDS.keys() == KINDS
+    assert route.FORMS.keys() == KINDS - as_they_came
+
+
+@pytest.mark.parametrize("name", load())
+def test_the_functions_read_in_the_schemas_what_the_catalogue_says(name: str) -> None:
+    """Entities, kinds, other names and key fields of an event type are in its schema as in the catalogue."""
+    said, read = load()[name], deployed.load()[name]
+    assert read.name == name
+    assert [(each.name, each.table, each.id, each.context, each.fields) for each in read.entities] == [
+        (each.name, each.table, each.id, each.context, frozenset(each.fields)) for each in said.entities
+    ]
+    assert read.kinds == {field_name: field.kind for field_name, field in said.fields.items()}
+    assert read.renamed == said.renamed
+    assert read.key_fields == said.key_fields
+
+
+def schema() -> dict[str, Any]:
+    """A schema of this release."""
+    read: dict[str, Any] = json.loads((deployed.SCHEMAS / "module_created.json").read_text())
+    return read
+
+
+def without(name: str) -> str:
+    """A schema of another release, which did not say this."""
+    return json.dumps({key: value for key, value in schema().items() if key != name})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '"module_created"',
+        "{}",
+        "\udcff",  # not UTF-8
+        without("x-entities"),
+        without("x-kinds"),
+        without("x-renamed"),
+        json.dumps(schema() | {"x-entities": None}),
+        json.dumps(schema() | {"x-entities": [{"name": "module"}]}),
+        json.dumps(schema() | {"x-entities": [schema()["x-entities"][0] | {"colour": "green"}]}),
+    ],
+)
+def test_what_is_no_schema_of_this_release_is_named(tmp_path: Path, text: str) -> None:
+    """A function whose package has a broken or older schema does not start, and says which and what to run."""
+    (tmp_path / "assignment_created.json").write_text((deployed.SCHEMAS / "assignment_created.json").read_text())
+    (tmp_path / "module_created.json").write_text(text, errors="surrogateescape")
+    complaint = r"module_created\.json is no schema of this release: run `make generate`"
+    with pytest.raises(deployed.CatalogueError, match=f"^{complaint}$"):
+        deployed.load(tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["empty", "missing"])
+def test_a_package_without_schemas_is_told(tmp_path: Path, folder: str) -> None:
+    """A package that lost its schemas does not start, instead of rejecting every event; the folder is named."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "module_created.toml").touch()
+    with pytest.raises(
+        deployed.CatalogueError, match=f"there is no schema in {tmp_path / folder}: run `make generate`"
+    ):
+        deployed.load(tmp_path / folder)

@@ -6,14 +6,17 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from cli.catalogue import EventType, load
 from cli.generate import samples, stale
-from handlers.catalogue import SCHEMAS, EventType, load
+from handlers import catalogue
+from handlers.catalogue import SCHEMAS
 from handlers.decode import decode
 from handlers.fates import Rejected
 from handlers.validate import validate
 from tests.conftest import Change
 
 CATALOGUE = load()
+DEPLOYED = catalogue.load()
 WRONG_IDS = [
     "",
     "2107~0",
@@ -47,7 +50,8 @@ def schema(name: str) -> dict[str, Any]:
 def accepts(text: str) -> bool:
     """Whether the event is valid."""
     try:
-        validate(decode(text.encode()))
+        event = decode(text.encode())
+        validate(event, DEPLOYED[event.name])
     except Rejected:
         return False
     return True

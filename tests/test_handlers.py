@@ -2,19 +2,27 @@
 
 import importlib
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.utilities.data_classes import KinesisStreamEvent
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 import handlers.kinesis
 import handlers.sqs
-from cli.generate import EVENTS, kinesis_event, refused, samples, sqs_event
+from cli.generate import EVENTS, ROOT, kinesis_event, refused, samples, sqs_event
+from cli.ministack import LocalAws
 from handlers.catalogue import CatalogueError
 from handlers.observe import logger
+from handlers.record import Record
 from handlers.settings import SettingsError
 from tests.conftest import Tables
 
@@ -71,6 +79,20 @@ def test_each_sample_invocation_gets_its_response(entry_points: dict[str, Any], 
 
 
 @pytest.mark.parametrize("source", ["sqs", "kinesis"])
+def test_the_first_batch_compiles_nothing(
+    entry_points: dict[str, Any], monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    """A new environment has compiled every schema before its first event comes."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a schema was compiled")
+
+    monkeypatch.setattr("jsonschema_rs.Draft202012Validator", refuse)
+    event = (sqs_event if source == "sqs" else kinesis_event)(list(samples().values()))
+    assert entry_points[source](event, CONTEXT) == {"batchItemFailures": []}
+
+
+@pytest.mark.parametrize("source", ["sqs", "kinesis"])
 def test_each_source_alone_fills_the_same_tables(entry_points: dict[str, Any], tables: Tables, source: str) -> None:
     """The mixed batch stores every entity and keeps every refusal with its source, whichever way it comes."""
     path = EVENTS / f"{source}_mixed.json"
@@ -105,6 +127,38 @@ def test_a_record_that_cannot_be_unwrapped_waits(entry_points: dict[str, Any], s
     del (record if source == "sqs" else record["kinesis"])["body" if source == "sqs" else "data"]
     failures = entry_points[source](event, CONTEXT)["batchItemFailures"]
     assert failures == [{"itemIdentifier": record.get("messageId") or record["kinesis"]["sequenceNumber"]}]
+
+
+@pytest.mark.parametrize("path", INVOCATIONS, ids=lambda path: path.stem)
+def test_records_are_read_as_powertools_reads_them(path: Path) -> None:
+    """What is taken out of a record is what the data classes of Powertools, which take longer, would give."""
+    event = load(path)
+    if path.name.startswith("sqs"):
+        for record, message in zip(map(SQSRecord, event["Records"]), event["Records"], strict=True):
+            sent = datetime.fromtimestamp(int(record.attributes.sent_timestamp) / 1000, UTC)
+            expected = Record(record.message_id, record.body.encode(), sent, record.event_source_arn)
+            assert handlers.sqs.unwrap(message) == expected
+    for stream_record in KinesisStreamEvent(event).records if path.name.startswith("kinesis") else ():
+        kinesis = stream_record.kinesis
+        arrived = datetime.fromtimestamp(kinesis.approximate_arrival_timestamp, UTC)
+        unwrapped = handlers.kinesis.unwrap(stream_record.raw_event)
+        assert abs(unwrapped.entered - arrived) <= timedelta(microseconds=500)
+        assert unwrapped.entered.microsecond % 1000 == 0
+        assert unwrapped.id == kinesis.sequence_number
+        assert unwrapped.data == kinesis.data_as_bytes()
+        assert unwrapped.source == stream_record.event_source_arn
+
+
+def test_a_record_may_come_with_less_than_aws_sends() -> None:
+    """A record by a person's hand needs its id and its data; half a surrogate pair is no text, and no crash."""
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    no_attributes: list[dict[str, Any]] = [{}, {"attributes": None}, {"attributes": {}, "eventSourceARN": None}]
+    for attributes in no_attributes:
+        message = {"messageId": "1", "body": "ü\ud800", **attributes}
+        assert handlers.sqs.unwrap(message) == Record("1", b"\xc3\xbc\xed\xa0\x80", epoch, "")
+    for timestamp in ({}, {"approximateArrivalTimestamp": None}):
+        record = {"kinesis": {"sequenceNumber": "1", "data": "w7w=", **timestamp}}
+        assert handlers.kinesis.unwrap(record) == Record("1", "ü".encode(), epoch, "")
 
 
 def test_without_lambdas_context_there_is_time(entry_points: dict[str, Any]) -> None:
@@ -160,6 +214,53 @@ def test_a_fault_is_logged_once_for_all_its_records(
     assert fault["first_record"] == event["Records"][0]["messageId"]
 
 
+# What takes long to import, and is for a rejection or for nothing that a function does.
+SLOW = [
+    *["jsonschema", "referencing", "rpds", "attr", "rfc3339_validator", "tomllib", "yaml", "cli", "tests"],
+    *["boto3.dynamodb", "boto3.s3", "aws_lambda_powertools.utilities.batch", "aws_lambda_powertools.utilities.parser"],
+    *["aws_lambda_powertools.utilities.data_classes", "aws_lambda_powertools.utilities.typing", "mypy_boto3_dynamodb"],
+]
+NEW_ENVIRONMENT = """
+import importlib, json, sys
+slow, source, *batches = json.load(sys.stdin)
+loaded = lambda: [name for name in slow if name in sys.modules]
+handler = importlib.import_module(f"handlers.{source}").handler
+seen = [loaded()]
+for batch in batches:
+    answer = handler(batch, None)
+    assert answer == {"batchItemFailures": []}, answer
+    seen.append(loaded())
+print(json.dumps(seen))
+"""
+
+
+@pytest.mark.parametrize("source", ["sqs", "kinesis"])
+def test_nothing_slow_is_imported_before_it_is_needed(local_aws: LocalAws, source: str) -> None:
+    """A new environment imports jsonschema at its first invalid event, which is rejected with its violations."""
+    assert [name for name in SLOW if not find_spec(name)] == []
+    tables = Tables(local_aws)
+    tables.create()
+    wrap = sqs_event if source == "sqs" else kinesis_event
+    valid, invalid = wrap(list(samples().values())), wrap([refused()["schema_violation"]])
+    done = subprocess.run(
+        [sys.executable, "-c", NEW_ENVIRONMENT],
+        input=json.dumps([SLOW, source, valid, invalid]), cwd=ROOT, env=os.environ | local_aws.environment(),
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    at_start, after_valid, after_invalid = json.loads(done.stdout.splitlines()[-1])
+    (rejected,) = tables.items("rejected")
+    tables.delete()
+    assert at_start == after_valid == []
+    assert "jsonschema" in after_invalid
+    errors = [{name: part["S"] for name, part in each["M"].items()} for each in rejected["errors"]["L"]]
+    assert errors == [
+        {"path": "body.assignment_id", "rule": "required", "expected": ""},
+        {"path": "body.points_possible", "rule": "type", "expected": "number or null"},
+        {"path": "body.due_at", "rule": "format", "expected": "date-time"},
+    ]
+
+
 @pytest.mark.parametrize("module", [handlers.sqs, handlers.kinesis])
 def test_a_function_without_its_settings_does_not_start(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing variable stops the function when it starts, not at the first record that would need it."""
@@ -169,9 +270,12 @@ def test_a_function_without_its_settings_does_not_start(module: Any, monkeypatch
 
 
 def test_a_package_that_is_not_whole_does_not_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A schema that is missing is told when the function starts, and not at the first event of its type."""
-    monkeypatch.setattr("handlers.validate.SCHEMAS", tmp_path)
-    with pytest.raises(CatalogueError, match=r"there is no assignment_created\.json: run `make generate`"):
+    """Schemas that are missing or broken are told when the function starts, and not at the first event of a type."""
+    monkeypatch.setattr("handlers.catalogue.load.__defaults__", (tmp_path,))
+    with pytest.raises(CatalogueError, match=r"there is no schema in .*: run `make generate`"):
+        importlib.reload(handlers.sqs)
+    (tmp_path / "assignment_created.json").write_text('{"type": "object"}')
+    with pytest.raises(CatalogueError, match=r"assignment_created\.json is no schema .*: run `make generate`"):
         importlib.reload(handlers.sqs)
 
 

@@ -3,8 +3,10 @@
 from decimal import Decimal
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from handlers.ids import as_number, is_ambiguous, localised, shard_of
+from handlers.ids import LARGEST, SHARD, as_number, is_ambiguous, localised, shard_of
 
 FORMS_OF_565 = ["565", 565, "21070000000000565", 21070000000000565, "2107~565", Decimal("565.0")]
 
@@ -44,3 +46,24 @@ def test_a_local_root_account_does_not_say_the_shard() -> None:
     assert localised("565", shard_of("1")) == "565"
     assert is_ambiguous("21070000000000565", shard_of("1"))
     assert as_number("565") == 565
+
+
+LOCALS = st.integers(1, SHARD - 1)
+SHARDS = st.integers(1, LARGEST // SHARD - 1)
+NUMBERS = st.one_of(LOCALS, st.integers(1, LARGEST), st.sampled_from([1, SHARD - 1, SHARD, SHARD + 1, LARGEST]))
+
+
+@settings(max_examples=500, deadline=None)
+@given(number=NUMBERS, shard=st.one_of(st.none(), SHARDS), own=st.booleans())
+@example(number=SHARD - 1, shard=1, own=False)
+@example(number=SHARD, shard=1, own=False)
+@example(number=SHARD, shard=None, own=False)
+def test_the_local_id_is_a_function_of_the_number_alone(number: int, shard: int | None, own: bool) -> None:
+    """In whatever form an id comes, it is the rest of the number on its own shard, and the number on any other."""
+    shard = number // SHARD or None if own else shard
+    expected = str(number % SHARD if number // SHARD == shard else number)
+    forms: list[str | int | Decimal] = [number, str(number), Decimal(number), Decimal(f"{number}.0")]
+    if number > SHARD and number % SHARD:
+        forms.append(f"{number // SHARD}~{number % SHARD}")
+    for form in forms:
+        assert localised(form, shard) == expected  # type: ignore[arg-type]  # 1.0 comes as a Decimal

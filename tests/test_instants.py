@@ -1,11 +1,14 @@
 """Date-times as instants."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from handlers.instants import instant, since_epoch, utc_text
+from handlers.instants import in_utc, instant, is_date_time, since_epoch, utc_text
 
 
 @pytest.mark.parametrize(
@@ -22,7 +25,7 @@ from handlers.instants import instant, since_epoch, utc_text
 )
 def test_one_instant_has_one_text(text: str) -> None:
     """However an instant is written, it is kept as the same UTC text of fixed width."""
-    assert utc_text(instant(text)) == "2019-11-01T19:11:11.323000Z"
+    assert utc_text(instant(text)) == in_utc(text) == "2019-11-01T19:11:11.323000Z"
 
 
 def test_whole_seconds_sort_among_milliseconds() -> None:
@@ -60,8 +63,10 @@ def test_whole_seconds_sort_among_milliseconds() -> None:
 def test_what_names_no_instant_is_refused(text: str) -> None:
     """A text that is no date-time with an offset, or lies outside UTC's years 1 to 9999, is a ValueError."""
     ours = "not an ISO 8601 date-time with an offset|not within the years 1 to 9999 of UTC"
-    with pytest.raises(ValueError, match=f"^({ours}|day is out of range for month)$"):
-        instant(text)
+    for read in (instant, in_utc):
+        with pytest.raises(ValueError, match=f"^({ours}|day is out of range for month)$"):
+            read(text)
+    assert not is_date_time(text)
 
 
 def test_stamps_of_records_are_milliseconds() -> None:
@@ -79,3 +84,54 @@ def test_the_machines_own_time_zone_changes_nothing(monkeypatch: pytest.MonkeyPa
         assert utc_text(moment) == "2019-11-01T19:11:11.000000Z"
         assert since_epoch(0) == datetime(1970, 1, 1, tzinfo=UTC)
     time.tzset()
+
+
+def digits(least: int, most: int, width: int = 2) -> st.SearchStrategy[str]:
+    """A number in so many digits."""
+    return st.integers(least, most).map(lambda number: f"{number:0{width}}")
+
+
+FRACTIONS = st.one_of(st.just(""), st.text("0123456789", min_size=1, max_size=9).map(".{}".format))
+OFFSETS = st.one_of(
+    st.sampled_from(["Z", "z", "+00:00", "-00:00", "+00", "+0000"]),
+    st.builds("{}{}{}{}".format, st.sampled_from("+-"), digits(0, 25), st.sampled_from(["", ":"]), digits(0, 61)),
+    st.builds("{}{}".format, st.sampled_from("+-"), digits(0, 25)),
+)
+# Most of them are date-times; some have a 30th of February, a 24th hour or a 60th second.
+DATE_TIMES = st.builds(
+    "{}-{}-{}{}{}:{}:{}{}{}".format,
+    st.one_of(digits(1, 9999, 4), st.sampled_from(["0001", "9999", "0000"])),
+    digits(1, 13), digits(1, 31), st.sampled_from("Tt"),
+    digits(0, 24), digits(0, 60), digits(0, 60), FRACTIONS, OFFSETS,
+)  # fmt: skip
+
+
+def outcome(read: Callable[[str], str], text: str) -> str:
+    """What comes of reading a text: another text, or the complaint."""
+    try:
+        return read(text)
+    except ValueError as error:
+        return f"ValueError: {error}"
+
+
+@settings(max_examples=1_000, deadline=None)
+@given(DATE_TIMES)
+@example("2019-11-01T19:11:11Z")
+@example("2019-11-01t19:11:11z")
+@example("2019-11-01t19:11:11.9Z")
+@example("2019-11-01T19:11:11.999999999Z")
+@example("2019-11-01T19:11:11.000000000z")
+@example(f"2019-11-01T19:11:11.{'9' * 90}Z")
+@example(f"2019-11-01T19:11:11.{'9' * 90}+05:30")
+@example(f"2019-11-01T19:11:11.{'9' * 90}")
+@example("0001-01-01T00:00:00Z")
+@example("9999-12-31T23:59:59.999999999Z")
+@example("2019-02-29T00:00:00Z")
+@example("2019-11-01T19:11:11Z\n")
+@example("2019-11-01T19:11:11\u0661Z")
+@example("2019-11-01T19:11:11.1\u0661Z")
+def test_the_short_way_to_utc_ends_where_the_long_one_does(text: str) -> None:
+    """A date-time becomes the text of its instant however it is written, and what is none is refused alike."""
+    expected = outcome(lambda each: utc_text(instant(each)), text)
+    assert outcome(in_utc, text) == outcome(in_utc, text) == expected  # once more, since the last ones are remembered
+    assert is_date_time(text) is not expected.startswith("ValueError")

@@ -11,7 +11,7 @@ from handlers.record import Record
 from handlers.rejected import masked, rejected_item
 from handlers.route import Item
 from handlers.storable import MOST_BYTES, size
-from tests.conftest import NOW
+from tests.conftest import NOW, as_boto3
 
 RECORD = Record("id-1", b'{"not": "an event"}', NOW, "arn:aws:sqs:eu-west-1:1:q")
 REJECTION = Rejected(Reason.SCHEMA_VIOLATION, Violation("body.due_at", "format", "date-time"))
@@ -29,11 +29,12 @@ def test_the_item_keeps_the_record_and_the_reason() -> None:
     assert item.key[0] == ("reason", "schema_violation")
     assert item.key[1][1].startswith("2026-09-07T12:00:00.000000Z#")
     assert len(item.key[1][1]) == len("2026-09-07T12:00:00.000000Z#") + len(digest)
-    attributes = dict(item.attributes)
+    attributes = as_boto3(item.attributes)
     payload = attributes.pop("payload")["B"]
     assert gzip.decompress(payload) == RECORD.data
     assert payload[4:8] == bytes(4)  # no time stamp, or the same record would not give the same bytes
     assert attributes == {
+        **{name: {"S": value} for name, value in item.key},
         "event_name": {"S": "module_created"},
         "rejected_at": {"S": "2026-09-09T12:00:00.000000Z"},
         "errors": {
@@ -77,7 +78,7 @@ def test_one_record_is_one_item_and_another_is_another() -> None:
 def test_secrets_in_urls_are_masked(secret: bytes, shown: bytes) -> None:
     """Access tokens and verifiers in URLs are kept nowhere, however the URL is escaped."""
     assert masked(secret) == shown
-    payload = item_of(Record("1", secret, NOW, "q")).attributes["payload"]["B"]
+    payload = as_boto3(item_of(Record("1", secret, NOW, "q")).attributes)["payload"]["B"]
     assert gzip.decompress(payload) == shown
 
 
@@ -101,7 +102,7 @@ def test_a_name_that_cannot_be_read_is_left_out(event_name: str | None) -> None:
 @pytest.mark.parametrize("event_name", ["x", "x" * 255])
 def test_a_name_that_can_be_read_is_kept(event_name: str) -> None:
     """An event name of up to 255 characters is in the item, whether or not the catalogue knows it."""
-    assert item_of(RECORD, event_name).attributes["event_name"] == {"S": event_name}
+    assert as_boto3(item_of(RECORD, event_name).attributes)["event_name"] == {"S": event_name}
 
 
 def test_a_record_too_large_for_the_table_is_told() -> None:
@@ -109,8 +110,7 @@ def test_a_record_too_large_for_the_table_is_told() -> None:
     noise = random.Random(1).randbytes(410_000)  # noqa: S311  # data that does not compress
 
     def bytes_of(length: int) -> int:
-        item = item_of(Record("1", noise[:length], NOW, "q"))
-        return size(item.attributes) + size({name: {"S": value} for name, value in item.key})
+        return size(item_of(Record("1", noise[:length], NOW, "q")).attributes)
 
     most = 400_000 + MOST_BYTES - bytes_of(400_000)
     most += MOST_BYTES - bytes_of(most)

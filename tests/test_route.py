@@ -1,18 +1,22 @@
 """A valid event to its items."""
 
+import hashlib
 import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
+from cli.generate import samples
 from cli.invoke import plain
 from handlers.catalogue import load
 from handlers.decode import decode
 from handlers.fates import Reason, Rejected, Violation
 from handlers.route import Item, items, unknown_fields
 from handlers.storable import MOST_BYTES, size
-from tests.conftest import Change
+from tests.conftest import Change, as_boto3
 
 # No family says a deletion by an event type of its own yet; Canvas has such types.
 CATALOGUE = load()
@@ -34,7 +38,7 @@ def only(text: str) -> Item:
 
 def attributes(item: Item) -> dict[str, Any]:
     """Its attributes as plain values."""
-    return plain(dict(item.attributes))
+    return plain(as_boto3(item.attributes))
 
 
 def body(item: Item) -> dict[str, Any]:
@@ -113,6 +117,8 @@ def test_the_attributes_of_an_item(event: Change) -> None:
     """An item says which event it comes from, when, and by whom; of the metadata it keeps nothing else."""
     item = only(event("module_updated"))
     assert attributes(item) == {
+        **dict(item.key),
+        "version": item.version,
         "event_name": "module_updated",
         "event_time": "2026-08-30T14:22:08.000000Z",
         "user_id": "4711",
@@ -257,6 +263,39 @@ def test_a_version_is_the_same_text_in_every_release(event: Change) -> None:
     assert gone.startswith("2026-08-30T14:22:08.000000Z##21#")
 
 
+TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=9)
+NUMBERS = st.one_of(st.integers(-(10**37), 10**37), st.floats(-1e30, 1e30))
+JSON_VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.just(""), NUMBERS, TEXTS),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(TEXTS, inner, max_size=4)),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    event_name=st.sampled_from(sorted(samples())),
+    unknown=st.dictionaries(TEXTS.map("new_{}".format), JSON_VALUES, max_size=4),
+    acting=st.sampled_from([None, ..., 4711, "10150000000004711"]),
+)
+@example(
+    event_name="discussion_entry_submitted", unknown={"new_ü": {"B": "AA==", "a": ["\x7f", "\u2028", 1e-9]}}, acting=1
+)
+def test_the_digest_is_that_of_the_whole_item(event: Change, event_name: str, unknown: Any, acting: Any) -> None:
+    """A version ends with the digest of the key and of all attributes but the version, as Python's JSON has them."""
+    try:
+        made = routed(event(event_name, {"user_id": acting}, **unknown))
+    except Rejected as rejection:
+        assert rejection.reason is Reason.UNSTORABLE  # noqa: PT017  # a number that is too small; nearly all are taken
+        return
+    for item in made:
+        described = {name: json.loads(text) for name, text in item.attributes.items()}
+        for name, value in (*item.key, ("version", item.version)):
+            assert described.pop(name) == {"S": value}
+        text = json.dumps([item.key, described], sort_keys=True, separators=(",", ":"))
+        assert (item.version or "").rpartition("#")[2] == hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
 def test_events_that_differ_never_tie_and_equal_ones_always_do(event: Change) -> None:
     """Two events of one instant have one version if and only if they give the same item."""
     same = [
@@ -320,8 +359,7 @@ def test_what_dynamodb_cannot_hold_is_rejected(event: Change, value: object, rul
 def test_an_item_over_400_kb_is_too_large(event: Change) -> None:
     """An item that DynamoDB would not take for its size is refused; one just below is not."""
     largest = only(event("syllabus_updated", syllabus_body="x" * 408_000))
-    strings = {name: {"S": value} for name, value in (*largest.key, ("version", largest.version))}
-    most = 408_000 + MOST_BYTES - size(largest.attributes) - size(strings)
+    most = 408_000 + MOST_BYTES - size(largest.attributes)
     assert only(event("syllabus_updated", syllabus_body="x" * most))
     assert rejection_of(event("syllabus_updated", syllabus_body="x" * (most + 1))) == Rejected(
         Reason.TOO_LARGE, Violation("body", "size", "an item of at most 409600 bytes")

@@ -1,4 +1,4 @@
-"""Values as DynamoDB keeps them; that the limits are DynamoDB's own is tried on its engine."""
+"""Values in DynamoDB's JSON; that the limits are DynamoDB's own is tried on its engine."""
 
 import json
 from decimal import Decimal
@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cli.ministack import LocalAws
-from handlers.storable import MOST_BYTES, NotStorable, attribute_value, size
-from tests.conftest import TABLES, Tables
+from handlers.storable import MOST_BYTES, NotStorable, attribute, fits, size
+from tests.conftest import TABLES, Tables, as_boto3
 
 
 @pytest.mark.parametrize(
@@ -30,15 +32,15 @@ from tests.conftest import TABLES, Tables
 )
 def test_a_number_has_one_form(number: int | Decimal, text: str) -> None:
     """Numbers that are equal are the same text, without an exponent."""
-    assert attribute_value(number) == {"N": text}
+    assert attribute(number) == f'{{"N":"{text}"}}'
 
 
 def test_values_keep_their_types() -> None:
     """Every JSON value has a form of its own: true is not 1, and null inside a value stays."""
-    assert attribute_value({"a": [True, 1, "1", None, {}], "b": b"\0"}) == {
+    assert json.loads(attribute({"a": [True, False, 1, "1", None, {}], "b": b"\0"})) == {
         "M": {
-            "a": {"L": [{"BOOL": True}, {"N": "1"}, {"S": "1"}, {"NULL": True}, {"M": {}}]},
-            "b": {"B": b"\0"},
+            "a": {"L": [{"BOOL": True}, {"BOOL": False}, {"N": "1"}, {"S": "1"}, {"NULL": True}, {"M": {}}]},
+            "b": {"B": "AA=="},
         }
     }
 
@@ -46,7 +48,7 @@ def test_values_keep_their_types() -> None:
 def test_what_is_no_json_value_is_a_bug() -> None:
     """Something else than a JSON value is an error of ours, not of the event."""
     with pytest.raises(TypeError, match="float"):
-        attribute_value(1.5)
+        attribute(1.5)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,43 @@ def test_what_is_no_json_value_is_a_bug() -> None:
 )
 def test_what_counts_towards_the_size_of_an_item(value: object, count: int) -> None:
     """Names and texts count their UTF-8; a map or list three, and one for each element."""
-    assert size({"name": attribute_value(value)}) == len("name") + count
+    assert size({"name": attribute(value)}) == len("name") + count
+
+
+TEXTS = st.text(st.characters(codec="utf-8"), min_size=1)
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-(10**37), 10**37), st.just(""), TEXTS, st.binary()),
+    lambda inner: st.one_of(st.lists(inner), st.dictionaries(TEXTS, inner)),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(VALUES)
+def test_no_value_counts_more_than_its_text_is_long(value: object) -> None:
+    """So an item whose texts are short enough fits, and only of the others the size need be counted."""
+    assert size({"": attribute(value)}) <= len(attribute(value))
+
+
+@settings(max_examples=300, deadline=None)
+@given(VALUES)
+def test_a_value_has_one_text(value: object) -> None:
+    """The text is that of Python's own JSON of the value: members sorted, no spaces, ASCII alone."""
+    text = attribute(value)
+    assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
+    assert text.isascii()
+    if isinstance(value, dict):
+        assert attribute(dict(reversed(value.items()))) == text
+
+
+@pytest.mark.parametrize(("letter", "bytes_each"), [("x", 1), ("ü", 2), ("\U0001f600", 4)])
+def test_an_item_fits_up_to_the_last_byte(letter: str, bytes_each: int) -> None:
+    """However much longer the text of an item is than what it counts, 400 KB fit and a byte more does not."""
+    most = (MOST_BYTES - len("body")) // bytes_each
+    assert size({"body": attribute(letter * most)}) == MOST_BYTES
+    assert fits({"body": attribute(letter * most)})
+    assert not fits({"body": attribute(letter * most + "x")})
+    assert not fits({"body": attribute(letter * most), "x": attribute("")})
 
 
 def nested(levels: int) -> object:
@@ -109,7 +147,7 @@ BEYOND_THE_LIMIT = {
 @pytest.mark.parametrize("value", AT_THE_LIMIT.values(), ids=AT_THE_LIMIT)
 def test_dynamodb_takes_what_we_take(engine: Any, value: object) -> None:
     """A value at the limit is one that DynamoDB takes and gives back."""
-    item = {"context": {"S": "c"}, "entity": {"S": "e"}, "body": attribute_value(value)}
+    item = as_boto3({"context": attribute("c"), "entity": attribute("e"), "body": attribute(value)})
     engine.put_item(TableName=TABLES["MODULES_TABLE"], Item=item)
     assert engine.get_item(TableName="modules", Key={"context": {"S": "c"}, "entity": {"S": "e"}})["Item"] == item
 
@@ -118,7 +156,7 @@ def test_dynamodb_takes_what_we_take(engine: Any, value: object) -> None:
 def test_we_refuse_what_dynamodb_refuses(value: object) -> None:
     """A value beyond the limit does not get as far as DynamoDB."""
     with pytest.raises(NotStorable):
-        attribute_value(value)
+        attribute(value)
 
 
 @pytest.mark.parametrize(
@@ -132,10 +170,14 @@ def test_we_refuse_what_dynamodb_refuses(value: object) -> None:
 )
 def test_the_size_is_never_less_than_dynamodbs(engine: Any, value: dict[str, Any]) -> None:
     """An item filled up to our figure of 400 KB is one that DynamoDB takes."""
-    item = {"context": {"S": "c"}, "entity": {"S": "e"}, "body": attribute_value(value), "fill": {"S": ""}}
-    item["fill"] = {"S": "f" * (MOST_BYTES - size(item))}
+    item = {name: attribute(each) for name, each in {"context": "c", "entity": "e", "body": value, "fill": ""}.items()}
+    most = MOST_BYTES - size(item)
+    item["fill"] = attribute("f" * most)
     assert size(item) == MOST_BYTES
-    engine.put_item(TableName="modules", Item=item)
-    item["fill"] = {"S": "f" * (MOST_BYTES + 3_000)}
+    assert fits(item)
+    engine.put_item(TableName="modules", Item=as_boto3(item))
+    item["fill"] = attribute("f" * (most + 1))
+    assert not fits(item)
+    item["fill"] = attribute("f" * (MOST_BYTES + 3_000))
     with pytest.raises(ClientError, match="Item size"):
-        engine.put_item(TableName="modules", Item=item)
+        engine.put_item(TableName="modules", Item=as_boto3(item))

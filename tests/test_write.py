@@ -1,18 +1,25 @@
 """Conditional writes in batches: on real engines where they behave as DynamoDB, with scripted answers for faults."""
 
 import random
-from collections.abc import Callable
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 
+from cli.ministack import LocalAws
 from handlers.deadline import Deadline
 from handlers.fold import key_of, newest
-from handlers.route import Item
-from handlers.write import MOST_ATTEMPTS, OUT_OF_TIME, Result, Writer, Written
+from handlers.rejected import TABLE as REJECTED_TABLE
+from handlers.route import Item, Key
+from handlers.storable import attribute
+from handlers.write import MOST_ATTEMPTS, MOST_STATEMENTS, OUT_OF_TIME, REQUESTS_AT_ONCE, Result, Writer, Written
 from tests.conftest import TABLES, Tables, client_of
+
+ROUND = REQUESTS_AT_ONCE * MOST_STATEMENTS
 
 
 def item(
@@ -24,8 +31,16 @@ def item(
     attributes: dict[str, str] | None = None,
 ) -> Item:
     """An item with attributes that are texts."""
-    values = {name: {"S": text} for name, text in (attributes or {}).items()}
-    return Item(table, (("context", "c"), ("entity", entity)), version, values, probably_new)
+    key: Key = (("context", "c"), ("entity", entity))
+    texts = {**(attributes or {}), **dict(key), "version": version}
+    return Item(table, key, version, {name: attribute(text) for name, text in texts.items()}, probably_new)
+
+
+def rejected(payload: bytes) -> Item:
+    """An item that has but one version."""
+    key: Key = (("reason", "r"), ("record", "1"))
+    attributes = {name: attribute(value) for name, value in [("payload", payload), *key]}
+    return Item(REJECTED_TABLE, key, None, attributes, probably_new=True)
 
 
 def enough_time() -> Deadline:
@@ -85,14 +100,8 @@ def test_hundreds_of_items_of_all_tables_go_in_one_call(tables: Tables) -> None:
 def test_a_rejected_record_is_written_once(tables: Tables) -> None:
     """An item without versions is inserted; the second time it is there already, as it was."""
     client = client_of(tables)
-    first = Item(
-        "REJECTED_TABLE", (("reason", "r"), ("record", "1")), None, {"payload": {"B": b"x"}}, probably_new=True
-    )
-    again = Item(
-        "REJECTED_TABLE", (("reason", "r"), ("record", "1")), None, {"payload": {"B": b"y"}}, probably_new=True
-    )
-    assert write(client, first) == [STORED]
-    assert write(client, again) == [SUPERSEDED]
+    assert write(client, rejected(b"x")) == [STORED]
+    assert write(client, rejected(b"y")) == [SUPERSEDED]
     assert tables.items("rejected") == [{"reason": {"S": "r"}, "record": {"S": "1"}, "payload": {"B": b"x"}}]
 
 
@@ -109,9 +118,8 @@ def test_one_poisoned_statement_takes_no_other_with_it(tables: Tables) -> None:
     client = client_of(tables)
     items = [item(f"e#{n}", probably_new=True) for n in range(40)]
     items[17] = item("e" * 2_000, probably_new=True)  # a key of over 1024 bytes
-    items[18] = Item(
-        "MODULES_TABLE", (("context", "c"), ("entity", "e#18")), "2", {"t": {"N": "1" * 50}}, probably_new=True
-    )
+    good = items[18]
+    items[18] = Item(good.table, good.key, "2", {**good.attributes, "t": '{"N":"' + "1" * 50 + '"}'}, probably_new=True)
     results = write(client, *items)
     # MiniStack takes both.
     assert [result for n, result in enumerate(results) if n not in (17, 18)] == [STORED] * 38
@@ -132,6 +140,54 @@ class Scripted:
             raise answer
         codes = answer if isinstance(answer, list) else [answer] * len(Statements)
         return {"Responses": [{"Error": {"Code": code}} if code else {} for code in codes]}
+
+
+def entity_of(statement: Any) -> str:
+    """The entity that a statement is about."""
+    entity: str = next(each["S"] for each in statement["Parameters"] if each["S"].startswith(("e#", "hot")))
+    return entity
+
+
+class AnswersOnce:
+    """A client that answers the first statement about one entity with an error code; all else succeeds."""
+
+    def __init__(self, entity: str, code: str) -> None:
+        self.waiting = {entity: code}
+        self.requests: list[list[str]] = []
+
+    def batch_execute_statement(self, Statements: list[Any]) -> Any:  # noqa: N803  # boto3's name
+        """Answer each statement by its entity."""
+        self.requests.append([statement["Statement"].split()[0] for statement in Statements])
+        codes = [self.waiting.pop(entity_of(statement), None) for statement in Statements]
+        return {"Responses": [{"Error": {"Code": code}} if code else {} for code in codes]}
+
+
+class AnswersTogether:
+    """A client that answers no request before a whole round of them is there."""
+
+    def __init__(self) -> None:
+        self.barrier = threading.Barrier(REQUESTS_AT_ONCE, timeout=20)
+        self.answered: list[int] = []
+
+    def batch_execute_statement(self, Statements: list[Any]) -> Any:  # noqa: N803  # boto3's name
+        """Wait for the others, then succeed; a round that does not come breaks the barrier, and with it the writes."""
+        self.barrier.wait()
+        self.answered.append(len(Statements))
+        return {"Responses": [{}] * len(Statements)}
+
+
+class RefusesWith:
+    """A client that raises an exception for every request with one entity in it; all others succeed."""
+
+    def __init__(self, entity: str, fault: Exception) -> None:
+        self.entity = entity
+        self.fault = fault
+
+    def batch_execute_statement(self, Statements: list[Any]) -> Any:  # noqa: N803  # boto3's name
+        """Answer the request by its entities."""
+        if self.entity in map(entity_of, Statements):
+            raise self.fault
+        return {"Responses": [{}] * len(Statements)}
 
 
 class ThrottlesTable:
@@ -175,6 +231,72 @@ def test_the_ladder_of_statements(probably_new: bool, script: list[str], request
     client = Scripted(*script)
     assert write(client, item(probably_new=probably_new)) == [result]
     assert client.requests == [[each] for each in requests]
+
+
+class Counts:
+    """A client of an engine that remembers what was sent through it."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self.client = aws.client("dynamodb")
+        self.requests: list[list[str]] = []
+
+    def batch_execute_statement(self, Statements: list[Any]) -> Any:  # noqa: N803  # boto3's name
+        """Pass the request on."""
+        self.requests.append([statement["Statement"].split()[0] for statement in Statements])
+        return self.client.batch_execute_statement(Statements=Statements)
+
+
+@pytest.fixture
+def shows_items(local_aws: LocalAws) -> Iterator[Counts]:
+    """An engine that shows the item by which it refuses an update, as DynamoDB does."""
+    yield from _counting(local_aws)
+
+
+@pytest.fixture
+def shows_none(dynamodb_local: LocalAws) -> Iterator[Counts]:
+    """An engine that does not show it."""
+    yield from _counting(dynamodb_local)
+
+
+def _counting(aws: LocalAws) -> Iterator[Counts]:
+    tables = Tables(aws)
+    tables.create()
+    yield Counts(aws)
+    tables.delete()
+
+
+def test_what_is_superseded_costs_one_update_where_the_newer_item_is_shown(shows_items: Counts) -> None:
+    """An update that is shown a version as new or newer ends the ladder: one request, one statement."""
+    assert write(shows_items, item(version="2", probably_new=True)) == [STORED]
+    for version in ("1", "2"):
+        shows_items.requests.clear()
+        assert write(shows_items, item(version=version)) == [SUPERSEDED]
+        assert shows_items.requests == [["UPDATE"]]
+    shows_items.requests.clear()
+    assert write(shows_items, item("e#2")) == [STORED]  # nothing is there, so nothing is shown
+    assert shows_items.requests == [["UPDATE"], ["INSERT"]]
+
+
+def test_the_ladder_ends_where_no_item_is_shown(shows_none: Counts) -> None:
+    """An engine that shows nothing gets every statement of the ladder, and the end is the same."""
+    assert write(shows_none, item(version="2", probably_new=True)) == [STORED]
+    shows_none.requests.clear()
+    assert write(shows_none, item(version="1")) == [SUPERSEDED]
+    assert shows_none.requests == [["UPDATE"], ["INSERT"], ["UPDATE"]]
+
+
+def test_only_updates_ask_for_the_item_that_refuses_them() -> None:
+    """An insert that finds an item must go on to the update, whatever version it found."""
+    asked: dict[str, object] = {}
+
+    class Asked(Scripted):
+        def batch_execute_statement(self, Statements: list[Any]) -> Any:  # noqa: N803  # boto3's name
+            for each in Statements:
+                asked[each["Statement"].split()[0]] = each.get("ReturnValuesOnConditionCheckFailure")
+            return super().batch_execute_statement(Statements)
+
+    write(Asked("DuplicateItem"), item(probably_new=True))
+    assert asked == {"INSERT": None, "UPDATE": "ALL_OLD"}
 
 
 @pytest.mark.parametrize(
@@ -249,26 +371,28 @@ def test_each_statement_has_attempts_of_its_own() -> None:
 
 
 def test_an_outage_is_not_hammered() -> None:
-    """When request after request gets no answer the rest of the batch is not tried, and the cause is told."""
+    """When round after round of requests gets no answer the rest of the batch is not tried, and the cause is told."""
     client = Scripted(*[ReadTimeoutError(endpoint_url="https://dynamodb")] * 100)
     pauses: list[float] = []
     results = write(client, *[item(f"e#{n}") for n in range(1_000)], sleep=pauses.append)
     assert {result.written for result in results} == {Written.FAILED}
     assert results[0] == Result(Written.FAILED, "NoAnswer")
-    assert len(client.requests) == MOST_ATTEMPTS
+    assert results[MOST_ATTEMPTS * ROUND :] == [Result(Written.FAILED, OUT_OF_TIME)] * (1_000 - MOST_ATTEMPTS * ROUND)
+    assert list(map(len, client.requests)) == [MOST_STATEMENTS] * REQUESTS_AT_ONCE * MOST_ATTEMPTS
     assert len(pauses) == MOST_ATTEMPTS - 1
 
 
 def test_a_throttled_table_holds_up_no_other() -> None:
-    """The items of a table that only throttles are given up after some requests; those of another are stored."""
+    """The items of a table that only throttles are given up after some rounds; those of another are stored."""
     client = ThrottlesTable("modules")
-    hot = [item(f"e#{n}") for n in range(400)]
+    many = MOST_ATTEMPTS * ROUND + 100
+    hot = [item(f"e#{n}") for n in range(many)]
     cold = [item(f"e#{n}", table="COURSES_TABLE") for n in range(60)]
     pauses: list[float] = []
     results = write(client, *hot, *cold, sleep=pauses.append)
-    assert {result.written for result in results[:400]} == {Written.FAILED}
+    assert {result.written for result in results[:many]} == {Written.FAILED}
     assert results[0] == Result(Written.FAILED, "ThrottlingError")
-    assert results[400:] == [STORED] * 60
+    assert results[many:] == [STORED] * 60
     assert len(pauses) == MOST_ATTEMPTS
 
 
@@ -307,6 +431,16 @@ def test_a_request_that_cannot_be_read_is_halved(poison: Exception, fault: str) 
     assert list(map(len, client.requests)) == [4, 2, 2, 1, 1]
 
 
+def test_a_statement_that_cannot_be_made_fails_alone() -> None:
+    """A bug in the item of one statement is told by its type, and the other items are stored."""
+    good = item("e#1")
+    no_text: Any = {**good.attributes, "body": {"S": "a secret"}}
+    client = Scripted()
+    results = write(client, item("e#0"), Item(good.table, good.key, "2", no_text, probably_new=False), item("e#2"))
+    assert results == [STORED, Result(Written.FAILED, "TypeError"), STORED]
+    assert sum(map(len, client.requests)) == 2
+
+
 @pytest.mark.parametrize("code", ["ResourceNotFound", "AccessDenied", "ValidationError", "SomethingNew"])
 def test_a_lasting_fault_of_one_statement_fails_at_once(code: str) -> None:
     """A missing table or permission does not mend itself within a second: the item waits for its next delivery."""
@@ -317,25 +451,68 @@ def test_a_lasting_fault_of_one_statement_fails_at_once(code: str) -> None:
 
 def test_nothing_is_begun_when_time_is_up() -> None:
     """What the time does not suffice for is handed back untried, in the order of the batch."""
-    remaining = iter([60_000] * 5)  # once at the start, and twice for each of two requests
+    looks = 1 + 2 * (1 + REQUESTS_AT_ONCE)  # at the start, and in two rounds before the round and before each request
+    remaining = iter([60_000] * looks)
     client = Scripted()
     results = Writer(client, TABLES, lambda _: None).write(  # type: ignore[arg-type]  # all of a client that it uses
-        newest(item(f"e#{n}") for n in range(100)), Deadline(lambda: next(remaining, 6_000))
+        newest(item(f"e#{n}") for n in range(4 * ROUND)), Deadline(lambda: next(remaining, 6_000))
     )
-    assert list(results.values()) == [STORED] * 50 + [Result(Written.FAILED, OUT_OF_TIME)] * 50
-    assert list(map(len, client.requests)) == [25, 25]
+    assert list(results.values()) == [STORED] * 2 * ROUND + [Result(Written.FAILED, OUT_OF_TIME)] * 2 * ROUND
+    assert list(map(len, client.requests)) == [MOST_STATEMENTS] * 2 * REQUESTS_AT_ONCE
+
+
+def test_no_request_of_a_round_is_begun_when_time_is_up() -> None:
+    """Each request of a round asks for the time before it is sent; what it does not send is handed back."""
+    remaining = iter([60_000] * 3)  # at the start, before the round, and before one of its requests
+    client = Scripted()
+    results = Writer(client, TABLES, lambda _: None).write(  # type: ignore[arg-type]  # all of a client that it uses
+        newest(item(f"e#{n}") for n in range(ROUND)), Deadline(lambda: next(remaining, 6_000))
+    )
+    unsent = Result(Written.FAILED, OUT_OF_TIME)
+    assert Counter(results.values()) == {STORED: MOST_STATEMENTS, unsent: ROUND - MOST_STATEMENTS}
+    assert list(map(len, client.requests)) == [MOST_STATEMENTS]
 
 
 def test_a_throttled_statement_waits_behind_the_others() -> None:
     """What is throttled is sent again after all that was not sent yet."""
-    client = Scripted(["ThrottlingError"] + [None] * 24)
-    items = [item("hot"), *[item(f"e#{n}", probably_new=True) for n in range(29)]]
-    assert write(client, *items) == [STORED] * 30
-    assert client.requests == [["UPDATE", *["INSERT"] * 24], [*["INSERT"] * 5, "UPDATE"]]
+    client = AnswersOnce("hot", "ThrottlingError")
+    items = [item("hot"), *[item(f"e#{n}", probably_new=True) for n in range(ROUND + 4)]]
+    assert write(client, *items) == [STORED] * (ROUND + 5)
+    first, (second,) = client.requests[:REQUESTS_AT_ONCE], client.requests[REQUESTS_AT_ONCE:]
+    full = ["INSERT"] * MOST_STATEMENTS
+    assert sorted(first) == [*[full] * (REQUESTS_AT_ONCE - 1), ["UPDATE", *full[1:]]]
+    assert second == [*["INSERT"] * 5, "UPDATE"]
 
 
 def test_a_refused_statement_goes_on_before_new_ones_begin() -> None:
-    """The next request is filled up with new items behind those that are half-way."""
-    client = Scripted(["DuplicateItem"] + [None] * 24)
-    assert write(client, *[item(f"e#{n}", probably_new=True) for n in range(30)]) == [STORED] * 30
-    assert client.requests == [["INSERT"] * 25, ["UPDATE", *["INSERT"] * 5]]
+    """The next round is filled up with new items behind those that are half-way."""
+    client = AnswersOnce("e#30", "DuplicateItem")
+    assert write(client, *[item(f"e#{n}", probably_new=True) for n in range(ROUND + 5)]) == [STORED] * (ROUND + 5)
+    assert client.requests[:REQUESTS_AT_ONCE] == [["INSERT"] * MOST_STATEMENTS] * REQUESTS_AT_ONCE
+    assert client.requests[REQUESTS_AT_ONCE:] == [["UPDATE", *["INSERT"] * 5]]
+
+
+def test_the_requests_of_a_round_are_under_way_at_the_same_time() -> None:
+    """No request waits for another's answer: they are all sent before the first one is answered."""
+    client = AnswersTogether()
+    assert write(client, *[item(f"e#{n}") for n in range(2 * ROUND)]) == [STORED] * 2 * ROUND
+    assert client.answered == [MOST_STATEMENTS] * 2 * REQUESTS_AT_ONCE
+
+
+@pytest.mark.parametrize(
+    ("fault", "failed"),
+    [
+        (client_error("ValidationException"), 1),
+        (KeyError("a bug"), 1),
+        (client_error("ThrottlingException"), MOST_STATEMENTS),
+        (ReadTimeoutError(endpoint_url="https://dynamodb"), MOST_STATEMENTS),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_request_that_fails_takes_none_of_its_round_with_it(fault: Exception, failed: int) -> None:
+    """What one request comes to, the others of its round do not: their items are stored at once."""
+    client = RefusesWith("e#30", fault)
+    results = write(client, *[item(f"e#{n}") for n in range(ROUND)])
+    assert results[30].written is Written.FAILED
+    assert [result.written for result in results].count(Written.STORED) == ROUND - failed
+    assert all(result == STORED for n, result in enumerate(results) if n // MOST_STATEMENTS != 1)

@@ -61,12 +61,12 @@ def package(stack: Stack) -> Findings:
         yield Finding(State.WARNING, "the functions have different code", DEPLOY)
     for function in functions[:1]:
         deployed = _schemas_in(_code_of(stack, function["FunctionName"]))
-        here = {f"schemas/{path.relative_to(SCHEMAS).as_posix()}": path.read_bytes() for path in _schema_files()}
+        here = {f"schemas/{path.name}": path.read_bytes() for path in _schema_files()}
         differing = sorted(key for key in here.keys() | deployed.keys() if here.get(key) != deployed.get(key))
         yield judged(
             not differing,
-            f"the {len(deployed)} files of schemas that are deployed are those here",
-            f"{plural(len(differing), 'file')} of schemas deployed are not those here: {', '.join(differing[:10])}",
+            f"the {len(deployed)} schemas that are deployed are those here",
+            f"{plural(len(differing), 'schema')} deployed otherwise than here: {', '.join(differing[:10])}",
             "What is judged here may be judged otherwise there. Deploy what is here, or check out what is deployed.",
             State.WARNING,
         )
@@ -83,17 +83,13 @@ def _code_of(stack: Stack, function: str) -> bytes:
 
 
 def _schema_files() -> list[Path]:
-    return [*SCHEMAS.glob("*.json"), *SCHEMAS.glob("catalogue/*.toml")]
+    return list(SCHEMAS.glob("*.json"))
 
 
 def _schemas_in(code: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(code)) as archive:
-            names = [
-                name
-                for name in archive.namelist()
-                if re.fullmatch(r"schemas/([^/]+\.json|catalogue/[^/]+\.toml)", name)
-            ]
+            names = [name for name in archive.namelist() if re.fullmatch(r"schemas/[^/]+\.json", name)]
             return {name: archive.read(name) for name in names}
     except zipfile.BadZipFile as error:
         raise OSError("the code is no zip file") from error

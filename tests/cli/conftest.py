@@ -19,6 +19,7 @@ from cli.stack import Stack, open_stack
 from handlers.fates import Reason, Rejected, Violation
 from handlers.record import Record
 from handlers.rejected import rejected_item
+from tests.conftest import as_boto3
 
 VIOLATION = Violation("body.name", "type", "string or null")
 
@@ -122,10 +123,8 @@ class Local:
         entered = datetime.now(UTC) - ago
         record = Record("an-id", text.encode(), entered, source)
         item = rejected_item(record, Rejected(reason, VIOLATION), event_name, datetime.now(UTC), timedelta(days=90))
-        key = dict(item.key)
-        plain = {name: {"S": value} for name, value in key.items()}
-        self.dynamodb.put_item(TableName=self.stack.rejected_table, Item={**plain, **item.attributes})
-        return key["record"]
+        self.dynamodb.put_item(TableName=self.stack.rejected_table, Item=as_boto3(item.attributes))
+        return dict(item.key)["record"]
 
     def put(self, variable: str, context: str, entity: str, **attributes: Any) -> None:
         """Put an item into an entity table; ``attributes`` are of its body."""

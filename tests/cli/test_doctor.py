@@ -1,6 +1,8 @@
 """``doctor``: a stack that is well, and one that was broken in each way that it looks for."""
 
+import io
 import json
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ from cli.checks import deployment, functions, queues, storage
 from cli.checks.finding import Finding, State, gone
 from cli.generate import ROOT, kinesis_event
 from cli.stack import Resource, Stack, variable
+from handlers.catalogue import SCHEMAS
 from tests.cli.conftest import Command, Local
 
 CANVAS = "636161780776"
@@ -298,12 +301,24 @@ def test_an_alarm_that_is_on_is_told(local: Local) -> None:
 
 
 def test_schemas_that_differ_are_named(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A deployed package with another catalogue than the one here is told, file by file."""
+    """A deployed package with other schemas than those here is told, schema by schema."""
     here = deployment._schema_files()
     monkeypatch.setattr(deployment, "_schema_files", lambda: [path for path in here if path.stem != "module_created"])
     assert troubles(deployment.package, local.stack) == [
-        (State.WARNING, "1 file of schemas deployed are not those here: schemas/module_created.json")
+        (State.WARNING, "1 schema deployed otherwise than here: schemas/module_created.json")
     ]
+
+
+def test_only_the_schemas_of_a_package_are_compared(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytecode, which `make build` adds, and the catalogue's own files, which no function reads, may differ."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as package:
+        for path in SCHEMAS.glob("*.json"):
+            package.write(path, f"schemas/{path.name}")
+        for name in ("schemas/catalogue/modules.toml", "handlers/__pycache__/sqs.cpython-313.pyc", "a/schemas/b.json"):
+            package.writestr(name, "not as it is here")
+    monkeypatch.setattr(deployment, "_code_of", lambda *_: content.getvalue())
+    assert [each.state for each in deployment.package(local.stack)] == [State.OK]
 
 
 def test_what_is_parked_is_told(local: Local) -> None:

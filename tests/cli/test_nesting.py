@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from cli.catalogue import load
 from cli.nesting import Nesting
-from handlers.catalogue import load
 
 ENTITY = """
 [{name}]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from cli.catalogue import load
 from cli.generate import EVENTS, ROOT, as_self_hosted, refused, samples
-from handlers.catalogue import load
 from tests.cli.conftest import Command, Local, eventually
 from tests.conftest import Change
 

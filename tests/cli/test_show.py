@@ -3,7 +3,7 @@
 from typing import Any
 
 from cli import show
-from handlers.catalogue import load
+from cli.catalogue import load
 from tests.cli.conftest import Command, Local
 
 ACCOUNT, OTHER = "Rk3fXc", "Zz9yYw"

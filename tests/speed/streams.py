@@ -1,0 +1,45 @@
+"""The batches that are measured: Lambda invocations from the queue."""
+
+import json
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from cli.generate import samples, sqs_event
+
+# The fields that every event of its type is made different by.
+_OWN = ("assignment_id", "assignment_group_id", "assignment_override_id", "module_id", "module_item_id",
+        "discussion_topic_id", "discussion_entry_id", "course_id")  # fmt: skip
+
+
+def unlike(count: int, first: int = 0) -> list[str]:
+    """So many events of all types in turn, no two of one entity."""
+    events = [json.loads(text) for text in samples().values()]
+    return [_numbered(events[number % len(events)], first + number) for number in range(count)]
+
+
+def redundant(count: int) -> list[str]:
+    """So many events, half of them duplicates of others, or overtaken by a later event of the same entity."""
+    events = unlike(count - count // 2)
+    chosen = random.Random(1).choices(events, k=count // 2)  # noqa: S311  # the same ones in every run
+    again = [event if number % 2 else _later(event) for number, event in enumerate(chosen)]
+    mixed = events + again
+    random.Random(2).shuffle(mixed)  # noqa: S311
+    return mixed
+
+
+def invocation(texts: Sequence[str]) -> str:
+    """A batch as Lambda hands it over."""
+    return json.dumps(sqs_event(list(texts)))
+
+
+def _numbered(event: dict[str, Any], number: int) -> str:
+    body = {name: str(1_000_000 + number) if name in _OWN else value for name, value in event["body"].items()}
+    metadata = event["metadata"] | {"request_id": f"6f0f7c1e-5f1b-4a0e-9c36-{number:012d}"}
+    return json.dumps({"metadata": metadata, "body": body}, separators=(",", ":"))
+
+
+def _later(text: str) -> str:
+    event = json.loads(text)
+    event["metadata"]["event_time"] = "2026-10-01T00:00:00.000Z"
+    return json.dumps(event, separators=(",", ":"))

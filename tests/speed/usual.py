@@ -1,0 +1,50 @@
+"""The handler that people write by hand, as the documentation of Powertools and of boto3 show it.
+
+A record at a time: its schema, compiled once, then one conditional ``put_item``.
+"""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import boto3
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from boto3.dynamodb.conditions import Attr
+from botocore.exceptions import ClientError
+from jsonschema import Draft202012Validator, FormatChecker
+
+from handlers.catalogue import SCHEMAS
+
+processor = BatchProcessor(event_type=EventType.SQS)
+table = boto3.resource("dynamodb").Table("entities")
+validators = {
+    path.stem: Draft202012Validator(json.loads(path.read_text()), format_checker=FormatChecker())
+    for path in SCHEMAS.glob("*.json")
+}
+
+
+def record_handler(record: SQSRecord) -> None:
+    """Validate one event and put its body, unless what is there is newer."""
+    event = json.loads(record.body, parse_float=Decimal)
+    metadata, body = event["metadata"], event["body"]
+    validators[metadata["event_name"]].validate(event)
+    entity_id = next(value for name, value in body.items() if name.endswith("_id"))
+    item = {
+        "context": f"{metadata['root_account_uuid']}#{body.get('context_type')}#{body.get('context_id')}",
+        "entity": f"{metadata['event_name']}#{entity_id}",
+        "version": metadata["event_time"],
+        "body": body,
+    }
+    try:
+        table.put_item(
+            Item=item, ConditionExpression=Attr("context").not_exists() | Attr("version").lt(item["version"])
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            raise
+
+
+def handler(event: dict[str, Any], context: Any) -> Any:
+    """Take a batch and answer with its failures."""
+    return process_partial_response(event, record_handler, processor, context)
