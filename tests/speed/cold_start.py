@@ -67,7 +67,8 @@ def _architecture() -> str:
 
 
 def medians(rounds: int) -> tuple[float, float]:
-    """The medians of milliseconds that the package and the baseline take to initialise, turn and turn about."""
+    """The medians of milliseconds that the package and the baseline take to initialise, in turn."""
+    prepare()
     ours, baseline = [], []
     for _ in range(rounds):
         ours.append(_init_ms(PACKAGE, "handlers.sqs.handler"))
