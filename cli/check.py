@@ -22,7 +22,7 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "check",
         help="validate events from files, and explain each fault",
-        description="Validate events from files, by the handlers' own code and the catalogue that is here. Nothing is"
+        description="Validate events from files, by the handlers' own code and the schemas that are here. Nothing is"
         " sent, and no AWS is needed. Exit status 1 when an event would be rejected.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -60,7 +60,7 @@ def add_to(commands: Any) -> None:
     showing.add_argument("--payload", action="store_true", help="the record itself, which may hold personal data")
     sending = _action(
         actions, "redrive", "send them back to where they came from", _redrive,
-        more="Those that would be rejected again, by the catalogue that is here, are left out. Each is deleted from the"
+        more="Those that would be rejected again, by the schemas that are here, are left out. Each is deleted from the"
         " table of rejected events when it is seen in its own. Safe to interrupt, to repeat, and to run twice at once.",
     )  # fmt: skip
     sending.add_argument("--dry-run", action="store_true", help="only say what would become of each")

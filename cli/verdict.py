@@ -27,7 +27,7 @@ class Verdict:
 
 
 class Judge:
-    """Judges records by the catalogue and schemas that are here.
+    """Judges records by the schemas that are here.
 
     ``environment`` are the settings of a function; without, all tables are there and every account is welcome.
     Raises ``SettingsError`` when it is wrong.

@@ -38,6 +38,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from moto import mock_aws
 
 from handlers.dynamodb import Connection, Statement, connection
 from handlers.storable import NotStorable, attribute
@@ -545,3 +546,12 @@ def test_the_tests_own_form_of_a_value_is_boto3s() -> None:
         "a": {"B": base64.b64decode("AA==")},
         "b": {"M": {"B": {"S": "AA=="}}},
     }
+
+
+def test_moto_stands_in_for_dynamodb() -> None:
+    """Where somebody's tests have moto in DynamoDB's place, nothing goes past it to the real one."""
+    with mock_aws():
+        (answer,) = connection(boto3.client("dynamodb")).send(
+            [Statement('UPDATE "nowhere" SET "a" = ? WHERE "k" = ?', ['{"S":"1"}', '{"S":"2"}'])]
+        )
+    assert answer["Error"]["Code"] == "ResourceNotFound"

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from botocore.exceptions import ClientError
 
-DEPLOY = "Deploy template.yaml again: `sam build && sam deploy`."
+DEPLOY = "Deploy template.yaml again: `make build && sam deploy`."
 
 _NOT_THERE = frozenset(
     {

@@ -162,7 +162,7 @@ def test_what_is_superseded_by_now_is_done(local: Local, event: Change, sent: li
 def test_what_would_be_rejected_again_is_not_sent(
     local: Local, event: Change, sent: list[tuple[str, bytes]], canvas_events: Command
 ) -> None:
-    """By the catalogue that is here it is told beforehand, with the rule; the others go."""
+    """By the schemas that are here it is told beforehand, with the rule; the others go."""
     kept = local.reject(event("module_updated", module_id=...), event_name="module_updated")
     local.reject(event("module_updated", module_id="9"))
     done = canvas_events("rejected", "redrive", "--local")
