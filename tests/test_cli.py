@@ -136,7 +136,12 @@ def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     shown = capsys.readouterr().out
-    for example in ("python -m cli run", "python -m cli invoke events/", "python -m cli generate"):
+    for example in (
+        "canvas-events run",
+        "canvas-events invoke events/",
+        "canvas-events generate",
+        "canvas-events doctor",
+    ):
         assert example in shown
 
 
