@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from cli.errors import CommandError
 from handlers.catalogue import SCHEMAS
 
 _ENTRY = {"about", "events", "id", "context", "fields"}
@@ -14,7 +15,7 @@ _ENTRY = {"about", "events", "id", "context", "fields"}
 KINDS = frozenset({"gid", "lid", "str", "state", "text", "time", "date", "num", "int", "bool", "obj", "list", "uuid"})
 
 
-class CatalogueError(Exception):
+class CatalogueError(CommandError):
     """A catalogue file says something that cannot be."""
 
 

@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from cli.errors import CommandError
 from cli.generate import ROOT
 from cli.metrics import Metric, Search, calculate, embedded, searches, statistic
 from cli.ministack import STACK, LocalAws
@@ -36,7 +37,7 @@ _OF_A_QUEUE = {
 _NO_NUMBER = "–"
 
 
-class NoRunError(Exception):
+class NoRunError(CommandError):
     """There is no run to show; the text says how to make one."""
 
 

@@ -10,6 +10,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -212,7 +213,7 @@ def check_that_nothing_is_told(outcomes: list[Outcome]) -> None:
 
 def keys_of(record: bytes) -> set[tuple[str, str]]:
     """The keys that an event's entities have, read from the event as it came."""
-    document = json.loads(record, parse_constant=pytest.fail)
+    document = json.loads(record, parse_float=Decimal, parse_constant=pytest.fail)
     metadata = document["metadata"] if "metadata" in document else document["attributes"]
     account, name, body = metadata["root_account_uuid"], metadata["event_name"], document["body"]
     shard = None if metadata.get("root_account_id") is None else number(metadata["root_account_id"]) // 10**13
@@ -228,12 +229,12 @@ def keys_of(record: bytes) -> set[tuple[str, str]]:
     return keys
 
 
-def local(value: str | float, shard: int | None) -> str:
+def local(value: str | Decimal, shard: int | None) -> str:
     """An id as the tables have it."""
     return str(number(value) % 10**13 if shard and number(value) // 10**13 == shard else number(value))
 
 
-def number(value: str | float) -> int:
+def number(value: str | Decimal) -> int:
     """An id as one number."""
     shard, tilde, of_shard = str(value).partition("~")
     return int(shard) * 10**13 + int(of_shard) if tilde else int(value)
