@@ -2,7 +2,8 @@
 
 In the order of the data: ``sqs`` and ``kinesis`` unwrap a ``record``, ``pipeline`` names the stages, ``decode`` makes
 a Live Event of it, ``validate`` checks it against its schema, ``route`` makes its items (with ``ids``, ``instants``
-and ``storable``), ``fold`` keeps the newest of each, ``write`` writes them. ``fates`` says what may become of a
-record, ``rejected`` makes the item of one that is refused. Beside them stand what a function has from its start
-(``function``, ``settings``, ``catalogue``), its ``deadline``, and what it reports (``observe``, ``bugs``).
+and ``storable``), ``fold`` keeps the newest of each, ``write`` writes them (by ``dynamodb``). ``fates`` says what may
+become of a record, ``violations`` what is wrong with it, ``rejected`` makes the item of one that is refused. Beside
+them stand what a function has from its start (``function``, ``settings``, ``catalogue``), its ``deadline``, and what
+it reports (``observe``, ``bugs``).
 """

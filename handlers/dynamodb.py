@@ -3,7 +3,8 @@
 A request through boto3's client costs three times the processor time of this one: it checks and serialises each
 attribute, which here is JSON already, and asks a dozen event handlers. Endpoint, region and time limits are those of
 a client of boto3's, the credentials those of its default session; the signature, the connections and the errors are
-parts of botocore.
+parts of botocore. Not supported are what is only decided request by request (account-id endpoints) and what only a
+session of one's own or boto3's configuration file says (other credentials, client certificates, ``ca_bundle``).
 """
 
 import base64
@@ -38,8 +39,10 @@ _HEADERS = {
     "X-Amz-Target": f"DynamoDB_20120810.{_OPERATION}",
 }
 
-# A BatchStatementResponse: no "Error" in it means done.
-Answer = dict[str, Any]
+NEWER_IS_THERE = "NewerIsThere"  # not DynamoDB's word: the condition was refused by an item, which was shown
+
+# DynamoDB's answer to a statement: None when it is done, otherwise the error code.
+Code = str | None
 
 
 class Statement(NamedTuple):
@@ -56,12 +59,12 @@ class Statement(NamedTuple):
 class Connection(Protocol):
     """A way to DynamoDB."""
 
-    def send(self, statements: Sequence[Statement]) -> Sequence[Answer]:
-        """The answers to at most 25 statements, in their order. Raises what boto3 raises."""
+    def send(self, statements: Sequence[Statement]) -> Sequence[Code]:
+        """DynamoDB's answers to at most 25 statements, in their order. Raises what boto3 raises."""
 
 
 def connection(client: "DynamoDBClient") -> Connection:
-    """The connection that a client of boto3 has; another object with its method gets the statements as boto3 would."""
+    """The connection of a client of boto3; a stand-in for one gets the statements in the form that boto3 takes."""
     return _Signed(client) if isinstance(client, BaseClient) else _Passed(client)
 
 
@@ -74,7 +77,7 @@ class _Signed:
             # The head and the body of a request are sent one after the other.
             "socket_options": [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
             "proxies": config.proxies or get_environ_proxies(client.meta.endpoint_url),
-            "verify": os.environ.get("AWS_CA_BUNDLE") or True,
+            "verify": os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE") or True,
         }
         self._events = client.meta.events
         self._url = urljoin(client.meta.endpoint_url, urlsplit(client.meta.endpoint_url).path or "/")
@@ -82,7 +85,7 @@ class _Signed:
         self._found = (boto3.DEFAULT_SESSION or boto3.Session()).get_credentials()
         self._http = URLLib3Session(**options)
 
-    def send(self, statements: Sequence[Statement]) -> Sequence[Answer]:
+    def send(self, statements: Sequence[Statement]) -> Sequence[Code]:
         request = self._signed(_json(statements))
         # Who listens to the client may answer in DynamoDB's place, as moto does.
         listeners = self._events.emit(f"before-send.dynamodb.{_OPERATION}", request=request)
@@ -90,7 +93,7 @@ class _Signed:
         answer = _read(response.content)
         if response.status_code != 200:
             raise _error(response.status_code, answer)
-        return _responses(answer)
+        return _codes(answer)
 
     def _signed(self, body: bytes) -> AWSPreparedRequest:
         request = AWSRequest("POST", self._url, headers=_HEADERS, data=body)
@@ -107,25 +110,43 @@ class _Passed:
     def __init__(self, client: "DynamoDBClient") -> None:
         self._client = client
 
-    def send(self, statements: Sequence[Statement]) -> Sequence[Answer]:
+    def send(self, statements: Sequence[Statement]) -> Sequence[Code]:
         request = [json.loads(_one(each), object_hook=_binary) for each in statements]
         answer: Any = self._client.batch_execute_statement(Statements=request)
-        return _responses(answer)
+        return _codes(answer)
 
 
 def _read(content: bytes) -> dict[str, Any]:
     try:
-        answer = json.loads(content)
+        answer = json.loads(content, object_hook=_only_ours)
     except (ValueError, RecursionError):
         return {}
     return answer if isinstance(answer, dict) else {}
 
 
-def _responses(answer: dict[str, Any]) -> Sequence[Answer]:
+_OURS = frozenset({"Responses", "Error", "Code", "TableName", "__type"})
+
+
+def _only_ours(value: dict[str, Any]) -> Any:
+    # An item that is shown can be of 400 KB, and of a hundred more are under way: that it is there is enough.
+    return value if not value or not _OURS.isdisjoint(value) else True
+
+
+def _codes(answer: dict[str, Any]) -> list[Code]:
     responses = answer.get("Responses")
     if not isinstance(responses, list):
         raise ResponseParserError("no answers to the statements")
-    return responses
+    return [_code(each) for each in responses]
+
+
+def _code(response: Any) -> Code:
+    if not isinstance(response, dict):
+        raise ResponseParserError("an answer that is none")
+    error = response.get("Error")
+    if not error:
+        return None
+    is_shown = error["Code"] == "ConditionalCheckFailed" and error.get("Item")
+    return NEWER_IS_THERE if is_shown else str(error["Code"])
 
 
 def _error(status: int, answer: dict[str, Any]) -> ClientError:

@@ -106,7 +106,6 @@ def _item(event: LiveEvent, entity: Entity, account: str, body: Mapping[str, Any
         ("context", f"{account}#{entity.context.format_map(body)}"),
         ("entity", f"{entity.name}#{body[entity.id]}"),
     )
-    # In the order of their names, in which they are digested.
     attributes = {"body": attribute(body)}
     if deleted:
         attributes["deleted"] = attribute(deleted)
@@ -142,7 +141,7 @@ def _rank(event_name: str, deleted: bool) -> str:
 def _digest(key: Key, attributes: Mapping[str, str]) -> str:
     """The same for two events if and only if they give the same item."""
     names = ",".join([f'["{name}",{quoted(value)}]' for name, value in key])
-    values = ",".join([f'"{name}":{text}' for name, text in attributes.items()])
+    values = ",".join([f'"{name}":{text}' for name, text in sorted(attributes.items())])
     return hashlib.sha256(f"[[{names}],{{{values}}}]".encode()).hexdigest()[:DIGEST_LENGTH]
 
 

@@ -24,7 +24,7 @@ from botocore.parsers import ResponseParserError
 
 from handlers.bugs import name_and_place
 from handlers.deadline import Deadline
-from handlers.dynamodb import Answer, Statement, connection
+from handlers.dynamodb import NEWER_IS_THERE, Code, Statement, connection
 from handlers.effort import Effort
 from handlers.fold import Key
 from handlers.route import OPTIONAL_ATTRIBUTES, Item
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 MOST_STATEMENTS = 25
 REQUESTS_AT_ONCE = 4  # hides DynamoDB's milliseconds behind our own; more would gain little on one processor
+_MOST_AT_ONCE = REQUESTS_AT_ONCE * MOST_STATEMENTS
 MOST_ATTEMPTS = 8  # some seconds against throttling and outages; after that SQS and Kinesis try again, for hours
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 2.0
 
 _REFUSED = frozenset({"DuplicateItem", "ConditionalCheckFailed"})
-_NEWER_IS_THERE = "NewerIsThere"  # not DynamoDB's word: the condition was refused by an item, and here it is
 _NO_ANSWER = "NoAnswer"
 OUT_OF_TIME = "OutOfTime"
 _THROTTLED = frozenset(
@@ -92,11 +92,11 @@ class _Climb:
         # Made when it is sent, so that those of a large batch are not all in memory.
         return self.ladder[self.rung](self.item, self.table)
 
-    def take(self, code: str | None) -> None:
+    def take(self, code: Code) -> None:
         """Take DynamoDB's answer to the statement: None for done, otherwise its error code."""
         if code is None:
             self.result = _STORED
-        elif code == _NEWER_IS_THERE:
+        elif code == NEWER_IS_THERE:
             self.result = _SUPERSEDED
         elif code in _REFUSED:
             self.rung, self.attempts = self.rung + 1, 0
@@ -128,8 +128,9 @@ class Writer:
         climbs = {key: self._climb(item) for key, item in items.items()}
         waiting = deque(climb for climb in climbs.values() if climb.result is None)
         strikes: Counter[str] = Counter()
+        width = _MOST_AT_ONCE
         while waiting and not deadline.is_over():
-            sent = [waiting.popleft() for _ in range(min(REQUESTS_AT_ONCE * MOST_STATEMENTS, len(waiting)))]
+            sent = [waiting.popleft() for _ in range(min(width, len(waiting)))]
             codes = self._send_all(sent, deadline, effort)
             effort.retries += sum(code in _PASSING for code in codes)
             effort.throttles += sum(code in _THROTTLED for code in codes)
@@ -144,8 +145,13 @@ class Writer:
             if troubles == MOST_ATTEMPTS:
                 # Such a table is left alone for this invocation, and holds up no other.
                 waiting = deque(climb for climb in waiting if strikes[climb.item.table] < MOST_ATTEMPTS)
-            if troubles and waiting:
-                self._sleep(min(_pause(troubles), deadline.seconds_left()))
+            tries = max(
+                (climb.attempts for climb, code in zip(sent, codes, strict=True) if code in _PASSING), default=0
+            )
+            # Also when others of the round were done: a partition is throttled by itself, and holds a whole course.
+            width = max(1, width // 2) if tries else min(_MOST_AT_ONCE, width * 2)
+            if tries and waiting:
+                self._sleep(min(_pause(max(tries, troubles)), deadline.seconds_left()))
         return {key: climb.result or Result(Written.FAILED, climb.fault) for key, climb in climbs.items()}
 
     def _climb(self, item: Item) -> _Climb:
@@ -157,14 +163,14 @@ class Writer:
             climb.result = Result(Written.FAILED, name_and_place(bug))
         return climb
 
-    def _send_all(self, climbs: list[_Climb], deadline: Deadline, effort: Effort) -> list[str | None]:
+    def _send_all(self, climbs: list[_Climb], deadline: Deadline, effort: Effort) -> list[Code]:
         """DynamoDB's answer to the statement of each: None, or an error code."""
         requests = [climbs[first : first + MOST_STATEMENTS] for first in range(0, len(climbs), MOST_STATEMENTS)]
         send = partial(self._send, deadline=deadline, effort=effort)
         answers = map(send, requests) if len(requests) == 1 else self._threads.map(send, requests)
         return [code for codes in answers for code in codes]
 
-    def _send(self, climbs: list[_Climb], deadline: Deadline, effort: Effort) -> list[str | None]:
+    def _send(self, climbs: list[_Climb], deadline: Deadline, effort: Effort) -> list[Code]:
         """DynamoDB's answers to one request.
 
         A statement that cannot be made, or that DynamoDB refuses to read, takes its whole request with it, so
@@ -174,8 +180,8 @@ class Writer:
             return [OUT_OF_TIME] * len(climbs)
         effort.request()
         try:
-            answers = self._connection.send([climb.statement() for climb in climbs])
-            return [_code_in(answer) for _, answer in zip(climbs, answers, strict=True)]
+            codes = self._connection.send([climb.statement() for climb in climbs])
+            return [code for _, code in zip(climbs, codes, strict=True)]
         except ClientError as error:
             code = _code_of(error)
         except ParamValidationError as error:
@@ -190,13 +196,7 @@ class Writer:
         return self._send(climbs[:half], deadline, effort) + self._send(climbs[half:], deadline, effort)
 
 
-def _code_in(answer: Answer) -> str | None:
-    if "Error" not in answer:
-        return None
-    return _NEWER_IS_THERE if "Item" in answer["Error"] else answer["Error"]["Code"]
-
-
-def _count(strikes: Counter[str], sent: list[_Climb], codes: list[str | None]) -> int:
+def _count(strikes: Counter[str], sent: list[_Climb], codes: list[Code]) -> int:
     """Count for each table the rounds of requests in a row that brought it nothing but passing faults; the most."""
     answered = {climb.item.table for climb, code in zip(sent, codes, strict=True) if code not in _PASSING}
     tables = {climb.item.table for climb in sent}

@@ -4,7 +4,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError, ReadTimeoutError
@@ -372,14 +372,15 @@ def test_each_statement_has_attempts_of_its_own() -> None:
 
 
 def test_an_outage_is_not_hammered() -> None:
-    """When round after round of requests gets no answer the rest of the batch is not tried, and the cause is told."""
+    """When round after round gets no answer each is half as large, at last the rest is not tried; the cause is told."""
     client = Scripted(*[ReadTimeoutError(endpoint_url="https://dynamodb")] * 100)
     pauses: list[float] = []
     results = write(client, *[item(f"e#{n}") for n in range(1_000)], sleep=pauses.append)
     assert {result.written for result in results} == {Written.FAILED}
     assert results[0] == Result(Written.FAILED, "NoAnswer")
-    assert results[MOST_ATTEMPTS * ROUND :] == [Result(Written.FAILED, OUT_OF_TIME)] * (1_000 - MOST_ATTEMPTS * ROUND)
-    assert list(map(len, client.requests)) == [MOST_STATEMENTS] * REQUESTS_AT_ONCE * MOST_ATTEMPTS
+    assert list(map(len, client.requests)) == [25, 25, 25, 25, 25, 25, 25, 12, 6, 3, 1, 1]
+    tried = 100 + 50 + 25 + 12 + 6 + 3 + 1 + 1
+    assert results[tried:] == [Result(Written.FAILED, OUT_OF_TIME)] * (1_000 - tried)
     assert len(pauses) == MOST_ATTEMPTS - 1
 
 
@@ -517,8 +518,9 @@ def test_the_requests_of_a_round_are_under_way_at_the_same_time() -> None:
     [
         (client_error("ValidationException"), 1),
         (KeyError("a bug"), 1),
-        (client_error("ThrottlingException"), MOST_STATEMENTS),
-        (ReadTimeoutError(endpoint_url="https://dynamodb"), MOST_STATEMENTS),
+        # Tried again in smaller and smaller requests, at last with one neighbour.
+        (client_error("ThrottlingException"), 2),
+        (ReadTimeoutError(endpoint_url="https://dynamodb"), 2),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -529,3 +531,58 @@ def test_a_request_that_fails_takes_none_of_its_round_with_it(fault: Exception, 
     assert results[30].written is Written.FAILED
     assert [result.written for result in results].count(Written.STORED) == ROUND - failed
     assert all(result == STORED for n, result in enumerate(results) if n // MOST_STATEMENTS != 1)
+
+
+class Bucket:
+    """A client for one partition of DynamoDB: so many statements a second are done, the others throttled.
+
+    Its clock goes on while the writer sleeps, and a little with each request.
+    """
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self.rate, self.burst, self.tokens = rate, burst, burst
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.tokens = min(self.burst, self.tokens + seconds * self.rate)
+
+    def batch_execute_statement(self, Statements: list[Any]) -> Any:  # noqa: N803  # boto3's name
+        """Do as many as the partition can."""
+        self.sleep(0.005)
+        answers: list[Any] = []
+        for _ in Statements:
+            is_done = self.tokens >= 1
+            self.tokens -= is_done
+            answers.append({} if is_done else {"Error": {"Code": "ProvisionedThroughputExceeded"}})
+        return {"Responses": answers}
+
+
+@pytest.mark.parametrize(("items", "rate", "burst"), [(1_000, 500, 500), (1_000, 200, 200), (300, 500, 10)])
+def test_a_throttled_partition_gets_what_it_can_take(items: int, rate: float, burst: float) -> None:
+    """A course that is copied is one partition, with a limit of its own: its items wait for it, and all are stored."""
+    client = Bucket(rate, burst)
+    random.seed(1)
+    assert write(client, *[item(f"e#{n}") for n in range(items)], sleep=client.sleep) == [STORED] * items
+
+
+@pytest.mark.parametrize(
+    ("error", "result"),
+    [
+        ({"Code": "ConditionalCheckFailed", "Item": {"version": {"S": "2"}}}, SUPERSEDED),
+        ({"Code": "ConditionalCheckFailed", "Item": {}}, STORED),
+        ({"Code": "ConditionalCheckFailed", "Item": None}, STORED),
+        ({"Code": "ThrottlingError", "Item": {"version": {"S": "2"}}}, STORED),
+        ({"Code": "AccessDenied", "Item": {"version": {"S": "2"}}}, Result(Written.FAILED, "AccessDenied")),
+    ],
+)
+def test_only_a_refused_condition_that_shows_an_item_ends_the_ladder(error: dict[str, Any], result: Result) -> None:
+    """No other answer is taken for a newer version, so that no event is acknowledged that was not written."""
+
+    class Answers:
+        answers: ClassVar = [{"Error": error}]
+
+        def batch_execute_statement(self, Statements: list[Any]) -> Any:  # noqa: N803  # boto3's name
+            return {"Responses": [self.answers.pop() if self.answers else {} for _ in Statements]}
+
+    Answers.answers = [{"Error": error}]
+    assert write(Answers(), item()) == [result]
