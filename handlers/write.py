@@ -148,8 +148,11 @@ class Writer:
             tries = max(
                 (climb.attempts for climb, code in zip(sent, codes, strict=True) if code in _PASSING), default=0
             )
-            # Also when others of the round were done: a partition is throttled by itself, and holds a whole course.
-            width = max(1, width // 2) if tries else min(_MOST_AT_ONCE, width * 2)
+            # A partition is throttled by itself, and may hold a whole course: it gets less, while others are done.
+            if not tries:
+                width = min(_MOST_AT_ONCE, width * 2)
+            elif not _PASSING.issuperset(codes):
+                width = max(1, width // 2)
             if tries and waiting:
                 self._sleep(min(_pause(max(tries, troubles)), deadline.seconds_left()))
         return {key: climb.result or Result(Written.FAILED, climb.fault) for key, climb in climbs.items()}

@@ -372,15 +372,14 @@ def test_each_statement_has_attempts_of_its_own() -> None:
 
 
 def test_an_outage_is_not_hammered() -> None:
-    """When round after round gets no answer each is half as large, at last the rest is not tried; the cause is told."""
+    """When round after round of requests gets no answer the rest of the batch is not tried, and the cause is told."""
     client = Scripted(*[ReadTimeoutError(endpoint_url="https://dynamodb")] * 100)
     pauses: list[float] = []
     results = write(client, *[item(f"e#{n}") for n in range(1_000)], sleep=pauses.append)
     assert {result.written for result in results} == {Written.FAILED}
     assert results[0] == Result(Written.FAILED, "NoAnswer")
-    assert list(map(len, client.requests)) == [25, 25, 25, 25, 25, 25, 25, 12, 6, 3, 1, 1]
-    tried = 100 + 50 + 25 + 12 + 6 + 3 + 1 + 1
-    assert results[tried:] == [Result(Written.FAILED, OUT_OF_TIME)] * (1_000 - tried)
+    assert results[MOST_ATTEMPTS * ROUND :] == [Result(Written.FAILED, OUT_OF_TIME)] * (1_000 - MOST_ATTEMPTS * ROUND)
+    assert list(map(len, client.requests)) == [MOST_STATEMENTS] * REQUESTS_AT_ONCE * MOST_ATTEMPTS
     assert len(pauses) == MOST_ATTEMPTS - 1
 
 
@@ -518,9 +517,8 @@ def test_the_requests_of_a_round_are_under_way_at_the_same_time() -> None:
     [
         (client_error("ValidationException"), 1),
         (KeyError("a bug"), 1),
-        # Tried again in smaller and smaller requests, at last with one neighbour.
-        (client_error("ThrottlingException"), 2),
-        (ReadTimeoutError(endpoint_url="https://dynamodb"), 2),
+        (client_error("ThrottlingException"), MOST_STATEMENTS),
+        (ReadTimeoutError(endpoint_url="https://dynamodb"), MOST_STATEMENTS),
     ],
     ids=lambda value: type(value).__name__,
 )
