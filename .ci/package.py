@@ -1,5 +1,8 @@
 """Prove that a package for Lambda runs with nothing but its own content, and holds nothing else than what runs."""
 
+import contextlib
+import io
+import json
 import os
 import sys
 from pathlib import Path
@@ -7,23 +10,44 @@ from types import SimpleNamespace
 
 package = Path(sys.argv[1]).resolve()
 sys.path.insert(0, str(package))
-os.environ.update(REJECTED_TABLE="rejected", AWS_DEFAULT_REGION="eu-west-1")
+os.environ.update(REJECTED_TABLE="rejected", MODULES_TABLE="modules", AWS_DEFAULT_REGION="eu-west-1")
 os.environ.update(AWS_ACCESS_KEY_ID="none", AWS_SECRET_ACCESS_KEY="none")
 os.environ["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"  # nothing listens there
-os.environ.update(POWERTOOLS_LOG_LEVEL="CRITICAL", POWERTOOLS_METRICS_DISABLED="true")
+os.environ.update(POWERTOOLS_LOG_LEVEL="CRITICAL")
 
 from handlers import kinesis, sqs  # noqa: E402  # from the package, which is only now on the path
 
 context = SimpleNamespace(aws_request_id="1", get_remaining_time_in_millis=lambda: 60_000)
-message = {"messageId": "1", "body": (package / "schemas" / "module_created.json").read_text()}
-for handler, records in [(sqs.handler, []), (kinesis.handler, []), (sqs.handler, [message])]:
-    response = handler({"Records": records}, context)
-    # DynamoDB does not answer: the one record, which is no event, can only wait.
-    assert response == {"batchItemFailures": [{"itemIdentifier": "1"}] if records else []}, response
+(valid,) = json.loads((package / "schemas" / "module_created.json").read_text())["examples"]
+invalid = valid | {"body": valid["body"] | {"position": "first"}}
 
-for module in ("handlers", "boto3", "jsonschema", "aws_lambda_powertools", "rpds"):
-    assert str(sys.modules[module].__file__).startswith(str(package)), module
-for stranger in ("cli", "tests", "events", "moto", "ministack", "pytest"):
+
+def handle(handler, *events):
+    """Handle messages with these events; DynamoDB does not answer, so that all of them can only wait."""
+    messages = [{"messageId": str(number), "body": json.dumps(event)} for number, event in enumerate(events)]
+    with contextlib.redirect_stdout(io.StringIO()):  # its metrics
+        response = handler({"Records": messages}, context)
+    assert response == {"batchItemFailures": [{"itemIdentifier": each["messageId"]} for each in messages]}, response
+
+
+def assert_from_package(*modules):
+    """Modules are imported, and from the package."""
+    for module in modules:
+        assert module in sys.modules, f"{module} is not imported"
+        assert str(sys.modules[module].__file__).startswith(str(package)), module
+
+
+handle(kinesis.handler)
+handle(sqs.handler, valid)
+assert_from_package("handlers", "boto3", "botocore", "jsonschema_rs", "aws_lambda_powertools")
+slow = ("jsonschema", "rpds")
+assert sys.modules.keys().isdisjoint(slow), "imported before an event is invalid"
+handle(sqs.handler, invalid)
+assert_from_package(*slow)
+for stranger in ("cli", "tests", "events", "moto", "ministack", "pytest", "aws_lambda_powertools/event_handler"):
     assert not (package / stranger).exists(), stranger
+described = {path.name for path in (package / "botocore" / "data").iterdir()}
+shared = {"endpoints.json", "partitions.json", "sdk-default-configuration.json", "_retry.json"}
+assert described == {"dynamodb"} | shared, described
 size = sum(path.stat().st_size for path in package.rglob("*") if path.is_file())
 print(f"{package.name}: runs by itself, {size / 1e6:.1f} MB unpacked")

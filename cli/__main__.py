@@ -9,7 +9,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import check, demo, dlq, doctor, errors, failures, generate, invoke, output, rejected, send, show
+from cli import check, dashboard, demo, dlq, doctor, errors, failures, generate, invoke, output, rejected, send, show
 from cli.errors import CommandError
 from handlers.catalogue import CatalogueError
 from handlers.settings import SettingsError
@@ -30,6 +30,7 @@ without AWS:
   canvas-events check event.json                     would it be stored, and if not, why
   canvas-events run                                  the whole system on this machine, with sample events
   canvas-events run --keep                           the same, and leave it up to look around
+  canvas-events dashboard                            the dashboard of the template, with that run's numbers
   canvas-events invoke events/sqs_mixed.json         one handler, one event file, here and now
   canvas-events generate                             schemas and sample invocations after a change of the catalogue
 
@@ -79,6 +80,9 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="deploy the template into MiniStack here and send sample events through it")
     run.add_argument("--keep", action="store_true", help="leave it up until Ctrl-C, and say how to look around")
     run.set_defaults(command=lambda options: demo.run(keep=options.keep))
+
+    see = commands.add_parser("dashboard", help="show the template's dashboard with the numbers of the last run")
+    see.set_defaults(command=lambda _: dashboard.run())
 
     call = commands.add_parser("invoke", help="invoke the handler for an event file; show its response and the items")
     call.add_argument("event", type=Path, help="a Lambda invocation as JSON, such as events/sqs_mixed.json")

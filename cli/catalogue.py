@@ -12,7 +12,7 @@ from handlers.catalogue import SCHEMAS
 
 _ENTRY = {"about", "events", "id", "context", "fields"}
 
-KINDS = frozenset({"gid", "lid", "str", "text", "time", "date", "num", "int", "bool", "obj", "list", "uuid"})
+KINDS = frozenset({"gid", "lid", "str", "state", "text", "time", "date", "num", "int", "bool", "obj", "list", "uuid"})
 
 
 class CatalogueError(CommandError):
@@ -21,10 +21,14 @@ class CatalogueError(CommandError):
 
 @dataclass(frozen=True)
 class Field:
-    """A field of an event's body: its kind (see ``KINDS``) and what it means, in a sentence."""
+    """A field of an event's body: its kind (see ``KINDS``) and what it means, in a sentence.
+
+    ``states`` are the values that are known of the kind ``state``; Canvas may send others.
+    """
 
     kind: str
     about: str
+    states: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,9 @@ def _field(name: str, text: str) -> Field:
     kind, _, about = text.partition(" ")
     if kind not in KINDS:
         raise ValueError(f"fields: {name} is of the kind {kind!r}; kinds are {', '.join(sorted(KINDS))}")
+    if kind == "state":
+        states = tuple(state.strip() for state in about.split(","))
+        return Field(kind, f"Its state: {', '.join(states)}; Canvas may send others.", states)
     return Field(kind, about.strip())
 
 

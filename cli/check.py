@@ -74,7 +74,7 @@ def as_json(record: FileRecord, verdict: Verdict, judge: Judge) -> Json:
 def _remarks(verdict: Verdict, judge: Judge) -> list[str]:
     if verdict.outcome.fate is Fate.STORED:
         items = [f"{item.table}: {' '.join(value for _, value in item.key)}" for item in verdict.items]
-        unknown = explain.unknown(verdict.outcome.unknown_fields)
+        unknown = explain.unknown(verdict.outcome.drift.unknown_fields)
         return [*items, *([unknown] if unknown else [])]
     remedy = explain.REMEDIES.get(verdict.outcome.cause or "", "")
     return [*_faults(verdict, judge), *([remedy] if remedy else [])]

@@ -24,6 +24,7 @@ KINDS: dict[str, Schema] = {
     "gid": _ID,
     "lid": _ID,
     "str": {"type": ["string"]},
+    "state": {"type": ["string"]},
     "text": {"type": ["string"]},
     "uuid": {"type": ["string"]},
     "time": {"type": ["string"], "format": "date-time"},
@@ -73,6 +74,7 @@ def _routing(event_type: EventType) -> Schema:
         ],
         "x-kinds": {name: field.kind for name, field in event_type.fields.items()},
         "x-renamed": event_type.renamed,
+        "x-states": {name: list(field.states) for name, field in event_type.fields.items() if field.states},
     }
 
 

@@ -1,5 +1,6 @@
 """The whole system at work on this machine: the template deployed, sample events in, an account out."""
 
+import itertools
 import json
 import signal
 import time
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from cli import picture
+from cli import dashboard, picture
 from cli.catalogue import load
 from cli.generate import as_self_hosted, refused, samples
 from cli.invoke import scan, table_variables
@@ -59,6 +60,8 @@ def run(*, keep: bool) -> int:
             console.print(
                 "[bold green]The account adds up:[/bold green] each record was stored, superseded or rejected."
             )
+        dashboard.keep(aws)
+        console.print("\nSeen as in CloudWatch: [bold]make dashboard[/bold]")
         _say_how_to_look_around(console, aws, outputs, keep=keep)
     return 1 if problems else 0
 
@@ -113,12 +116,9 @@ def _send(aws: LocalAws, outputs: dict[str, str], record: Sent) -> None:
 def logged_account(aws: LocalAws) -> dict[str, Counter[str]]:
     """The fates of the records by event type, as the functions logged them."""
     account: dict[str, Counter[str]] = {}
-    logs = aws.client("logs")
-    for group in logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{STACK}/")["logGroups"]:
-        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"]):
-            for event in page["events"]:
-                for event_type, fates in _batch_line(event["message"]).items():
-                    account.setdefault(event_type, Counter()).update(fates)
+    for line in itertools.chain.from_iterable(dashboard.log_lines(aws).values()):
+        for event_type, fates in _batch_line(line).items():
+            account.setdefault(event_type, Counter()).update(fates)
     return account
 
 

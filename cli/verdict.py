@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from handlers import catalogue, rejected
 from handlers.catalogue import EventType
 from handlers.deadline import Deadline
+from handlers.effort import Effort
 from handlers.fates import Outcome
 from handlers.fold import Key
 from handlers.pipeline import Pipeline
@@ -56,6 +57,11 @@ class _Recorder(Writer):
     def __init__(self) -> None:
         self.items: tuple[Item, ...] = ()
 
-    def write(self, items: Mapping[Key, Item], deadline: Deadline) -> dict[Key, Result]:  # noqa: ARG002  # as Writer's
+    def write(
+        self,
+        items: Mapping[Key, Item],
+        deadline: Deadline,  # noqa: ARG002  # as Writer's
+        effort: Effort,  # noqa: ARG002  # as Writer's
+    ) -> dict[Key, Result]:
         self.items = tuple(items.values())
         return dict.fromkeys(items, Result(Written.STORED))

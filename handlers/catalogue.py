@@ -35,7 +35,8 @@ class EventType:
     """An event type and the entities it speaks of; the first keeps what the schema does not know.
 
     ``kinds`` are the kinds of the known fields of the body, ``renamed`` the names of fields that Canvas also sends
-    under others, by those others, ``key_fields`` the fields that the keys of all its items are made of.
+    under others, by those others, ``states`` the known values of the fields that hold a state, ``key_fields`` the
+    fields that the keys of all its items are made of.
     """
 
     name: str
@@ -43,11 +44,22 @@ class EventType:
     entities: tuple[Entity, ...]
     kinds: Mapping[str, str]
     renamed: Mapping[str, str]
+    states: Mapping[str, frozenset[str]]
 
     @cached_property
     def table(self) -> str:
         """The environment variable of the table of its entities."""
         return self.entities[0].table
+
+    @cached_property
+    def known_names(self) -> frozenset[str]:
+        """The names under which known fields may come."""
+        return frozenset(self.kinds) | frozenset(self.renamed)
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """The fields that Canvas cuts when they are long."""
+        return tuple(name for name, kind in self.kinds.items() if kind == "text")
 
     @cached_property
     def key_fields(self) -> tuple[str, ...]:
@@ -70,6 +82,7 @@ def _read(path: Path) -> EventType:
     try:
         schema = json.loads(path.read_bytes())
         entities = tuple(Entity(**entity | {"fields": frozenset(entity["fields"])}) for entity in schema["x-entities"])
-        return EventType(path.stem, schema, entities, schema["x-kinds"], schema["x-renamed"])
-    except (KeyError, TypeError, ValueError) as error:
+        states = {name: frozenset(known) for name, known in schema["x-states"].items()}
+        return EventType(path.stem, schema, entities, schema["x-kinds"], schema["x-renamed"], states)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CatalogueError(f"{path.name} is no schema of this release: run `make generate`") from error

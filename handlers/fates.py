@@ -1,7 +1,9 @@
 """What becomes of a record: exactly one fate, and for a rejection the facts, never the data that failed."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Fate(StrEnum):
@@ -50,13 +52,28 @@ class Rejected(Exception):
     __hash__ = Exception.__hash__
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Drift(NamedTuple):
+    """How a valid event differs from the catalogue.
+
+    The fields of its body that the catalogue does not know, the states that it does not know, and the texts that
+    Canvas cut.
+    """
+
+    unknown_fields: int = 0
+    unknown_states: int = 0
+    cut_fields: int = 0
+
+
+NO_DRIFT = Drift()
+
+
+class Outcome(NamedTuple):
     """The fate of the record ``record_id``.
 
     ``event_name`` is a type of the catalogue, or what looks like one, or None. ``cause`` is the reason of a
-    rejection, or a short word for what a retry waits for. ``unknown_fields`` counts the fields that the catalogue
-    does not know.
+    rejection, or a short word for what a retry waits for. ``event_time`` is when the event happened, as the tables
+    have it, and ``entered`` when the record entered the queue or stream, of an event that was taken. ``drift`` is how
+    the event differs from the catalogue.
     """
 
     record_id: str
@@ -64,4 +81,6 @@ class Outcome:
     event_name: str | None = None
     cause: str | None = None
     violations: tuple[Violation, ...] = ()
-    unknown_fields: int = 0
+    event_time: str | None = None
+    entered: datetime | None = None
+    drift: Drift = NO_DRIFT

@@ -16,6 +16,7 @@ from handlers.bugs import name_and_place
 from handlers.catalogue import CatalogueError, EventType
 from handlers.deadline import CONNECT_SECONDS, READ_SECONDS, Deadline
 from handlers.decode import decode
+from handlers.effort import Effort
 from handlers.fates import Fate, Outcome, Rejected
 from handlers.observe import report
 from handlers.pipeline import Pipeline, Unwrap
@@ -71,14 +72,15 @@ class Function:
         A caller outside Lambda may have no such context, and then has as much time as a function may ever get.
         """
         remaining_ms = getattr(context, "get_remaining_time_in_millis", lambda: LONGEST_MS)
-        outcomes = self._pipeline.process(batch, Deadline(remaining_ms))
-        self._report(getattr(context, "aws_request_id", None), outcomes)
+        effort = Effort()
+        outcomes = self._pipeline.process(batch, Deadline(remaining_ms), effort)
+        self._report(getattr(context, "aws_request_id", None), outcomes, effort)
         retries = dict.fromkeys(outcome.record_id for outcome in outcomes if outcome.fate is Fate.RETRY)
         return {"batchItemFailures": [{"itemIdentifier": record_id} for record_id in retries]}
 
-    def _report(self, request_id: str | None, outcomes: Sequence[Outcome]) -> None:
+    def _report(self, request_id: str | None, outcomes: Sequence[Outcome], effort: Effort) -> None:
         try:
-            report(self._source, request_id, outcomes)
+            report(self._source, request_id, outcomes, effort)
         except Exception as bug:  # noqa: BLE001  # what is stored stays acknowledged, whatever becomes of the report
             print(json.dumps({"level": "ERROR", "message": "report", "cause": name_and_place(bug)}))
 

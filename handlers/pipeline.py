@@ -5,7 +5,6 @@ record → decode → Live Event → validate → route → items → fold → w
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -13,11 +12,13 @@ from handlers.bugs import name_and_place
 from handlers.catalogue import EventType
 from handlers.deadline import Deadline
 from handlers.decode import LiveEvent, decode
+from handlers.drift import drift
+from handlers.effort import Effort
 from handlers.fates import Fate, Outcome, Reason, Rejected, Violation
 from handlers.fold import Key, key_of, newest
 from handlers.record import Record
 from handlers.rejected import rejected_item
-from handlers.route import Item, items, unknown_fields
+from handlers.route import Item, items
 from handlers.settings import Settings, account_name
 from handlers.validate import validate
 from handlers.write import OUT_OF_TIME, Result, Writer, Written
@@ -49,16 +50,24 @@ class Pipeline:
         self._writer = writer
         self._clock = clock
 
-    def process(self, batch: Iterable[tuple[str, Unwrap]], deadline: Deadline) -> list[Outcome]:
-        """The fates of a batch's records, in their order; of each comes its id and a call that unwraps it."""
-        judged = [self._judge(record_id, unwrap, deadline) for record_id, unwrap in batch]
+    def process(
+        self, batch: Iterable[tuple[str, Unwrap]], deadline: Deadline, effort: Effort | None = None
+    ) -> list[Outcome]:
+        """The fates of a batch's records, in their order; of each comes its id and a call that unwraps it.
+
+        A caller who wants to know what the batch took gives ``effort``.
+        """
+        effort = effort or Effort()
+        with effort.stage("judge"):
+            judged = [self._judge(record_id, unwrap, deadline) for record_id, unwrap in batch]
         kept = newest(item for each in judged for item in each.items)
-        results = self._write(kept, deadline)
+        with effort.stage("write"):
+            results = self._write(kept, deadline, effort)
         return [_outcome(each, kept, results) for each in judged]
 
-    def _write(self, kept: Mapping[Key, Item], deadline: Deadline) -> Mapping[Key, Result]:
+    def _write(self, kept: Mapping[Key, Item], deadline: Deadline, effort: Effort) -> Mapping[Key, Result]:
         try:
-            return self._writer.write(kept, deadline)
+            return self._writer.write(kept, deadline, effort)
         except Exception as bug:  # noqa: BLE001  # one of ours: what was written already is superseded next time
             return dict.fromkeys(kept, Result(Written.FAILED, name_and_place(bug)))
 
@@ -78,8 +87,16 @@ class Pipeline:
             if event_type.table not in self._settings.tables:
                 return Judged(Outcome(record.id, Fate.IGNORED, event.name))
             validate(event, event_type)
-            outcome = Outcome(record.id, Fate.STORED, event.name, unknown_fields=unknown_fields(event, event_type))
-            return Judged(outcome, items(event, event_type))
+            made = items(event, event_type)
+            outcome = Outcome(
+                record.id,
+                Fate.STORED,
+                event.name,
+                event_time=made[0].event_time,
+                entered=record.entered,
+                drift=drift(event, event_type),
+            )
+            return Judged(outcome, made)
         except Rejected as rejection:
             return self._reject(record, rejection, event.name if event else None)
 
@@ -109,7 +126,7 @@ class Pipeline:
             return Judged(outcome, (rejected_item(record, rejection, event_name, self._clock(), retention),))
         except Rejected as too_large:
             # Delivered again until it ends whole in the dead-letter queue or the on-failure bucket.
-            return Judged(replace(outcome, fate=Fate.RETRY, cause=too_large.reason))
+            return Judged(outcome._replace(fate=Fate.RETRY, cause=too_large.reason))
 
     def _name_to_tell(self, event_name: str | None, rejection: Rejected) -> str | None:
         """The event type for the log: one of the catalogue, or else what at least looks like one."""
@@ -126,8 +143,8 @@ def _outcome(judged: Judged, kept: Mapping[Key, Item], results: Mapping[Key, Res
         result = results[key]
         if result.written is Written.FAILED:
             # Also of one that a newer item was written in place of: it is not superseded before that is there.
-            return replace(judged.outcome, fate=Fate.RETRY, cause=result.fault)
+            return judged.outcome._replace(fate=Fate.RETRY, cause=result.fault)
         is_stored |= result.written is Written.STORED and kept[key] is item
     if is_stored or judged.outcome.fate is not Fate.STORED:
         return judged.outcome
-    return replace(judged.outcome, fate=Fate.SUPERSEDED)
+    return judged.outcome._replace(fate=Fate.SUPERSEDED)

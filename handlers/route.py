@@ -34,6 +34,11 @@ class Item(NamedTuple):
     attributes: Mapping[str, str]
     probably_new: bool
 
+    @property
+    def event_time(self) -> str:
+        """When the event happened that this item is of, as it stands at the beginning of its version."""
+        return (self.version or "").partition("#")[0]
+
 
 def items(event: LiveEvent, event_type: EventType) -> tuple[Item, ...]:
     """The items of an event that its schema accepts, one for each entity that its type speaks of.
@@ -62,14 +67,6 @@ def items(event: LiveEvent, event_type: EventType) -> tuple[Item, ...]:
         )
     except NotStorable as error:
         raise Rejected(Reason.UNSTORABLE, Violation("body", error.rule, "")) from None
-
-
-def unknown_fields(event: LiveEvent, event_type: EventType) -> int:
-    """How many fields of the body the catalogue does not know."""
-    if event.body.keys() <= event_type.kinds.keys():
-        return 0
-    known = event_type.kinds.keys() | event_type.renamed.keys()
-    return sum(value is not None and name not in known for name, value in event.body.items())
 
 
 def _renamed(body: Mapping[str, Any], event_type: EventType) -> Mapping[str, Any]:
@@ -167,6 +164,7 @@ FORMS: Mapping[str, Callable[[Any, int | None], Any]] = {
     "time": _time,
     "date": _date,
     "str": _string,
+    "state": _string,
     "uuid": _string,
 }
 

@@ -25,6 +25,7 @@ from botocore.parsers import ResponseParserError
 from handlers.bugs import name_and_place
 from handlers.deadline import Deadline
 from handlers.dynamodb import NEWER_IS_THERE, Code, Statement, connection
+from handlers.effort import Effort
 from handlers.fold import Key
 from handlers.route import OPTIONAL_ATTRIBUTES, Item
 
@@ -41,20 +42,17 @@ _LONGEST_PAUSE_SECONDS = 2.0
 _REFUSED = frozenset({"DuplicateItem", "ConditionalCheckFailed"})
 _NO_ANSWER = "NoAnswer"
 OUT_OF_TIME = "OutOfTime"
-_PASSING = frozenset(
+_THROTTLED = frozenset(
     {
-        _NO_ANSWER,
-        "InternalServerError",
         "LimitExceededException",
         "ProvisionedThroughputExceeded",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "ThrottlingError",
         "ThrottlingException",
-        "TransactionConflict",
-        "TransactionConflictException",
     }
 )
+_PASSING = _THROTTLED | {_NO_ANSWER, "InternalServerError", "TransactionConflict", "TransactionConflictException"}
 
 
 class Written(StrEnum):
@@ -121,7 +119,7 @@ class Writer:
         self._sleep = sleep
         self._threads = ThreadPoolExecutor(REQUESTS_AT_ONCE)
 
-    def write(self, items: Mapping[Key, Item], deadline: Deadline) -> dict[Key, Result]:
+    def write(self, items: Mapping[Key, Item], deadline: Deadline, effort: Effort) -> dict[Key, Result]:
         """Write items; what became of each.
 
         In the order in which they come, so that what the time did not suffice for is at the end: a Kinesis
@@ -133,7 +131,9 @@ class Writer:
         width = _MOST_AT_ONCE
         while waiting and not deadline.is_over():
             sent = [waiting.popleft() for _ in range(min(width, len(waiting)))]
-            codes = self._send_all(sent, deadline)
+            codes = self._send_all(sent, deadline, effort)
+            effort.retries += sum(code in _PASSING for code in codes)
+            effort.throttles += sum(code in _THROTTLED for code in codes)
             again: list[_Climb] = []
             for climb, code in zip(sent, codes, strict=True):
                 climb.take(code)
@@ -166,14 +166,14 @@ class Writer:
             climb.result = Result(Written.FAILED, name_and_place(bug))
         return climb
 
-    def _send_all(self, climbs: list[_Climb], deadline: Deadline) -> list[Code]:
+    def _send_all(self, climbs: list[_Climb], deadline: Deadline, effort: Effort) -> list[Code]:
         """DynamoDB's answer to the statement of each: None, or an error code."""
         requests = [climbs[first : first + MOST_STATEMENTS] for first in range(0, len(climbs), MOST_STATEMENTS)]
-        send = partial(self._send, deadline=deadline)
+        send = partial(self._send, deadline=deadline, effort=effort)
         answers = map(send, requests) if len(requests) == 1 else self._threads.map(send, requests)
         return [code for codes in answers for code in codes]
 
-    def _send(self, climbs: list[_Climb], deadline: Deadline) -> list[Code]:
+    def _send(self, climbs: list[_Climb], deadline: Deadline, effort: Effort) -> list[Code]:
         """DynamoDB's answers to one request.
 
         A statement that cannot be made, or that DynamoDB refuses to read, takes its whole request with it, so
@@ -181,6 +181,7 @@ class Writer:
         """
         if deadline.is_over():
             return [OUT_OF_TIME] * len(climbs)
+        effort.request()
         try:
             codes = self._connection.send([climb.statement() for climb in climbs])
             return [code for _, code in zip(climbs, codes, strict=True)]
@@ -195,7 +196,7 @@ class Writer:
         if code in _PASSING or len(climbs) == 1:
             return [code] * len(climbs)
         half = len(climbs) // 2
-        return self._send(climbs[:half], deadline) + self._send(climbs[half:], deadline)
+        return self._send(climbs[:half], deadline, effort) + self._send(climbs[half:], deadline, effort)
 
 
 def _count(strikes: Counter[str], sent: list[_Climb], codes: list[Code]) -> int:

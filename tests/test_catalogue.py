@@ -1,6 +1,7 @@
 """The catalogue, what it refuses, and what of it the functions read in the schemas."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,16 @@ def test_a_catalogue_without_families_is_none(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def test_every_state_has_its_known_values() -> None:
+    """Whatever Canvas calls a state is of that kind, so that a new one is seen; and each entity can be deleted."""
+    fields = [field for event_type in load().values() for field in event_type.fields.items()]
+    states = [field.states for name, field in fields if name == "workflow_state"]
+    assert {field.kind for name, field in fields if name == "workflow_state"} == {"state"}
+    for known in states:
+        assert "deleted" in known
+        assert all(re.fullmatch("[a-z_]+", state) for state in known)
+
+
 def test_every_kind_has_its_rules_and_its_form() -> None:
     """A kind of the catalogue is known to the schemas and to what makes the items, which keeps some as they came."""
     as_they_came = {"text", "num", "int", "bool", "obj", "list"}
@@ -120,6 +131,9 @@ def test_the_functions_read_in_the_schemas_what_the_catalogue_says(name: str) ->
     ]
     assert read.kinds == {field_name: field.kind for field_name, field in said.fields.items()}
     assert read.renamed == said.renamed
+    assert read.states == {
+        field_name: frozenset(field.states) for field_name, field in said.fields.items() if field.kind == "state"
+    }
     assert read.key_fields == said.key_fields
 
 
@@ -147,6 +161,8 @@ def without(name: str) -> str:
         without("x-entities"),
         without("x-kinds"),
         without("x-renamed"),
+        without("x-states"),
+        json.dumps(schema() | {"x-states": None}),
         json.dumps(schema() | {"x-entities": None}),
         json.dumps(schema() | {"x-entities": [{"name": "module"}]}),
         json.dumps(schema() | {"x-entities": [schema()["x-entities"][0] | {"colour": "green"}]}),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -41,6 +42,19 @@ def test_run_accounts_for_every_record() -> None:
     for shown in ("assignment#9001", "Week 1: Cells and membranes", "caliper_format", "body.due_at", "unroutable"):
         assert shown in done.stdout
     assert "Traceback" not in done.stderr
+    seen = command("dashboard")
+    assert seen.returncode == 0, seen.stderr
+    assert re.search(r"sqs received +28 ", seen.stdout)
+    assert re.search(r"kinesis received +24 ", seen.stdout)
+
+
+def test_a_dashboard_without_a_run_says_how_to_make_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who asks too early is told what to run first."""
+    monkeypatch.setattr("cli.dashboard.LAST_RUN", tmp_path / "dashboard.json")
+    assert main(["dashboard"]) == 1
+    assert "make run" in capsys.readouterr().err
 
 
 def test_run_leaves_nothing_running() -> None:
@@ -138,6 +152,7 @@ def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     for example in (
         "canvas-events run",
+        "canvas-events dashboard",
         "canvas-events invoke events/",
         "canvas-events generate",
         "canvas-events doctor",

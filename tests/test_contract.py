@@ -116,6 +116,7 @@ def test_ids_come_in_every_form_and_no_other(event: Change, event_type: EventTyp
 
 WRONG_BY_KIND: dict[str, list[Any]] = {
     "str": [True, 1.5, {}, []],
+    "state": [True, 1, 1.5, {}, []],
     "text": [True, 1, {}, []],
     "uuid": [True, 1.5, {}, []],
     "time": ["2019-11-01", "019-11-01T19:11:01.163Z", "2019-11-05 07:38:00 -0800", "", 1572635471, True, {}],
@@ -128,6 +129,7 @@ WRONG_BY_KIND: dict[str, list[Any]] = {
 }
 RIGHT_BY_KIND: dict[str, list[Any]] = {
     "str": ["", "ü"],
+    "state": ["active", "a_state_of_tomorrow"],
     "text": ["", "x" * 10_000],
     "uuid": ["8b81d12c-fda4-4317-8d83-e987a6d2014a", "opaque"],
     "time": ["2019-11-01T19:11:11Z", "2019-11-01T19:11:11.123456+05:30"],

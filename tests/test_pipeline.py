@@ -13,9 +13,10 @@ from handlers import route
 from handlers.bugs import name_and_place
 from handlers.catalogue import load
 from handlers.decode import decode
-from handlers.fates import Fate, Outcome, Reason, Violation
+from handlers.fates import Drift, Fate, Outcome, Reason, Violation
 from handlers.fold import newest
-from tests.conftest import TABLES, Change, Consumer, Tables
+from handlers.instants import instant, utc_text
+from tests.conftest import NOW, TABLES, Change, Consumer, Tables
 
 CATALOGUE = load()
 STORED, SUPERSEDED, IGNORED, REJECTED, RETRY = Fate.STORED, Fate.SUPERSEDED, Fate.IGNORED, Fate.REJECTED, Fate.RETRY
@@ -98,6 +99,7 @@ def test_the_tables_are_a_function_of_the_set_of_events(consumer: Consumer, even
 def test_an_outcome_names_its_record_and_what_it_was(tables: Tables, event: Change) -> None:
     """Each outcome has the id of its record, its event type where that may be told, and the rules that it broke."""
     metadata = json.loads(event("module_created"))["metadata"]
+    sample_time = utc_text(instant(json.loads(event("module_updated"))["metadata"]["event_time"]))
     deployed = {name: table for name, table in TABLES.items() if name != "COURSES_TABLE"}
     stranger = {"root_account_uuid": "stranger", "root_account_id": "99990000000000001"}
     unknown = {"event_name": "grades_leaked"}
@@ -113,8 +115,8 @@ def test_an_outcome_names_its_record_and_what_it_was(tables: Tables, event: Chan
         "no JSON",
     )
     assert outcomes == [
-        Outcome("0", SUPERSEDED, "module_updated"),
-        Outcome("1", STORED, "module_updated", unknown_fields=1),
+        Outcome("0", SUPERSEDED, "module_updated", event_time="2026-08-01T08:00:00.000000Z", entered=NOW),
+        Outcome("1", STORED, "module_updated", event_time=sample_time, entered=NOW, drift=Drift(unknown_fields=1)),
         Outcome("2", IGNORED, "syllabus_updated"),
         Outcome(
             "3",
@@ -319,7 +321,7 @@ def test_an_empty_batch_is_nothing(consumer: Consumer) -> None:
 def test_unknown_fields_are_kept_and_counted(consumer: Consumer, event: Change, tables: Tables) -> None:
     """A field of tomorrow's Canvas is in the item as it came, and its number in the outcome."""
     (outcome,) = consumer.deliver(event("module_updated", colour="green", tags=["a", {"b": None}]))
-    assert outcome.unknown_fields == 2
+    assert outcome.drift == Drift(unknown_fields=2)
     (item,) = tables.items("modules")
     assert item["body"]["M"]["colour"] == {"S": "green"}
     assert item["body"]["M"]["tags"] == {"L": [{"S": "a"}, {"M": {"b": {"NULL": True}}}]}

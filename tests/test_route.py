@@ -14,7 +14,7 @@ from cli.invoke import plain
 from handlers.catalogue import load
 from handlers.decode import decode
 from handlers.fates import Reason, Rejected, Violation
-from handlers.route import Item, items, unknown_fields
+from handlers.route import Item, items
 from handlers.storable import MOST_BYTES, size
 from tests.conftest import Change, as_boto3
 
@@ -184,17 +184,6 @@ def test_the_right_name_of_a_field_wins_over_the_misspelt_one(event: Change) -> 
     assert body(only(event("assignment_created", **with_null)))["assignment_id_duplicated_from"] == "2"
     nulls = dict.fromkeys(both)
     assert "assignment_id_duplicated_from" not in body(only(event("assignment_created", **nulls)))
-
-
-def test_unknown_fields_are_counted(event: Change) -> None:
-    """Fields that the catalogue does not know count, those under another name or null do not."""
-
-    def count(text: str) -> int:
-        live_event = decode(text.encode())
-        return unknown_fields(live_event, CATALOGUE[live_event.name])
-
-    assert count(event("assignment_updated")) == 0
-    assert count(event("assignment_updated", this=1, that="x", nothing=None)) == 2
 
 
 def test_a_tombstone_is_marked(event: Change) -> None:

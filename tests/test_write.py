@@ -12,6 +12,7 @@ from botocore.parsers import ResponseParserError
 
 from cli.ministack import LocalAws
 from handlers.deadline import Deadline
+from handlers.effort import Effort
 from handlers.fold import key_of, newest
 from handlers.rejected import TABLE as REJECTED_TABLE
 from handlers.route import Item, Key
@@ -50,7 +51,7 @@ def enough_time() -> Deadline:
 
 def write(client: Any, *items: Item, sleep: Callable[[float], None] = lambda _: None) -> list[Result]:
     """Write items; what became of each."""
-    results = Writer(client, TABLES, sleep).write(newest(items), enough_time())
+    results = Writer(client, TABLES, sleep).write(newest(items), enough_time(), Effort())
     return [results[key_of(each)] for each in items]
 
 
@@ -350,7 +351,7 @@ def test_no_pause_outlasts_the_time() -> None:
     client = Scripted(*["ThrottlingError"] * 100)
     random.seed(1)
     Writer(client, TABLES, pauses.append).write(  # type: ignore[arg-type]  # all of a client that it uses
-        newest([item()]), Deadline(lambda: next(remaining, 6_001))
+        newest([item()]), Deadline(lambda: next(remaining, 6_001)), Effort()
     )
     assert set(pauses) == {0.001}
 
@@ -401,7 +402,7 @@ def test_halving_stops_when_time_is_up() -> None:
     remaining = iter([60_000] * 3)  # at the start, and twice for the first request
     client = Scripted(*[client_error("ValidationException")] * 9)
     results = Writer(client, TABLES, lambda _: None).write(  # type: ignore[arg-type]  # all of a client that it uses
-        newest(item(f"e#{n}") for n in range(8)), Deadline(lambda: next(remaining, 6_000))
+        newest(item(f"e#{n}") for n in range(8)), Deadline(lambda: next(remaining, 6_000)), Effort()
     )
     assert set(results.values()) == {Result(Written.FAILED, OUT_OF_TIME)}
     assert len(client.requests) == 1
@@ -455,7 +456,7 @@ def test_nothing_is_begun_when_time_is_up() -> None:
     remaining = iter([60_000] * looks)
     client = Scripted()
     results = Writer(client, TABLES, lambda _: None).write(  # type: ignore[arg-type]  # all of a client that it uses
-        newest(item(f"e#{n}") for n in range(4 * ROUND)), Deadline(lambda: next(remaining, 6_000))
+        newest(item(f"e#{n}") for n in range(4 * ROUND)), Deadline(lambda: next(remaining, 6_000)), Effort()
     )
     assert list(results.values()) == [STORED] * 2 * ROUND + [Result(Written.FAILED, OUT_OF_TIME)] * 2 * ROUND
     assert list(map(len, client.requests)) == [MOST_STATEMENTS] * 2 * REQUESTS_AT_ONCE
@@ -466,11 +467,23 @@ def test_no_request_of_a_round_is_begun_when_time_is_up() -> None:
     remaining = iter([60_000] * 3)  # at the start, before the round, and before one of its requests
     client = Scripted()
     results = Writer(client, TABLES, lambda _: None).write(  # type: ignore[arg-type]  # all of a client that it uses
-        newest(item(f"e#{n}") for n in range(ROUND)), Deadline(lambda: next(remaining, 6_000))
+        newest(item(f"e#{n}") for n in range(ROUND)), Deadline(lambda: next(remaining, 6_000)), Effort()
     )
     unsent = Result(Written.FAILED, OUT_OF_TIME)
     assert Counter(results.values()) == {STORED: MOST_STATEMENTS, unsent: ROUND - MOST_STATEMENTS}
     assert list(map(len, client.requests)) == [MOST_STATEMENTS]
+
+
+def test_what_a_write_takes_is_counted() -> None:
+    """Every request counts, those of halves too, and every fault that passes; throttling by itself besides."""
+    effort = Effort()
+    client = Scripted(
+        ["ThrottlingError", "InternalServerError", "ResourceNotFound"], client_error("ValidationException"), None, None
+    )
+    Writer(client, TABLES, lambda _: None).write(  # type: ignore[arg-type]  # all of a client that it uses
+        newest([item("a"), item("b"), item("c")]), enough_time(), effort
+    )
+    assert (effort.requests, effort.retries, effort.throttles) == (4, 2, 1)
 
 
 def test_a_throttled_statement_waits_behind_the_others() -> None:

@@ -59,7 +59,7 @@ def canvas_events(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Path]]:
     """The template in MiniStack, with a stream; and the file by which ``--local`` finds it."""
     with ministack() as aws, pytest.MonkeyPatch.context() as patched:
-        deploy(aws, PARAMETERS)
+        deploy(aws, PARAMETERS | {"AlarmEmail": "data-team@example.edu"})  # MiniStack confirms it at once
         kept = tmp_path_factory.mktemp("cli") / "local-stack.json"
         kept.write_text(json.dumps({"endpoint": aws.endpoint}))
         patched.setattr(cli_stack, "KEPT", kept)
