@@ -6,10 +6,10 @@ DYNAMODB_LOCAL := .cache/dynamodb-local
 .PHONY: run dashboard test prove soak check generate lock dynamodb-local clean
 
 run: .venv/installed  ## deploy the template into MiniStack here and send sample events through it
-	$(BIN)/python -m cli run $(if $(KEEP),--keep)
+	$(BIN)/canvas-events run $(if $(KEEP),--keep)
 
 dashboard: .venv/installed  ## the dashboard of template.yaml, with the numbers of the last run
-	$(BIN)/python -m cli dashboard
+	$(BIN)/canvas-events dashboard
 
 # The tests against DynamoDB Local need Java, and npm to fetch it with; without, they are skipped and say so.
 test: .venv/installed $(if $(shell command -v java && command -v npm),$(DYNAMODB_LOCAL)/DynamoDBLocal.jar)  ## all tests
@@ -26,10 +26,10 @@ check: .venv/installed  ## lint, types, generated files in step
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m cli generate --check
+	$(BIN)/canvas-events generate --check
 
 generate: .venv/installed  ## the schemas and sample invocations, after a change of schemas/catalogue or events/samples
-	$(BIN)/python -m cli generate
+	$(BIN)/canvas-events generate
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 	--no-header --no-annotate --no-emit-index-url --upgrade
@@ -45,11 +45,13 @@ $(DYNAMODB_LOCAL)/DynamoDBLocal.jar:
 	tar -xzf $(DYNAMODB_LOCAL)/amplify-dynamodb-simulator-2.9.30.tgz -C $(DYNAMODB_LOCAL) --strip-components=2 package/emulator
 	rm $(DYNAMODB_LOCAL)/amplify-dynamodb-simulator-2.9.30.tgz
 
-.venv/installed: requirements-dev.txt
+.venv/installed: requirements-dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.13 …")'
 	$(PYTHON) -m venv .venv
 	@echo "Installing what it needs into .venv (once) …"
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@# The command canvas-events; all that it needs is installed by now, setuptools too.
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 clean:

@@ -1,1 +1,1 @@
-"""What a person runs: ``python -m cli --help``."""
+"""What a person runs: ``canvas-events --help``."""

@@ -1,21 +1,40 @@
-"""The command line: ``python -m cli --help``."""
+"""The command line: ``canvas-events --help``, or ``python -m cli --help``."""
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cli import dashboard, demo, generate, invoke
-from cli.ministack import LocalStackError
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cli import check, dashboard, demo, dlq, doctor, errors, failures, generate, invoke, output, rejected, send, show
+from cli.errors import CommandError
+from handlers.catalogue import CatalogueError
+from handlers.settings import SettingsError
 
 EXAMPLES = """\
-examples:
-  python -m cli run                                  the whole system on this machine, with sample events
-  python -m cli run --keep                           the same, and leave it up to look around
-  python -m cli dashboard                            the dashboard of the template, with that run's numbers
-  python -m cli invoke events/sqs_mixed.json         one handler, one event file, here and now
-  python -m cli generate                             schemas and sample invocations after a change of the catalogue
+look at a stack, and mend it:
+  canvas-events doctor                               is it well formed
+  canvas-events show 2041                            what the tables hold of a course
+  canvas-events rejected list                        what was refused, and why
+  canvas-events rejected redrive                     send it again, after the cause was mended
+  canvas-events dlq list                             what failed for good, from the queue
+  canvas-events failures list                        what failed for good, from the stream
+  canvas-events send events.jsonl                    send events of one's own
+
+Each takes --stack, --region and --profile; or --local, for the stack that `make run KEEP=1` leaves up here.
+
+without AWS:
+  canvas-events check event.json                     would it be stored, and if not, why
+  canvas-events run                                  the whole system on this machine, with sample events
+  canvas-events run --keep                           the same, and leave it up to look around
+  canvas-events dashboard                            the dashboard of the template, with that run's numbers
+  canvas-events invoke events/sqs_mixed.json         one handler, one event file, here and now
+  canvas-events generate                             schemas and sample invocations after a change of the catalogue
+
+Exit status: 0 well, 1 something is wrong or was refused, 2 the command was called wrongly.
 """
 
 
@@ -23,25 +42,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; its exit status."""
     # Whoever ends this also ends what it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         status: int = options.command(options)
-    except (LocalStackError, invoke.EventFileError, dashboard.NoRunError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        sys.stdout.flush()
+    except (CommandError, SettingsError, CatalogueError) as error:
+        return _fail(str(error))
+    except (BotoCoreError, ClientError) as error:
+        return _fail(errors.sentence(error))
     except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # Whoever reads has seen enough; Python must not complain of it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m cli",
-        description="Try and build the consumer of Canvas Live Events, without an AWS account.",
+def _fail(text: str) -> int:
+    print(f"error: {output.visible_lines(text)}", file=sys.stderr)
+    return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and what they take."""
+    made = argparse.ArgumentParser(
+        prog="canvas-events",
+        description="Operate the consumer of Canvas Live Events; try it and build it without an AWS account.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = made.add_subparsers(required=True, metavar="COMMAND")
+    for module in (doctor, show, rejected, dlq, failures, send, check):
+        module.add_to(commands)
 
     run = commands.add_parser("run", help="deploy the template into MiniStack here and send sample events through it")
     run.add_argument("--keep", action="store_true", help="leave it up until Ctrl-C, and say how to look around")
@@ -57,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     make = commands.add_parser("generate", help="write schemas/*.json and events/*.json anew from their sources")
     make.add_argument("--check", action="store_true", help="change nothing; fail when a file is out of step")
     make.set_defaults(command=lambda options: generate.run(check=options.check))
-    return parser
+    return made
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from rich.table import Table
 from cli import dashboard, picture
 from cli.generate import as_self_hosted, refused, samples
 from cli.invoke import scan, table_variables
-from cli.ministack import STACK, LocalAws, deploy, ministack
+from cli.ministack import STACK, LocalAws, deploy, kept, ministack
+from cli.nesting import Nesting
 from handlers.catalogue import load
 from handlers.observe import NO_TYPE
 
@@ -47,7 +48,10 @@ def run(*, keep: bool) -> int:
         items = {variable: scan(aws, table) for variable, table in tables.items()}
         rejected = items.pop("REJECTED_TABLE")
         console.print(_account_table(sent, account))
-        console.print(picture.course(COURSE, [item for family in items.values() for item in family]))
+        held = [item for family in items.values() for item in family]
+        console.print(
+            "", picture.contents(f"Course#{COURSE}", held, Nesting(load())), "\nWhat was rejected, and why", sep="\n"
+        )
         console.print(picture.rejections(rejected))
         problems = list(_problems(aws, outputs, sent, account, len(rejected)))
         for problem in problems:
@@ -159,21 +163,20 @@ def _problems(
 def _say_how_to_look_around(console: Console, aws: LocalAws, outputs: dict[str, str], *, keep: bool) -> None:
     if not keep:
         console.print("\nTo look around in it: [bold]make run KEEP=1[/bold] leaves it up. One event at a time:")
-        console.print("[bold].venv/bin/python -m cli invoke events/sqs_assignment_updated.json[/bold]")
+        console.print("[bold].venv/bin/canvas-events invoke events/sqs_assignment_updated.json[/bold]")
         return
-    console.print("\nIt stays up until Ctrl-C. In another terminal:\n")
-    for name, value in aws.environment().items():
-        console.print(f"  export {name}={value}", highlight=False, soft_wrap=True)
-    for name in ("AssignmentsTableName", "RejectedTableName"):
-        console.print(f"  aws dynamodb scan --table-name {outputs[name]}", highlight=False, soft_wrap=True)
-    console.print(
-        f"  aws sqs send-message --queue-url {outputs['QueueUrl']}"
-        " --message-body file://events/samples/module_created.json\n"
-        f"  aws logs tail /aws/lambda/{STACK}/sqs --follow",
-        highlight=False,
-        soft_wrap=True,
-    )
-    signal.pause()
+    with kept(aws):
+        console.print("\nIt stays up until Ctrl-C. In another terminal:\n")
+        for command in (f"show {COURSE}", "rejected list", "doctor", "send events/samples/module_created.json"):
+            console.print(f"  .venv/bin/canvas-events {command} --local", highlight=False, soft_wrap=True)
+        console.print("  .venv/bin/canvas-events dashboard", highlight=False, soft_wrap=True)
+        console.print("\nor with the AWS CLI:\n")
+        for name, value in aws.environment().items():
+            console.print(f"  export {name}={value}", highlight=False, soft_wrap=True)
+        for name in ("AssignmentsTableName", "RejectedTableName"):
+            console.print(f"  aws dynamodb scan --table-name {outputs[name]}", highlight=False, soft_wrap=True)
+        console.print(f"  aws logs tail /aws/lambda/{STACK}/sqs --follow", highlight=False, soft_wrap=True)
+        signal.pause()
 
 
 def _event_type(text: str) -> str:

@@ -2,22 +2,23 @@
 
 import json
 import os
-from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from boto3.dynamodb.types import Binary, TypeDeserializer
+from boto3.dynamodb.types import TypeDeserializer
 from rich.console import Console
 
+from cli.errors import CommandError
 from cli.ministack import LocalAws, deploy, ministack
+from cli.output import readable
 
 HANDLERS = {"aws:sqs": "handlers.sqs", "aws:kinesis": "handlers.kinesis"}
 TIMEOUT_MS = 60_000  # as in template.yaml
 
 
-class EventFileError(Exception):
+class EventFileError(CommandError):
     """The file is no Lambda invocation from a queue or a stream; the text says what is wrong with it."""
 
 
@@ -58,16 +59,6 @@ def scan(aws: LocalAws, table: str) -> list[dict[str, Any]]:
 def plain(item: dict[str, Any]) -> dict[str, Any]:
     """An item as plain values: numbers are Decimal."""
     return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
-
-
-def readable(value: object) -> object:
-    """What JSON has no form for, as a person would read it."""
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, Binary):
-        size = len(bytes(value))  # type: ignore[call-overload]  # boto3's types say that it gives text, which it does not
-        return f"({size} bytes, gzip)"
-    raise TypeError(f"{type(value).__name__} is not a value of an item")
 
 
 def _read(path: Path) -> tuple[dict[str, Any], str]:

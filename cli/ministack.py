@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import socket
 import subprocess
@@ -17,14 +18,17 @@ from typing import Any
 
 import boto3
 
+from cli.errors import CommandError
 from cli.generate import ROOT
 
 STACK = "canvas-live-events"
 REGION = "eu-west-1"
 SECONDS_TO_START = 60
 
+KEPT = ROOT / ".cache" / "local-stack.json"  # where the stack is that was left up, for the commands' --local
 
-class LocalStackError(Exception):
+
+class LocalStackError(CommandError):
     """MiniStack did not start, or did not take the template; the text says why."""
 
 
@@ -33,11 +37,11 @@ class LocalAws:
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
-        self._session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)  # noqa: S106  # MiniStack asks for no real ones
+        self.session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)  # noqa: S106  # MiniStack asks for no real ones
 
     def client(self, service: Any, **options: Any) -> Any:
         """A client of a service, as ``boto3.client`` makes it."""
-        return self._session.client(service, endpoint_url=self.endpoint, **options)
+        return self.session.client(service, endpoint_url=self.endpoint, **options)
 
     def environment(self) -> dict[str, str]:
         """What ``aws`` and boto3 need in the environment to talk to it."""
@@ -73,6 +77,21 @@ def ministack() -> Iterator[LocalAws]:
             yield LocalAws(endpoint)
         finally:
             _end(process)
+
+
+@contextlib.contextmanager
+def kept(aws: LocalAws) -> Iterator[None]:
+    """Let the commands find this stack by ``--local`` for as long as it is up."""
+    KEPT.parent.mkdir(exist_ok=True)
+    text = json.dumps({"endpoint": aws.endpoint})
+    before = KEPT.read_text() if KEPT.exists() else None
+    KEPT.write_text(text)
+    try:
+        yield
+    finally:
+        # Another one may have been left up before, or since.
+        if KEPT.exists() and KEPT.read_text() == text:
+            KEPT.unlink() if before is None else KEPT.write_text(before)
 
 
 def deploy(aws: LocalAws, parameters: dict[str, str]) -> dict[str, str]:

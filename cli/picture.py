@@ -6,9 +6,14 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 from rich.tree import Tree
+
+from cli import output
+from cli.explain import rules
+from cli.nesting import Nesting, tail
+from handlers.instants import instant
 
 Item = dict[str, Any]
 
@@ -24,52 +29,48 @@ _DETAILS = {
 }
 
 
-def course(course_id: str, items: Iterable[Item]) -> Tree:
-    """What the tables hold of a course, each entity below what contains it."""
+def contents(context: str, items: Iterable[Item], nesting: Nesting) -> Tree:
+    """What the tables hold of a context such as ``Course#2041``, each entity below what contains it."""
     by_context: dict[str, list[Item]] = {}
     for item in items:
-        by_context.setdefault(_tail(item["context"]), []).append(item)
-    tree = Tree(f"\n[bold]Course {course_id}[/bold], as the tables hold it")
-    _grow(tree, f"Course#{course_id}", by_context)
+        by_context.setdefault(tail(item["context"]), []).append(item)
+    tree = Tree(output.text(context.replace("#", " "), "bold").append(", as the tables hold it", "not bold"))
+    _grow(tree, context, by_context, nesting)
     return tree
 
 
 def rejections(items: Iterable[Item]) -> Table:
     """The rejected records, counted where reason and rules are the same."""
-    table = Table("reason", "event type", "broken rules", title="\nWhat was rejected, and why", title_justify="left")
-    table.add_column("records", justify="right")
-    rows = Counter((item["reason"], item.get("event_name", ""), _rules(item)) for item in items)
-    for (reason, event_name, rules), count in sorted(rows.items()):
-        table.add_row(reason, escape(event_name), escape(rules), str(count))
-    return table
+    rows: Counter[tuple[str, str, str]] = Counter()
+    newest: dict[tuple[str, str, str], str] = {}
+    for item in items:
+        row = (item["reason"], item.get("event_name", ""), rules(item["errors"]))
+        rows[row] += 1
+        newest[row] = max(newest.get(row, ""), item["record"].partition("#")[0])
+    columns = ("reason.", "event type", "broken rules", "newest.", "records#")
+    return output.table(columns, ((*row, f"{output.age(instant(newest[row]))} ago", rows[row]) for row in sorted(rows)))
 
 
-def _grow(tree: Tree, context: str, by_context: dict[str, list[Item]]) -> None:
-    for item in sorted(by_context.get(context, ()), key=lambda item: str(item["entity"])):
+def _grow(tree: Tree, context: str, by_context: dict[str, list[Item]], nesting: Nesting) -> None:
+    # Each context but once: that of a syllabus is the course that it stands in.
+    for item in sorted(by_context.pop(context, ()), key=lambda item: str(item["entity"])):
         branch = tree.add(_line(item))
-        kind, _, entity_id = item["entity"].partition("#")
-        # The context of an override is Assignment#9001, of an entry DiscussionTopic#640.
-        _grow(branch, f"{kind.title().replace('_', '')}#{entity_id}", by_context)
+        for below, _ in nesting.below(item["entity"]):
+            _grow(branch, below, by_context, nesting)
 
 
-def _line(item: Item) -> str:
+def _line(item: Item) -> Text:
     body = item["body"]
-    headline = next((_text(body[name]) for name in _HEADLINES if name in body), "")
+    headline = next((_headline(str(body[name])) for name in _HEADLINES if name in body), "")
     details = ", ".join(form.format(body[name]) for name, form in _DETAILS.items() if name in body)
-    line = f"[cyan]{item['entity']}[/cyan] {escape(headline)} [dim]{escape(details)} · {item['event_name']}[/dim]"
-    return f"[strike]{line}[/strike]" if item.get("deleted") else line
+    line = output.text(item["entity"], "cyan").append(f" {output.visible(headline)} ", "default")
+    line.append(output.visible(f"{details} · {item['event_name']}".removeprefix(" · ")), "dim")
+    if item.get("deleted"):
+        line.stylize("strike")
+        line.append(" deleted", "red")
+    return line
 
 
-def _text(markup: str) -> str:
-    text = html.unescape(re.sub(r"<[^>]*>", " ", markup)).split()
-    return " ".join(text)[:60]
-
-
-def _tail(context: str) -> str:
-    """The context without the root account: ``Course#2041``."""
-    return context.partition("#")[2]
-
-
-def _rules(item: Item) -> str:
-    errors = (f"{error['path']} {error['rule']} {error['expected']}".strip() for error in item["errors"])
-    return "\n".join(errors)
+def _headline(markup: str) -> str:
+    words = html.unescape(re.sub(r"<[^>]*>", " ", markup)).split()
+    return " ".join(words)[:60]

@@ -150,8 +150,14 @@ def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     shown = capsys.readouterr().out
-    for example in ("run", "dashboard", "invoke events/", "generate"):
-        assert f"python -m cli {example}" in shown
+    for example in (
+        "canvas-events run",
+        "canvas-events dashboard",
+        "canvas-events invoke events/",
+        "canvas-events generate",
+        "canvas-events doctor",
+    ):
+        assert example in shown
 
 
 def test_the_outputs_of_the_stack_name_every_table() -> None:

@@ -1,0 +1,194 @@
+"""``show``: what the tables hold of a course, a group, an assignment."""
+
+import argparse
+import json
+import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from boto3.dynamodb.conditions import ConditionBase, Key
+from rich.table import Table
+
+from cli import options, output, picture
+from cli.errors import CommandError
+from cli.nesting import Nesting, tail
+from cli.output import Json, out, print_json, say
+from cli.stack import Stack, open_stack
+from handlers.ids import PATTERN, SHARD, as_number
+
+EXAMPLES = """\
+examples:
+  canvas-events show 2041                             a course and what is in it, as a tree
+  canvas-events show Course#2041 assignment           its assignments alone
+  canvas-events show Course#2041 assignment#9001      one of them, every field
+  canvas-events show Assignment#9001                  the overrides of an assignment
+  canvas-events show Group#12 --json                  for machines
+  canvas-events show 2041 --account Rk3f…             where there are several institutions
+"""
+AT_ONCE = 8  # queries under way at once
+MOST_TO_SCAN = 1_000  # items of each table, when it must be found out whose the tables are
+
+Item = dict[str, Any]
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    parser = options.command(
+        commands, "show", "show what the tables hold of a course, a group, an assignment …", EXAMPLES, run,
+        more="What stands below an entity is shown below it; what was deleted is struck out.",
+    )  # fmt: skip
+    parser.add_argument("context", metavar="CONTEXT", help="a course's id, or Course#2041, Group#12, Assignment#9001 …")
+    parser.add_argument("entity", nargs="?", metavar="ENTITY", help="assignment, or assignment#9001: this alone")
+    parser.add_argument("--account", metavar="UUID", help="the root account's uuid, where there are several")
+
+
+def run(called: argparse.Namespace) -> int:
+    """The command: 0 when there is something to show, 1 otherwise."""
+    stack = open_stack(called)
+    context = _context(called.context, called.account, stack)
+    reader = Reader(stack)
+    items = reader.read(context, called.entity or "")
+    if not items and _local_part(context) != context:
+        # Keys have the local form of an id wherever there is one.
+        context = _local_part(context)
+        items = reader.read(context, called.entity or "")
+    if not called.entity:
+        items += reader.read_below(items)
+    if not items:
+        say(f"The tables hold nothing under {context}{f' {called.entity}' if called.entity else ''}.")
+    if called.json:
+        print_json(items)
+    elif called.entity and "#" in called.entity:
+        for item in items:
+            out().print(fields(item, stack))
+    elif items:
+        out().print(picture.contents(tail(context), items, Nesting(stack.catalogue)), soft_wrap=True)
+    return 0 if items else 1
+
+
+class Reader:
+    """Reads the entity tables of a stack."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._tables = stack.entity_tables
+        self._nesting = Nesting(stack.catalogue)
+        resource = stack.session.resource("dynamodb", endpoint_url=stack.endpoint)
+        self._handles: dict[str, Any] = {name: resource.Table(table) for name, table in self._tables.items()}
+
+    def read(self, context: str, entity: str = "", tables: Iterable[str] | None = None) -> list[Item]:
+        """The items of a context in all tables, or in those of these variables.
+
+        ``entity`` is the beginning of the sort key: a kind, or a kind and an id.
+        """
+        asked = [name for name in (self._tables if tables is None else tables) if name in self._tables]
+        found = (item for name in asked for item in self._query(name, context, entity))
+        return sorted(found, key=lambda item: str(item["entity"]))
+
+    def read_below(self, items: Iterable[Item]) -> list[Item]:
+        """All that stands below these items, and below that."""
+        seen = {item["context"] for item in items}
+        found: list[Item] = []
+        level = list(items)
+        with ThreadPoolExecutor(AT_ONCE) as pool, output.progress() as progress:
+            while level:
+                contexts = {
+                    f"{item['context'].partition('#')[0]}#{below}": tables
+                    for item in level
+                    for below, tables in self._nesting.below(item["entity"])
+                }
+                new = {context: tables for context, tables in contexts.items() if context not in seen}
+                seen |= new.keys()
+                answers = pool.map(lambda each: self.read(each[0], tables=each[1]), new.items())
+                watched = progress.track(answers, total=len(new), description="looking below")
+                level = [item for answer in watched for item in answer]
+                found += level
+        return found
+
+    def _query(self, name: str, context: str, entity: str) -> list[Item]:
+        condition: ConditionBase = Key("context").eq(context)
+        if entity:
+            condition &= Key("entity").eq(entity) if "#" in entity else Key("entity").begins_with(f"{entity}#")
+        items: list[Item] = []
+        start: Json = {}
+        while True:
+            page = self._handles[name].query(KeyConditionExpression=condition, **start)
+            items += page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return items
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+
+def fields(item: Item, stack: Stack) -> Table:
+    """An item as a table of its fields, with what the catalogue says of each."""
+    event_type = stack.catalogue.get(item["event_name"])
+    known = event_type.fields if event_type else {}
+    rows = [
+        (name, item[name], "") for name in ("context", "event_name", "event_time", "user_id", "deleted") if name in item
+    ]
+    for name, value in sorted(item["body"].items()):
+        shown = value if isinstance(value, str) else json.dumps(value, default=output.readable, ensure_ascii=False)
+        rows.append((name, shown, known[name].about if name in known else "(not in the catalogue)"))
+    return output.table(("field", "value", "meaning"), rows, title=item["entity"])
+
+
+def _context(asked: str, account: str | None, stack: Stack) -> str:
+    """The partition key that a person means. Raises ``CommandError`` when nobody can tell."""
+    if re.fullmatch(PATTERN, asked):
+        asked = f"Course#{as_number(asked)}"
+    parts = asked.split("#")
+    if len(parts) == 3 and all(parts):
+        return asked
+    if len(parts) != 2 or not all(parts):
+        raise CommandError(
+            f"{asked} is no context: say a course's id, or a type and an id, as Course#2041 or Group#12."
+        )
+    if re.fullmatch(PATTERN, parts[1]):
+        parts[1] = str(as_number(parts[1]))
+    return "#".join((account or _only_account(stack), *parts))
+
+
+def _local_part(context: str) -> str:
+    head, _, number = context.rpartition("#")
+    return (
+        f"{head}#{as_number(number) % SHARD}"
+        if re.fullmatch(PATTERN, number) and as_number(number) > SHARD
+        else context
+    )
+
+
+def _only_account(stack: Stack) -> str:
+    """The one root account that the tables are of. Raises ``CommandError`` when there is none, or several."""
+    allowed = [each.strip() for each in stack.parameters.get("AllowedRootAccounts", "").split(",") if each.strip()]
+    if allowed and not any(re.fullmatch(PATTERN, each) for each in allowed):
+        accounts = sorted(set(allowed))
+    else:
+        accounts = _accounts_in_tables(stack)
+    if not accounts:
+        raise CommandError(f"the tables of {stack.name} hold nothing yet.")
+    if len(accounts) > 1:
+        listed = "\n".join(f"  --account {account}" for account in accounts)
+        raise CommandError(f"there are several root accounts; say which one:\n{listed}")
+    return accounts[0]
+
+
+def _accounts_in_tables(stack: Stack) -> list[str]:
+    """The root accounts that the first items of each table are of.
+
+    No index lists them, and only who reads everything can be sure to miss none.
+    """
+    client = stack.client("dynamodb")
+    found: set[str] = set()
+    read = 0.0
+    for table in stack.entity_tables.values():
+        page = client.scan(
+            TableName=table, Limit=MOST_TO_SCAN, ProjectionExpression="#c",
+            ExpressionAttributeNames={"#c": "context"}, ReturnConsumedCapacity="TOTAL",
+        )  # fmt: skip
+        found |= {item["context"]["S"].partition("#")[0] for item in page["Items"]}
+        read += page.get("ConsumedCapacity", {}).get("CapacityUnits", 0)
+    say(
+        f"No account was named: looked into up to {MOST_TO_SCAN:,} items of each table for whose they are"
+        f" ({read:g} read units). --account spares that."
+    )
+    return sorted(found)

@@ -1,0 +1,159 @@
+"""The template deployed into one MiniStack, and the commands run against it."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli import stack as cli_stack
+from cli.__main__ import main
+from cli.demo import PARAMETERS
+from cli.ministack import deploy, ministack
+from cli.options import where
+from cli.stack import Stack, open_stack
+from handlers.fates import Reason, Rejected, Violation
+from handlers.record import Record
+from handlers.rejected import rejected_item
+
+VIOLATION = Violation("body.name", "type", "string or null")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command came to."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Its output for machines."""
+        return json.loads(self.out)
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def canvas_events(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run a command here: ``canvas_events("show", "2041")``."""
+    monkeypatch.setenv("COLUMNS", "250")
+
+    def run(*arguments: str) -> Done:
+        capsys.readouterr()
+        status = main(arguments)
+        captured = capsys.readouterr()
+        return Done(status, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Path]]:
+    """The template in MiniStack, with a stream; and the file by which ``--local`` finds it."""
+    with ministack() as aws, pytest.MonkeyPatch.context() as patched:
+        deploy(aws, PARAMETERS)
+        kept = tmp_path_factory.mktemp("cli") / "local-stack.json"
+        kept.write_text(json.dumps({"endpoint": aws.endpoint}))
+        patched.setattr(cli_stack, "KEPT", kept)
+        yield open_stack(where().parse_args(["--local"])), kept
+
+
+@pytest.fixture
+def local(deployed: tuple[Stack, Path], monkeypatch: pytest.MonkeyPatch) -> "Local":
+    """The deployed stack, emptied."""
+    stack, kept = deployed
+    monkeypatch.setattr(cli_stack, "KEPT", kept)
+    # A test may change what it knows of the stack; the clients, which take long to make, are shared.
+    made = Local(replace(stack, resources=dict(stack.resources), _clients=dict(stack._clients)))
+    made.empty()
+    stack._clients.update(made.stack._clients)
+    return made
+
+
+class Local:
+    """The stack as a test sees it: what is in it, and ways to put more there."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.dynamodb = stack.client("dynamodb")
+
+    def empty(self) -> None:
+        """Delete all items, messages and objects."""
+        for table in self.stack.of_kind("AWS::DynamoDB::Table").values():
+            for item in self.items(table):
+                keys = {name: item[name] for name in ("context", "entity", "reason", "record") if name in item}
+                self.dynamodb.delete_item(TableName=table, Key=keys)
+        for url in (self.stack.queue_url, self.stack.dead_letter_queue_url):
+            self.stack.client("sqs").purge_queue(QueueUrl=url)
+        for key in self.objects():
+            self.stack.client("s3").delete_object(Bucket=self.bucket, Key=key)
+
+    def items(self, table: str) -> list[dict[str, Any]]:
+        """All items of a table, in DynamoDB's form."""
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+        return [item for page in pages for item in page["Items"]]
+
+    def entities(self) -> list[str]:
+        """The sort keys of all entities that are held."""
+        tables = self.stack.entity_tables.values()
+        return sorted(item["entity"]["S"] for table in tables for item in self.items(table))
+
+    def rejected(self) -> list[dict[str, Any]]:
+        """The rejected records, in DynamoDB's form."""
+        return sorted(self.items(self.stack.rejected_table), key=lambda item: str(item["record"]["S"]))
+
+    def reject(
+        self,
+        text: str,
+        reason: Reason = Reason.SCHEMA_VIOLATION,
+        *,
+        event_name: str | None = None,
+        ago: timedelta = timedelta(hours=1),
+        source: str = "arn:aws:sqs:eu-west-1:000000000000:canvas-live-events",
+    ) -> str:
+        """Put a record into the table of rejected events, as the handlers would; its sort key."""
+        entered = datetime.now(UTC) - ago
+        record = Record("an-id", text.encode(), entered, source)
+        item = rejected_item(record, Rejected(reason, VIOLATION), event_name, datetime.now(UTC), timedelta(days=90))
+        key = dict(item.key)
+        plain = {name: {"S": value} for name, value in key.items()}
+        self.dynamodb.put_item(TableName=self.stack.rejected_table, Item={**plain, **item.attributes})
+        return key["record"]
+
+    def put(self, variable: str, context: str, entity: str, **attributes: Any) -> None:
+        """Put an item into an entity table; ``attributes`` are of its body."""
+        body = {name: {"S": value} for name, value in attributes.items()}
+        item = {"context": {"S": context}, "entity": {"S": entity}, "version": {"S": "1"}, "body": {"M": body}}
+        item |= {"event_name": {"S": f"{entity.partition('#')[0]}_updated"}, "event_time": {"S": "2026-09-01"}}
+        self.dynamodb.put_item(TableName=self.stack.entity_tables[variable], Item=item)
+
+    @property
+    def bucket(self) -> str:
+        """The on-failure bucket."""
+        return self.stack.resources["FailureBucket"].physical_id
+
+    def objects(self) -> list[str]:
+        """The keys in the on-failure bucket."""
+        listed = self.stack.client("s3").list_objects_v2(Bucket=self.bucket)
+        return [each["Key"] for each in listed.get("Contents", ())]
+
+    def visible_in(self, url: str) -> int:
+        """How many messages of a queue can be received at once."""
+        names = ["ApproximateNumberOfMessages"]
+        attributes = self.stack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        return int(attributes["ApproximateNumberOfMessages"])
+
+
+def eventually(condition: Callable[[], Any], seconds: float = 20) -> None:
+    """Wait until something holds; fail when it does not in time."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not come about in time"
+        time.sleep(0.1)  # until the next look

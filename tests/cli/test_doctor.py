@@ -1,0 +1,326 @@
+"""``doctor``: a stack that is well, and one that was broken in each way that it looks for."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.parsers import ResponseParserError
+from samtranslator.yaml_helper import yaml_parse
+
+from cli import checks
+from cli.checks import deployment, functions, queues, storage
+from cli.checks.finding import Finding, State, gone
+from cli.generate import ROOT, kinesis_event
+from cli.stack import Resource, Stack, variable
+from tests.cli.conftest import Command, Local
+
+CANVAS = "636161780776"
+
+# What MiniStack does not do of what the template says, and the template has not.
+NOT_HERE = {"rejected events never expire: time to live is off", "the stack has no topic for alarms"}
+
+
+def troubles(check: Any, stack: Stack) -> list[tuple[State, str]]:
+    """What a check finds that is not well."""
+    return [(each.state, each.text) for each in check(stack) if each.state is not State.OK]
+
+
+@pytest.mark.usefixtures("local")
+def test_a_stack_as_the_template_makes_it_is_well(canvas_events: Command) -> None:
+    """Every check looks, and nothing is at fault."""
+    done = canvas_events("doctor", "--local", "--json")
+    assert done.status == 0
+    assert {each["area"] for each in done.json} == set(checks.ALL)
+    assert {each["finding"] for each in done.json if each["state"] != "ok"} <= NOT_HERE
+    shown = canvas_events("doctor", "--local")
+    assert "0 faults" in shown.out
+    assert "canvas-live-events: a standard queue by a name that Canvas takes" in shown.out
+
+
+def test_every_finding_that_is_not_well_says_what_to_do(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No fault or warning leaves a person without the next step."""
+    monkeypatch.setattr(local.stack, "status", "ROLLBACK_COMPLETE")
+    found = [finding for check in checks.ALL.values() for finding in check(local.stack)]
+    assert [each for each in found if each.state is State.FAULT]
+    assert all(each.do for each in found if each.state in (State.FAULT, State.WARNING))
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("UPDATE_COMPLETE", State.OK),
+        ("UPDATE_IN_PROGRESS", State.WARNING),
+        ("UPDATE_ROLLBACK_COMPLETE", State.WARNING),
+        ("UPDATE_ROLLBACK_FAILED", State.FAULT),
+        ("ROLLBACK_COMPLETE", State.FAULT),
+        ("DELETE_FAILED", State.FAULT),
+    ],
+)
+def test_the_state_of_the_stack(local: Local, monkeypatch: pytest.MonkeyPatch, status: str, state: State) -> None:
+    """A deployment that failed is told from one that was undone and from one under way."""
+    monkeypatch.setattr(local.stack, "status", status)
+    assert [finding.state for finding in deployment.status(local.stack)] == [state]
+
+
+def statement(principal: Any, action: Any = "sqs:SendMessage", effect: str = "Allow") -> dict[str, Any]:
+    """A statement of a queue's policy."""
+    return {"Effect": effect, "Principal": principal, "Action": action, "Resource": "*"}
+
+
+@pytest.mark.parametrize(
+    ("statements", "states"),
+    [
+        ([statement({"AWS": CANVAS})], [State.OK, State.OK]),
+        ([statement({"AWS": f"arn:aws:iam::{CANVAS}:root"})], [State.OK, State.OK]),
+        ([statement({"AWS": [CANVAS]}, ["SQS:SendMessage"]), statement("*", "sqs:*", "Deny")], [State.OK, State.OK]),
+        ([], [State.FAULT, State.OK]),
+        ([statement({"AWS": "111111111111"})], [State.FAULT, State.FAULT]),
+        ([statement({"AWS": [CANVAS, "111111111111"]})], [State.OK, State.FAULT]),
+        ([statement("*")], [State.FAULT, State.FAULT]),
+        ([statement({"AWS": "*"}), statement({"AWS": CANVAS})], [State.OK, State.FAULT]),
+        ([statement({"AWS": CANVAS}, "sqs:*")], [State.WARNING, State.OK, State.OK]),
+        ([statement({"AWS": CANVAS}, "sqs:ReceiveMessage")], [State.WARNING, State.FAULT, State.OK]),
+        ([statement({"AWS": CANVAS}), statement({"Service": "sns.amazonaws.com"})], [State.OK, State.FAULT]),
+        ([statement({"AWS": CANVAS}), {"Effect": "Allow", "NotPrincipal": {"AWS": "1"}, "Action": "*"}],
+         [State.WARNING, State.OK, State.FAULT]),
+    ],
+)  # fmt: skip
+def test_who_may_send(statements: list[dict[str, Any]], states: list[State]) -> None:
+    """Canvas must be allowed to send, and nobody else, however a policy says it."""
+    assert [each.state for each in queues._senders({"Statement": statements}, CANVAS)] == states
+
+
+def test_a_queue_that_canvas_does_not_take(local: Local) -> None:
+    """A name that begins otherwise, or a FIFO queue, is at fault."""
+    for name in ("live-events", "canvas-live-events.fifo"):
+        local.stack.queue_url = f"http://127.0.0.1/000000000000/{name}"
+        first = next(iter(queues.queue(local.stack)))
+        assert (first.state, name in first.text) == (State.FAULT, True)
+
+
+@pytest.fixture
+def queue_attributes(local: Local) -> Iterator[Any]:
+    """Set attributes of the queue; put back at the end."""
+    sqs, url = local.stack.client("sqs"), local.stack.queue_url
+    names = ["VisibilityTimeout", "RedrivePolicy", "MessageRetentionPeriod", "Policy"]
+    before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    yield lambda **attributes: sqs.set_queue_attributes(QueueUrl=url, Attributes=attributes)
+    sqs.set_queue_attributes(QueueUrl=url, Attributes=before)
+
+
+def test_the_deployed_policy_is_looked_at(local: Local, queue_attributes: Any) -> None:
+    """A policy that was changed by hand is found out."""
+    queue_attributes(Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement("*")]}))
+    assert [state for state, _ in troubles(queues.queue, local.stack)] == [State.FAULT, State.FAULT]
+
+
+def test_a_dead_letter_queue_that_is_not_wired(local: Local, queue_attributes: Any) -> None:
+    """Another target, too few receives, and a queue that keeps messages for longer than it are found."""
+    local.stack.client("sqs").create_queue(QueueName="another")
+    policy = {"deadLetterTargetArn": "arn:aws:sqs:eu-west-1:000000000000:another", "maxReceiveCount": 3}
+    queue_attributes(RedrivePolicy=json.dumps(policy), MessageRetentionPeriod="1209600")
+    assert [state for state, _ in troubles(queues.dead_letters, local.stack)] == [
+        State.FAULT, State.WARNING, State.FAULT,
+    ]  # fmt: skip
+
+
+def test_messages_that_come_back_too_soon(local: Local, queue_attributes: Any) -> None:
+    """A visibility timeout under six times the function's is told of both functions' time."""
+    queue_attributes(VisibilityTimeout="60")
+    found = troubles(functions.functions, local.stack)
+    assert {state for state, _ in found} == {State.WARNING}
+    assert all("hidden for 60 s only" in text for _, text in found)
+
+
+def test_a_mapping_that_is_off(local: Local) -> None:
+    """A queue that nobody reads any more is at fault, and the command that turns it on is said."""
+    client, uuid = local.stack.client("lambda"), local.stack.resources["SqsFunctionQueue"].physical_id
+    client.update_event_source_mapping(UUID=uuid, Enabled=False, FunctionResponseTypes=[])
+    try:
+        found = [each for each in functions.mappings(local.stack) if each.state is State.FAULT]
+    finally:
+        client.update_event_source_mapping(UUID=uuid, Enabled=True, FunctionResponseTypes=["ReportBatchItemFailures"])
+    assert [each.text for each in found] == [
+        found[0].text, "SqsFunctionQueue does not take batch item failures",
+    ]  # fmt: skip
+    assert f"--enabled --uuid {uuid}" in found[0].do
+
+
+@pytest.mark.parametrize(
+    ("change", "state", "text"),
+    [
+        ({"REJECTED_TABLE": ""}, State.FAULT, "does not start: REJECTED_TABLE is not set"),
+        ({"REJECTED_RETENTION_DAYS": "soon"}, State.FAULT, "does not start: REJECTED_RETENTION_DAYS"),
+        ({"MODULES_TABLE": ""}, State.WARNING, "ignores the events of MODULES_TABLE"),
+        ({"MODULES_TABLE": "another"}, State.FAULT, "writes to other tables than the stack's: MODULES_TABLE"),
+        ({}, State.OK, "knows every table"),
+    ],
+)
+def test_the_settings_of_a_function(local: Local, change: dict[str, str], state: State, text: str) -> None:
+    """A function that would not start, or write elsewhere, or leave a family out, is found by its environment."""
+    finding = functions._settings("SqsFunction", {**local.stack.environment, **change}, local.stack)
+    assert (finding.state, text in finding.text) == (state, True)
+
+
+def test_a_permission_that_was_taken_away(local: Local) -> None:
+    """What a role may not do any more is named, with what it is done on."""
+    iam, role = local.stack.client("iam"), local.stack.resources["SqsFunctionRole"].physical_id
+    policy = local.stack.resources["WriteTablesPolicy"].physical_id
+    iam.detach_role_policy(RoleName=role, PolicyArn=policy)
+    try:
+        ((state, text),) = troubles(functions.permissions, local.stack)
+    finally:
+        iam.attach_role_policy(RoleName=role, PolicyArn=policy)
+    assert state is State.FAULT
+    assert text.startswith("SqsFunction may not: dynamodb:PartiQLInsert on arn:aws:dynamodb:")
+    assert "sqs:" not in text
+
+
+def test_a_table_that_is_gone_or_keyed_otherwise(local: Local) -> None:
+    """A table that was deleted outside of the stack, or has other keys, is at fault; the others are not."""
+    local.stack._tables.update(MODULES_TABLE="gone", COURSES_TABLE=local.stack.rejected_table)
+    faults = [text for state, text in troubles(storage.tables, local.stack) if state is State.FAULT]
+    assert faults == [
+        f"COURSES_TABLE {local.stack.rejected_table} is keyed by reason, record", "MODULES_TABLE gone was deleted",
+    ]  # fmt: skip
+
+
+def test_a_family_without_its_table(local: Local) -> None:
+    """A family that the catalogue knows and the stack has no table for is a warning: it may be meant."""
+    del local.stack._tables["MODULES_TABLE"]
+    assert (State.WARNING, "there is no table for MODULES_TABLE: its events are ignored") in troubles(
+        storage.tables, local.stack
+    )
+
+
+def test_what_is_not_there_any_more_is_a_fault() -> None:
+    """A part of the stack that somebody deleted is told as such, unlike one that may not be looked at."""
+    deleted = ClientError({"Error": {"Code": "NoSuchBucket", "Message": ""}}, "ListObjectsV2")
+    finding = gone(deleted)
+    assert finding is not None
+    assert finding.state is State.FAULT
+    assert gone(ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "ListObjectsV2")) is None
+
+
+@pytest.mark.usefixtures("local")
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (OSError("the code is no zip file"), "it cannot be downloaded: the code is no zip file"),
+        (ResponseParserError("<html>"), "AWS's answer cannot be read"),
+        (ReadTimeoutError(endpoint_url="https://x"), "AWS does not answer"),
+    ],
+)
+def test_a_service_that_does_not_answer_is_not_checked(
+    canvas_events: Command, monkeypatch: pytest.MonkeyPatch, trouble: Exception, said: str
+) -> None:
+    """An answer that never comes, or makes no sense, stops one check and no other."""
+
+    def fail(_: Stack) -> Iterator[Finding]:
+        raise trouble
+        yield
+
+    monkeypatch.setattr(checks, "ALL", {**checks.ALL, "package": fail})
+    done = canvas_events("doctor", "--local", "--json")
+    assert done.status == 0
+    (not_checked,) = [each for each in done.json if each["state"] == "not checked"]
+    assert not_checked["finding"].startswith(said)
+    assert done.json[-1]["area"] == "parked"
+
+
+@pytest.mark.usefixtures("local")
+def test_what_may_not_be_looked_at_is_not_checked(canvas_events: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a permission a check says so, and the others go on; that is no fault."""
+    denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "SimulatePrincipalPolicy")
+
+    def deny(_: Stack) -> Iterator[Finding]:
+        yield Finding(State.OK, "so far")
+        raise denied
+
+    monkeypatch.setattr(checks, "ALL", {**checks.ALL, "permissions": deny})
+    done = canvas_events("doctor", "--local", "--json")
+    assert done.status == 0
+    (not_checked,) = [each for each in done.json if each["state"] == "not checked"]
+    assert not_checked["finding"].startswith("your AWS identity may not call SimulatePrincipalPolicy")
+    assert done.json[-1]["area"] == "parked"
+
+
+def test_alarms_that_reach_nobody(local: Local) -> None:
+    """A topic without a confirmed subscription is at fault; with one, a second that is pending is a warning."""
+    sns = local.stack.client("sns")
+    topic = sns.create_topic(Name="alarms")["TopicArn"]
+    local.stack.resources = {**local.stack.resources, "AlarmTopic": Resource("AWS::SNS::Topic", topic)}
+    assert troubles(deployment.alarms, local.stack) == [
+        (State.FAULT, "alarms reach nobody: no subscription of the topic is confirmed")
+    ]
+    queue = "arn:aws:sqs:eu-west-1:000000000000:canvas-live-events-alarms"
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+    assert troubles(deployment.alarms, local.stack) == []
+
+
+@pytest.mark.parametrize(
+    ("arns", "states"),
+    [
+        (["PendingConfirmation"], [State.FAULT]),
+        (["PendingConfirmation", "arn:aws:sns:eu-west-1:1:alarms:1"], [State.OK, State.WARNING]),
+    ],
+)
+def test_a_subscription_that_nobody_confirmed(local: Local, arns: list[str], states: list[State]) -> None:
+    """What SNS calls pending reaches nobody, and MiniStack knows no such state."""
+
+    class Sns:
+        def get_paginator(self, _: str) -> "Sns":
+            return self
+
+        def paginate(self, **_: str) -> list[Any]:
+            return [{"Subscriptions": [{"SubscriptionArn": arn} for arn in arns]}]
+
+    local.stack.resources = {"AlarmTopic": Resource("AWS::SNS::Topic", "arn:aws:sns:eu-west-1:1:alarms")}
+    local.stack._clients["sns"] = Sns()
+    assert [each.state for each in deployment.alarms(local.stack)] == states
+
+
+def test_an_alarm_that_is_on_is_told(local: Local) -> None:
+    """Of an alarm of the stack that went off the name and what it means are shown."""
+    topic = local.stack.client("sns").create_topic(Name="alarms")["TopicArn"]
+    cloudwatch = local.stack.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="late", AlarmDescription="Events are late.", MetricName="m", Namespace="n", Period=60,
+        EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold", Statistic="Sum",
+    )  # fmt: skip
+    cloudwatch.set_alarm_state(AlarmName="late", StateValue="ALARM", StateReason="a test")
+    local.stack.resources = {
+        "AlarmTopic": Resource("AWS::SNS::Topic", topic), "Late": Resource("AWS::CloudWatch::Alarm", "late"),
+    }  # fmt: skip
+    assert Finding(State.WARNING, "the alarm late is on", "Events are late.") in list(deployment.alarms(local.stack))
+
+
+def test_schemas_that_differ_are_named(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deployed package with another catalogue than the one here is told, file by file."""
+    here = deployment._schema_files()
+    monkeypatch.setattr(deployment, "_schema_files", lambda: [path for path in here if path.stem != "module_created"])
+    assert troubles(deployment.package, local.stack) == [
+        (State.WARNING, "1 file of schemas deployed are not those here: schemas/module_created.json")
+    ]
+
+
+def test_what_is_parked_is_told(local: Local) -> None:
+    """Messages and batches that failed for good are information, with the command that shows them."""
+    local.stack.client("sqs").send_message(QueueUrl=local.stack.dead_letter_queue_url, MessageBody="{}")
+    body = json.dumps({"payload": kinesis_event(["{}"])}).encode()
+    local.stack.client("s3").put_object(Bucket=local.bucket, Key="aws/lambda/1", Body=body)
+    assert [(each.state, each.text) for each in storage.parked(local.stack)] == [
+        (State.INFO, "1 message in the dead-letter queue"), (State.INFO, "1 batch in the on-failure bucket"),
+    ]  # fmt: skip
+
+
+def test_the_variable_of_a_table_follows_from_its_name_in_the_template() -> None:
+    """The commands find the tables by their names in the template, as the functions do by their environment."""
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    variables = template["Globals"]["Function"]["Environment"]["Variables"]
+    refs = {name: value["Ref"] for name, value in variables.items() if name.endswith("_TABLE")}
+    assert refs
+    assert {variable(logical_id): logical_id for logical_id in refs.values()} == refs
+    assert variable("OutcomeResultsTable") == "OUTCOME_RESULTS_TABLE"

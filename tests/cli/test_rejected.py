@@ -1,0 +1,143 @@
+"""``rejected list``, ``show`` and ``purge``; ``redrive`` has a module of its own."""
+
+from datetime import timedelta
+
+import pytest
+
+from cli import explain
+from handlers.fates import Reason
+from tests.cli.conftest import Command, Local
+
+
+def test_they_are_counted_by_reason_event_type_and_rule(local: Local, canvas_events: Command) -> None:
+    """The same reason, event type and rules are one line, with how many there are."""
+    for text in ("a", "b", "c"):
+        local.reject(text, event_name="module_updated")
+    local.reject("d", Reason.MALFORMED_JSON)
+    done = canvas_events("rejected", "list", "--local")
+    assert done.status == 0
+    lines = [line.split("│")[1:-1] for line in done.out.splitlines() if line.startswith("│")]
+    assert [(line[0].strip(), line[1].strip(), line[2].strip(), line[4].strip()) for line in lines] == [
+        ("malformed_json", "", "body.name type string or null", "1"),
+        ("schema_violation", "module_updated", "body.name type string or null", "3"),
+    ]
+    assert "4 records" in done.out
+
+
+def test_an_empty_table_is_well(local: Local, canvas_events: Command) -> None:
+    """Nothing rejected is nothing wrong, and nothing to show, redrive or delete."""
+    assert local.rejected() == []
+    assert canvas_events("rejected", "list", "--local").status == 0
+    assert canvas_events("rejected", "redrive", "--local").status == 0
+    assert canvas_events("rejected", "purge", "--yes", "--local").status == 0
+    assert canvas_events("rejected", "show", "--local").status == 1
+
+
+def test_they_are_chosen_by_reason_type_time_and_digest(local: Local, canvas_events: Command) -> None:
+    """Each choice leaves the others out, alone and together."""
+    old = local.reject("old", event_name="module_updated", ago=timedelta(days=5))
+    new = local.reject("new", event_name="module_updated")
+    other = local.reject("other", Reason.UNKNOWN_EVENT_TYPE, event_name="grade_change")
+
+    def chosen(*choice: str) -> set[str]:
+        return {item["record"] for item in canvas_events("rejected", "list", "--local", "--json", *choice).json}
+
+    assert chosen() == {old, new, other}
+    assert chosen("--reason", "unknown_event_type") == {other}
+    assert chosen("--type", "module_updated") == {old, new}
+    assert chosen("--since", "2d") == {new, other}
+    assert chosen("--until", "2d") == {old}
+    assert chosen("--since", "2d", "--type", "module_updated") == {new}
+    assert chosen(old) == {old}
+    assert chosen(new.rpartition("#")[2][:8]) == {new}
+    assert chosen("--type", "no_such_type") == set()
+
+
+@pytest.mark.parametrize("time", ["yesterday", "2", "5 d", "2026-13-01"])
+def test_a_time_that_is_none_is_a_wrong_call(
+    time: str, canvas_events: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A time that cannot be read ends with exit status 2 and says which forms there are."""
+    with pytest.raises(SystemExit) as ended:
+        canvas_events("rejected", "list", "--since", time)
+    assert ended.value.code == 2
+    assert "say 2d, 12h, 30m" in capsys.readouterr().err
+
+
+def test_the_payload_is_shown_only_when_asked_for(local: Local, canvas_events: Command) -> None:
+    """What a record says may be personal data: it stays packed until somebody asks."""
+    digest = local.reject('{"name": "Jane Doe"}', event_name="module_updated").rpartition("#")[2][:12]
+    for arguments in (
+        ["show", digest],
+        ["show", digest, "--json"],
+        ["list"],
+        ["list", "--json"],
+        ["list", "--records"],
+    ):
+        done = canvas_events("rejected", *arguments, "--local")
+        assert done.status == 0
+        assert "Jane Doe" not in done.out + done.err
+    assert "may hold personal data" in canvas_events("rejected", "show", digest, "--local").out
+    assert "Jane Doe" in canvas_events("rejected", "show", digest, "--payload", "--local").out
+    assert canvas_events("rejected", "show", digest, "--payload", "--json", "--local").json[0]["payload"] == (
+        '{"name": "Jane Doe"}'
+    )
+
+
+def test_why_it_was_refused_is_explained(local: Local, canvas_events: Command) -> None:
+    """The broken rule is told with what Canvas sends there, and what to do about the reason."""
+    local.reject("{}", event_name="module_updated")
+    shown = canvas_events("rejected", "show", "--local").out
+    assert "body.name is not of the type: string or null. Canvas sends there: Its name." in shown
+    assert explain.REMEDIES[Reason.SCHEMA_VIOLATION] in shown
+
+
+def test_every_reason_has_a_remedy() -> None:
+    """Whatever the reason, a person is told what to do."""
+    assert explain.REMEDIES.keys() == set(Reason)
+
+
+def test_a_hostile_record_does_nothing_to_the_terminal(local: Local, canvas_events: Command) -> None:
+    """Neither the name of an event nor its payload reaches the terminal as a command or as markup."""
+    local.reject("\x1b]0;owned\x07[red]", Reason.UNKNOWN_EVENT_TYPE, event_name="[red]\x1b[2Jgrade_change")
+    for arguments in (
+        ["list"],
+        ["list", "--records"],
+        ["show", "--payload"],
+        ["redrive", "--dry-run"],
+        ["list", "--json"],
+    ):
+        shown = canvas_events("rejected", *arguments, "--local").out
+        assert not {"\x1b", "\x07"} & set(shown)
+        assert "[red]" in shown or arguments[0] == "redrive"
+
+
+def test_purge_asks_first_and_says_what_it_would_do(
+    local: Local, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is deleted without a yes: a dry run says which, and where nobody can be asked it refuses."""
+    local.reject("a")
+    kept = local.reject("b", Reason.MALFORMED_JSON)
+    assert canvas_events("rejected", "purge", "--dry-run", "--local").status == 0
+    refused = canvas_events("rejected", "purge", "--local")
+    assert (refused.status, "--yes" in refused.err) == (1, True)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda _: "n")
+    assert canvas_events("rejected", "purge", "--local").status == 1
+    assert len(local.rejected()) == 2
+    monkeypatch.setattr("builtins.input", lambda _: "y")
+    assert canvas_events("rejected", "purge", "--reason", "schema_violation", "--local").status == 0
+    assert [item["record"]["S"] for item in local.rejected()] == [kept]
+    assert canvas_events("rejected", "purge", "--yes", "--local").status == 0
+    assert local.rejected() == []
+
+
+def test_what_has_expired_is_left_out(local: Local, canvas_events: Command) -> None:
+    """DynamoDB deletes what has expired days later; until then it is there no more for anybody."""
+    record = local.reject("a")
+    key = {"reason": {"S": "schema_violation"}, "record": {"S": record}}
+    local.dynamodb.update_item(
+        TableName=local.stack.rejected_table, Key=key, UpdateExpression="SET expires_at = :past",
+        ExpressionAttributeValues={":past": {"N": "1"}},
+    )  # fmt: skip
+    assert canvas_events("rejected", "list", "--local", "--json").json == []

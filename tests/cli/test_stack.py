@@ -1,0 +1,170 @@
+"""What a person is told when the stack, AWS or the way there is not as it should be."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from botocore import exceptions
+from botocore.exceptions import ClientError
+
+from cli import __main__ as command_line
+from cli import errors
+from cli import ministack as cli_ministack
+from cli import stack as cli_stack
+from cli.generate import EVENTS, ROOT
+from cli.ministack import LocalAws, free_port, kept
+from tests.cli.conftest import Command, Local
+
+COMMANDS = [
+    ["show", "2041"], ["rejected", "list"], ["rejected", "redrive"], ["rejected", "purge", "--yes"], ["dlq", "list"],
+    ["dlq", "redrive"], ["failures", "list"], ["failures", "redrive"], ["doctor"],
+    ["send", str(EVENTS / "samples" / "module_created.json")],
+]  # fmt: skip
+
+
+@pytest.mark.usefixtures("local")
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command[:2]))
+def test_a_stack_that_is_not_there_is_one_sentence(canvas_events: Command, command: list[str]) -> None:
+    """Every command says that there is no such stack, and how to name another."""
+    done = canvas_events(*command, "--local", "--stack", "no-such-stack")
+    assert (done.status, done.out) == (1, "")
+    assert done.err.count("\n") == 1
+    assert done.err.startswith("error: there is no stack no-such-stack in eu-west-1. Name yours with --stack")
+
+
+def test_without_a_local_stack_it_says_how_to_start_one(
+    canvas_events: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """--local without a stack on this machine names the command that leaves one up."""
+    monkeypatch.setattr(cli_stack, "KEPT", tmp_path / "none.json")
+    done = canvas_events("doctor", "--local")
+    assert (done.status, "`make run KEEP=1`" in done.err) == (1, True)
+
+
+def test_where_nobody_answers_it_says_so(
+    canvas_events: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A local stack that was ended by force, or a network that is down, is one sentence."""
+    file = tmp_path / "stale.json"
+    file.write_text(f'{{"endpoint": "http://127.0.0.1:{free_port()}"}}')
+    monkeypatch.setattr(cli_stack, "KEPT", file)
+    done = canvas_events("doctor", "--local")
+    assert (done.status, done.err.count("\n")) == (1, 1)
+    assert "AWS does not answer" in done.err
+
+
+def test_an_unknown_profile_and_a_missing_region_are_said(
+    canvas_events: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The configuration of AWS is the person's own; what is missing in it is named."""
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    assert "no AWS region is set. Name one with --region" in canvas_events("doctor").err
+    assert "aws configure list-profiles" in canvas_events("doctor", "--profile", "nobody").err
+
+
+def test_a_stack_of_the_persons_own_configuration(
+    local: Local, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without --local the AWS configuration of the environment decides, as for every other tool."""
+    assert local.stack.endpoint is not None
+    monkeypatch.setenv("AWS_ENDPOINT_URL", local.stack.endpoint)
+    monkeypatch.setattr(cli_stack, "KEPT", Path("none"))
+    local.reject("{}")
+    assert len(canvas_events("rejected", "list", "--json").json) == 1
+    assert canvas_events("rejected", "purge", "--yes", "--region", "eu-west-1").status == 0
+    assert local.rejected() == []
+
+
+def test_every_command_is_in_the_documentation() -> None:
+    """What can be called is described, and what is described can be called."""
+    text = (ROOT / "docs" / "commands.md").read_text()
+    listed = re.findall(r"^\| \[?`(?P<name>[a-z]+)`", text.partition("## What an AWS identity needs")[0], re.MULTILINE)
+    usage = command_line.parser().format_help().partition("COMMAND\n")[2].partition("\n\n")[0]
+    commands = re.findall(r"^    ([a-z]+) ", usage, re.MULTILINE)
+    assert {*listed, "invoke", "generate"} == {*commands}
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ClientError({"Error": {"Code": "AccessDenied", "Message": "arn:secret"}}, "Scan"), "may not call Scan"),
+        (ClientError({"Error": {"Code": "ExpiredToken", "Message": "x"}}, "Scan"), "credentials have expired"),
+        (ClientError({"Error": {"Code": "InvalidClientTokenId"}}, "Scan"), "does not know your credentials"),
+        (ClientError({"Error": {"Code": "ThrottlingException", "Message": "x"}}, "Scan"), "throttles"),
+        (ClientError({"Error": {"Code": "Odd", "Message": "an odd thing"}}, "Scan"), "refused Scan: Odd an odd thing"),
+        (exceptions.NoCredentialsError(), "there are no AWS credentials"),
+        (exceptions.NoRegionError(), "--region"),
+        (exceptions.SSOTokenLoadError(error_msg="x"), "aws sso login"),
+        (exceptions.UnauthorizedSSOTokenError(), "aws sso login"),
+        (exceptions.EndpointConnectionError(endpoint_url="https://x"), "does not answer"),
+        (exceptions.ReadTimeoutError(endpoint_url="https://x"), "does not answer"),
+        (exceptions.DataNotFoundError(data_path="x"), "AWS cannot be asked"),
+    ],
+)  # fmt: skip
+def test_errors_of_aws_become_sentences(error: exceptions.BotoCoreError | ClientError, said: str) -> None:
+    """Each says what is wrong and what to do, in one line."""
+    text = errors.sentence(error)
+    assert said in text
+    assert "\n" not in text
+
+
+def test_the_local_stack_is_found_for_as_long_as_it_is_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The file that --local reads is there while the stack is, and one that another stack wrote is left alone."""
+    file = tmp_path / "cache" / "local-stack.json"
+    monkeypatch.setattr(cli_ministack, "KEPT", file)
+    with kept(LocalAws("http://127.0.0.1:1")):
+        assert "127.0.0.1:1" in file.read_text()
+    assert not file.exists()
+    with kept(LocalAws("http://127.0.0.1:1")):
+        file.write_text("another since")
+    assert file.read_text() == "another since"
+    with kept(LocalAws("http://127.0.0.1:1")):
+        assert "127.0.0.1:1" in file.read_text()
+    assert file.read_text() == "another since"
+
+
+def test_a_reader_who_has_seen_enough_is_no_error() -> None:
+    """Piped into head, a command ends without a complaint."""
+    command = [sys.executable, "-m", "cli", "check", "--json", str(EVENTS / "sqs_mixed.json")]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    complaints = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(timeout=30), complaints) == (141, "")
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["rejected"], ["no-such-command"], ["show"], ["rejected", "list", "--reason", "x"]]
+)
+def test_a_wrong_call_is_told_from_a_fault(canvas_events: Command, command: list[str]) -> None:
+    """Exit status 2 is for how the command was called."""
+    with pytest.raises(SystemExit) as ended:
+        canvas_events(*command)
+    assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command[0] != "send"] + [["send"], ["check"]])
+def test_every_command_has_help_with_examples(
+    canvas_events: Command, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    """--help says what a command does and shows how it is called."""
+    words = [word for word in command if word.isalpha()]
+    with pytest.raises(SystemExit) as ended:
+        canvas_events(*words, "--help")
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert "examples:" in shown
+    assert f"canvas-events {words[0]}" in shown
+
+
+def test_the_command_is_installed_beside_python() -> None:
+    """`make` installs the command canvas-events, from any folder."""
+    command = Path(sys.executable).parent / "canvas-events"
+    done = subprocess.run([command, "--help"], cwd="/", capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("usage: canvas-events")
