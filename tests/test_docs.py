@@ -33,9 +33,9 @@ def command_lines(text: str) -> Iterator[str]:
     """What a document says to type that begins with ``canvas-events``, as far as it is for the command itself."""
     lines = [line for block in FENCE.findall(text) for line in block.replace("\\\n", " ").splitlines()]
     for line in (*lines, *INLINE.findall(without_code(text))):
-        typed = re.match(r"\s*(?:\$ )?(?:\.venv/bin/)?canvas-events (.+)", line.replace("\n", " "))
-        if typed and "<" not in typed[1]:  # a placeholder
-            yield re.split(r"\s+# |\s*[|;>]|\s*&&", typed[1])[0].replace("$(cat records.txt)", "d4b53d5bd3fd")
+        typed = re.match(r"\s*(?:\$ )?(?:xargs -r )?(?:\.venv/bin/)?canvas-events (.+)", line.replace("\n", " "))
+        if typed and not re.search("<[a-z]+>", typed[1]):
+            yield re.split(r"\s+# |\s*[|;<>]|\s*&&", typed[1])[0]
 
 
 COMMAND_LINES = sorted(

@@ -167,6 +167,19 @@ def test_the_settings_of_a_function(local: Local, change: dict[str, str], state:
     assert (finding.state, text in finding.text) == (state, True)
 
 
+@pytest.mark.parametrize(("reserved", "state"), [(0, State.FAULT), (5, State.WARNING)])
+def test_a_function_with_reserved_concurrency(local: Local, reserved: int, state: State) -> None:
+    """A function that may not run, or not often enough, is told with the command that frees it."""
+    client, function = local.stack.client("lambda"), local.stack.resources["SqsFunction"].physical_id
+    client.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=reserved)
+    try:
+        (finding,) = [each for each in functions.functions(local.stack) if each.state is not State.OK]
+    finally:
+        client.delete_function_concurrency(FunctionName=function)
+    assert (finding.state, finding.text) == (state, f"SqsFunction has a reserved concurrency of {reserved}")
+    assert f"aws lambda delete-function-concurrency --function-name {function}" in finding.do
+
+
 def test_a_permission_that_was_taken_away(local: Local) -> None:
     """What a role may not do any more is named, with what it is done on."""
     iam, role = local.stack.client("iam"), local.stack.resources["SqsFunctionRole"].physical_id
