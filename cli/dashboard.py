@@ -37,14 +37,13 @@ _OF_A_QUEUE = {
 _NO_NUMBER = "–"
 
 
-class NoRunError(CommandError):
-    """There is no run to show; the text says how to make one."""
-
-
 def run() -> int:
-    """The command: show the stack that is up, or else what the last run left."""
+    """The command: show the stack that is up, or else what the last run left.
+
+    Raises ``CommandError`` when there is neither.
+    """
     if not LAST_RUN.exists():
-        raise NoRunError("there was no run yet: start one with `make run`, then show its dashboard.")
+        raise CommandError("there was no run yet: start one with `make run`, then show its dashboard.")
     picture = json.loads(LAST_RUN.read_text(encoding="utf-8"))
     if _is_up(picture["endpoint"]):
         picture = keep(LocalAws(picture["endpoint"]))

@@ -169,6 +169,7 @@ def _say_how_to_look_around(console: Console, aws: LocalAws, outputs: dict[str, 
         console.print("\nIt stays up until Ctrl-C. In another terminal:\n")
         for command in (f"show {COURSE}", "rejected list", "doctor", "send events/samples/module_created.json"):
             console.print(f"  .venv/bin/canvas-events {command} --local", highlight=False, soft_wrap=True)
+        console.print("  .venv/bin/canvas-events dashboard", highlight=False, soft_wrap=True)
         console.print("\nor with the AWS CLI:\n")
         for name, value in aws.environment().items():
             console.print(f"  export {name}={value}", highlight=False, soft_wrap=True)

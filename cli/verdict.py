@@ -47,7 +47,7 @@ class Judge:
     def judge(self, data: bytes) -> Verdict:
         """The verdict on a record with this data."""
         record = Record("", data, datetime.now(UTC), "")
-        (outcome,) = self._pipeline.process([(record.id, lambda: record)], Deadline(lambda: _NO_HASTE_MS))
+        (outcome,) = self._pipeline.process([(record.id, lambda: record)], Deadline(lambda: _NO_HASTE_MS), Effort())
         return Verdict(outcome, self._writer.items)
 
 

@@ -40,7 +40,8 @@ def alarms(stack: Stack) -> Findings:
         len(subscriptions) > len(pending),
         f"alarms reach {plural(len(subscriptions) - len(pending), 'subscriber')}",
         "alarms reach nobody: no subscription of the topic is confirmed",
-        "Confirm the e-mail that AWS sent, or subscribe to the topic.",
+        "Deploy with the parameter AlarmEmail and confirm the e-mail from AWS, or subscribe to the topic.",
+        State.WARNING,
     )
     if pending and len(subscriptions) > len(pending):
         yield Finding(

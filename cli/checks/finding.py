@@ -6,7 +6,8 @@ from enum import StrEnum
 
 from botocore.exceptions import ClientError
 
-DEPLOY = "Deploy template.yaml again: `make build && sam deploy`."
+# CloudFormation compares templates: it does not see by itself what was changed or deleted beside it.
+DEPLOY = "Deploy template.yaml: `make build && sam deploy`. Changed by hand: docs/runbook.md#changed-by-hand."
 
 _NOT_THERE = frozenset(
     {

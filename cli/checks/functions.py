@@ -57,6 +57,7 @@ def functions(stack: Stack) -> Findings:
             f"{name} is {configuration.get('State')}, its last update {configuration.get('LastUpdateStatus')}",
             f"{configuration.get('StateReason', '')} {DEPLOY}".strip(),
         )
+        yield _reserved(name, configuration["FunctionName"], stack)
         yield _settings(name, configuration.get("Environment", {}).get("Variables", {}), stack)
         timeout = configuration.get("Timeout", 0)
         yield judged(
@@ -66,6 +67,19 @@ def functions(stack: Stack) -> Findings:
             f"Messages come back while they are worked on; it should be six times as long. {DEPLOY}",
             State.WARNING,
         )
+
+
+def _reserved(name: str, function: str, stack: Stack) -> Finding:
+    answer = stack.client("lambda").get_function_concurrency(FunctionName=function)
+    reserved = answer.get("ReservedConcurrentExecutions")
+    return judged(
+        reserved is None,
+        f"{name} has no reserved concurrency",
+        f"{name} has a reserved concurrency of {reserved}",
+        "Invocations above it are refused; messages of the queue lose one of their tries each time. "
+        f"`aws lambda delete-function-concurrency --function-name {function}`",
+        State.WARNING if reserved else State.FAULT,
+    )
 
 
 def _settings(name: str, variables: Mapping[str, str], stack: Stack) -> Finding:

@@ -36,7 +36,11 @@ def _table(stack: Stack, variable: str, name: str, keys: list[str]) -> Finding:
     except ClientError as error:
         if not gone(error):
             raise
-        return Finding(State.FAULT, f"{variable} {name} was deleted", f"Its events wait, and end parked. {DEPLOY}")
+        return Finding(
+            State.FAULT,
+            f"{variable} {name} was deleted",
+            "Its events wait, and end parked. Restore it: docs/runbook.md#a-deleted-table.",
+        )
     found = [each["AttributeName"] for each in sorted(table["KeySchema"], key=lambda each: str(each["KeyType"]))]
     if found != keys:
         return Finding(

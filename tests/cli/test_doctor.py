@@ -21,8 +21,11 @@ from tests.cli.conftest import Command, Local
 
 CANVAS = "636161780776"
 
-# What MiniStack does not do of what the template says.
-NOT_HERE = {"rejected events never expire: time to live is off"}
+# What MiniStack does not do of what the template says, and what its defaults leave to the user.
+NOT_HERE = {
+    "rejected events never expire: time to live is off",
+    "alarms reach nobody: no subscription of the topic is confirmed",
+}
 
 
 def troubles(check: Any, stack: Stack) -> list[tuple[State, str]]:
@@ -167,6 +170,19 @@ def test_the_settings_of_a_function(local: Local, change: dict[str, str], state:
     assert (finding.state, text in finding.text) == (state, True)
 
 
+@pytest.mark.parametrize(("reserved", "state"), [(0, State.FAULT), (5, State.WARNING)])
+def test_a_function_with_reserved_concurrency(local: Local, reserved: int, state: State) -> None:
+    """A function that may not run, or not often enough, is told with the command that frees it."""
+    client, function = local.stack.client("lambda"), local.stack.resources["SqsFunction"].physical_id
+    client.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=reserved)
+    try:
+        (finding,) = [each for each in functions.functions(local.stack) if each.state is not State.OK]
+    finally:
+        client.delete_function_concurrency(FunctionName=function)
+    assert (finding.state, finding.text) == (state, f"SqsFunction has a reserved concurrency of {reserved}")
+    assert f"aws lambda delete-function-concurrency --function-name {function}" in finding.do
+
+
 def test_a_permission_that_was_taken_away(local: Local) -> None:
     """What a role may not do any more is named, with what it is done on."""
     iam, role = local.stack.client("iam"), local.stack.resources["SqsFunctionRole"].physical_id
@@ -257,12 +273,12 @@ def test_a_stack_without_a_topic_for_alarms(local: Local) -> None:
 
 
 def test_alarms_that_reach_nobody(local: Local) -> None:
-    """A topic without a confirmed subscription is at fault; with one, a second that is pending is a warning."""
+    """Without a confirmed subscription there is a warning, and with one there is none."""
     sns = local.stack.client("sns")
     topic = sns.create_topic(Name="alarms")["TopicArn"]
     local.stack.resources = {**local.stack.resources, "AlarmTopic": Resource("AWS::SNS::Topic", topic)}
     assert troubles(deployment.alarms, local.stack) == [
-        (State.FAULT, "alarms reach nobody: no subscription of the topic is confirmed")
+        (State.WARNING, "alarms reach nobody: no subscription of the topic is confirmed")
     ]
     queue = "arn:aws:sqs:eu-west-1:000000000000:canvas-live-events-alarms"
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
@@ -272,7 +288,7 @@ def test_alarms_that_reach_nobody(local: Local) -> None:
 @pytest.mark.parametrize(
     ("arns", "states"),
     [
-        (["PendingConfirmation"], [State.FAULT]),
+        (["PendingConfirmation"], [State.WARNING]),
         (["PendingConfirmation", "arn:aws:sns:eu-west-1:1:alarms:1"], [State.OK, State.WARNING]),
     ],
 )

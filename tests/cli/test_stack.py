@@ -84,7 +84,7 @@ def test_every_command_is_in_the_documentation() -> None:
     text = (ROOT / "docs" / "commands.md").read_text()
     listed = re.findall(r"^\| \[?`(?P<name>[a-z]+)`", text.partition("## What an AWS identity needs")[0], re.MULTILINE)
     usage = command_line.parser().format_help().partition("COMMAND\n")[2].partition("\n\n")[0]
-    commands = re.findall(r"^    ([a-z]+) ", usage, re.MULTILINE)
+    commands = re.findall(r"^    ([a-z]+)\b", usage, re.MULTILINE)
     assert {*listed, "invoke", "generate"} == {*commands}
 
 
