@@ -70,6 +70,7 @@ def add_to(commands: Any) -> None:
     purging = _action(actions, "purge", "delete them for good", _purge)
     purging.add_argument("--dry-run", action="store_true", help="only say which")
     purging.add_argument("--yes", action="store_true", help="do not ask")
+    purging.add_argument("--all", action="store_true", help="with --yes and nothing selected: really all of them")
 
 
 def _action(actions: Any, name: str, about: str, run: Any, *, more: str = "") -> Any:
@@ -200,8 +201,11 @@ def _redrive(called: argparse.Namespace) -> int:
 
 
 def _purge(called: argparse.Namespace) -> int:
+    selection = _selection(called)
+    if called.yes and selection == Selection() and not called.all:
+        raise CommandError("nothing is selected, and nobody would be asked: add --all to delete all that was rejected.")
     stack = open_stack(called)
-    items = _read_all(stack, _selection(called))
+    items = _read_all(stack, selection)
     if called.json:
         print_json([_for_machines(item) for item in items])
     elif items:

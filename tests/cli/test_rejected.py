@@ -29,7 +29,7 @@ def test_an_empty_table_is_well(local: Local, canvas_events: Command) -> None:
     assert local.rejected() == []
     assert canvas_events("rejected", "list", "--local").status == 0
     assert canvas_events("rejected", "redrive", "--local").status == 0
-    assert canvas_events("rejected", "purge", "--yes", "--local").status == 0
+    assert canvas_events("rejected", "purge", "--yes", "--all", "--local").status == 0
     assert canvas_events("rejected", "show", "--local").status == 1
 
 
@@ -112,6 +112,14 @@ def test_a_hostile_record_does_nothing_to_the_terminal(local: Local, canvas_even
         assert "[red]" in shown or arguments[0] == "redrive"
 
 
+def test_purge_of_everything_unasked_must_be_meant(canvas_events: Command, local: Local) -> None:
+    """An empty selection, as of a script whose list is empty, deletes nothing unless it says that it means all."""
+    local.reject("a")
+    refused = canvas_events("rejected", "purge", "--yes", "--local")
+    assert (refused.status, "--all" in refused.err) == (1, True)
+    assert len(local.rejected()) == 1
+
+
 def test_purge_asks_first_and_says_what_it_would_do(
     local: Local, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,7 +136,7 @@ def test_purge_asks_first_and_says_what_it_would_do(
     monkeypatch.setattr("builtins.input", lambda _: "y")
     assert canvas_events("rejected", "purge", "--reason", "schema_violation", "--local").status == 0
     assert [item["record"]["S"] for item in local.rejected()] == [kept]
-    assert canvas_events("rejected", "purge", "--yes", "--local").status == 0
+    assert canvas_events("rejected", "purge", "--yes", "--all", "--local").status == 0
     assert local.rejected() == []
 
 

@@ -18,7 +18,7 @@ from cli.ministack import LocalAws, free_port, kept
 from tests.cli.conftest import Command, Local
 
 COMMANDS = [
-    ["show", "2041"], ["rejected", "list"], ["rejected", "redrive"], ["rejected", "purge", "--yes"], ["dlq", "list"],
+    ["show", "2041"], ["rejected", "list"], ["rejected", "redrive"], ["rejected", "purge", "--yes", "--all"], ["dlq", "list"],
     ["dlq", "redrive"], ["failures", "list"], ["failures", "redrive"], ["doctor"],
     ["send", str(EVENTS / "samples" / "module_created.json")],
 ]  # fmt: skip
@@ -75,7 +75,7 @@ def test_a_stack_of_the_persons_own_configuration(
     monkeypatch.setattr(cli_stack, "KEPT", Path("none"))
     local.reject("{}")
     assert len(canvas_events("rejected", "list", "--json").json) == 1
-    assert canvas_events("rejected", "purge", "--yes", "--region", "eu-west-1").status == 0
+    assert canvas_events("rejected", "purge", "--yes", "--all", "--region", "eu-west-1").status == 0
     assert local.rejected() == []
 
 
