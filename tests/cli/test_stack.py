@@ -18,8 +18,8 @@ from cli.ministack import LocalAws, free_port, kept
 from tests.cli.conftest import Command, Local
 
 COMMANDS = [
-    ["show", "2041"], ["rejected", "list"], ["rejected", "redrive"], ["rejected", "purge", "--yes", "--all"], ["dlq", "list"],
-    ["dlq", "redrive"], ["failures", "list"], ["failures", "redrive"], ["doctor"],
+    ["show", "2041"], ["rejected", "list"], ["rejected", "redrive"], ["rejected", "purge", "--yes", "--all"],
+    ["dlq", "list"], ["dlq", "redrive"], ["failures", "list"], ["failures", "redrive"], ["doctor"],
     ["send", str(EVENTS / "samples" / "module_created.json")],
 ]  # fmt: skip
 
