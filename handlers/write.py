@@ -108,6 +108,36 @@ class _Climb:
                 self.result = Result(Written.FAILED, code)
 
 
+class _Pace:
+    """How much goes at once, and how long to wait between, by what DynamoDB has answered."""
+
+    def __init__(self) -> None:
+        self.width = _MOST_AT_ONCE
+        self._strikes: Counter[str] = Counter()
+
+    def take(self, sent: list[_Climb], codes: list[Code]) -> float:
+        """Take the answers to a round; how many seconds to wait before the next."""
+        self._count(sent, codes)
+        tries = max((climb.attempts for climb, code in zip(sent, codes, strict=True) if code in _PASSING), default=0)
+        if not tries:
+            self.width = min(_MOST_AT_ONCE, self.width * 2)
+            return 0.0
+        if not _PASSING.issuperset(codes):
+            # A partition is throttled by itself, and may hold a whole course: it gets less, while others are done.
+            self.width = max(1, self.width // 2)
+        return _pause(max(tries, *(self._strikes[climb.item.table] for climb in sent)))
+
+    def gives_up(self, table: str) -> bool:
+        """Whether a table is left alone for this invocation, so that it holds up no other."""
+        return self._strikes[table] >= MOST_ATTEMPTS
+
+    def _count(self, sent: list[_Climb], codes: list[Code]) -> None:
+        """Count for each table the rounds in a row that brought it nothing but passing faults."""
+        answered = {climb.item.table for climb, code in zip(sent, codes, strict=True) if code not in _PASSING}
+        for table in {climb.item.table for climb in sent}:
+            self._strikes[table] = 0 if table in answered else self._strikes[table] + 1
+
+
 class Writer:
     """Writes items to the tables, by the names that ``tables`` gives their environment variables."""
 
@@ -127,10 +157,9 @@ class Writer:
         """
         climbs = {key: self._climb(item) for key, item in items.items()}
         waiting = deque(climb for climb in climbs.values() if climb.result is None)
-        strikes: Counter[str] = Counter()
-        width = _MOST_AT_ONCE
+        pace = _Pace()
         while waiting and not deadline.is_over():
-            sent = [waiting.popleft() for _ in range(min(width, len(waiting)))]
+            sent = [waiting.popleft() for _ in range(min(pace.width, len(waiting)))]
             codes = self._send_all(sent, deadline, effort)
             effort.retries += sum(code in _PASSING for code in codes)
             effort.throttles += sum(code in _THROTTLED for code in codes)
@@ -141,20 +170,10 @@ class Writer:
                     # The next statement at once; the same one again after the others.
                     (again if code in _REFUSED else waiting).append(climb)
             waiting.extendleft(reversed(again))
-            troubles = _count(strikes, sent, codes)
-            if troubles == MOST_ATTEMPTS:
-                # Such a table is left alone for this invocation, and holds up no other.
-                waiting = deque(climb for climb in waiting if strikes[climb.item.table] < MOST_ATTEMPTS)
-            tries = max(
-                (climb.attempts for climb, code in zip(sent, codes, strict=True) if code in _PASSING), default=0
-            )
-            # A partition is throttled by itself, and may hold a whole course: it gets less, while others are done.
-            if not tries:
-                width = min(_MOST_AT_ONCE, width * 2)
-            elif not _PASSING.issuperset(codes):
-                width = max(1, width // 2)
-            if tries and waiting:
-                self._sleep(min(_pause(max(tries, troubles)), deadline.seconds_left()))
+            if pause := pace.take(sent, codes):
+                waiting = deque(climb for climb in waiting if not pace.gives_up(climb.item.table))
+                if waiting:
+                    self._sleep(min(pause, deadline.seconds_left()))
         return {key: climb.result or Result(Written.FAILED, climb.fault) for key, climb in climbs.items()}
 
     def _climb(self, item: Item) -> _Climb:
@@ -197,15 +216,6 @@ class Writer:
             return [code] * len(climbs)
         half = len(climbs) // 2
         return self._send(climbs[:half], deadline, effort) + self._send(climbs[half:], deadline, effort)
-
-
-def _count(strikes: Counter[str], sent: list[_Climb], codes: list[Code]) -> int:
-    """Count for each table the rounds of requests in a row that brought it nothing but passing faults; the most."""
-    answered = {climb.item.table for climb, code in zip(sent, codes, strict=True) if code not in _PASSING}
-    tables = {climb.item.table for climb in sent}
-    for table in tables:
-        strikes[table] = 0 if table in answered else strikes[table] + 1
-    return max(strikes[table] for table in tables)
 
 
 def _code_of(error: ClientError) -> str:
