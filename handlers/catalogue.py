@@ -74,7 +74,7 @@ def load(folder: Path = SCHEMAS) -> dict[str, EventType]:
     """
     event_types = {path.stem: _read(path) for path in sorted(folder.glob("*.json"))}
     if not event_types:
-        raise CatalogueError(f"there is no schema in {folder}: run `make generate` before `sam build`")
+        raise CatalogueError(f"there is no schema in {folder}: run `make generate` before `make build`")
     return event_types
 
 

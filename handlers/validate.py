@@ -1,6 +1,6 @@
 """A Live Event against the JSON Schema of its type.
 
-Two engines read the same schema: jsonschema-rs accepts what is valid, some sixty times faster, and what it does not
+Two engines read the same schema: jsonschema-rs accepts what is valid, far faster, and what it does not
 accept jsonschema judges and explains. Nearly every event is valid, so the second is not even imported until one is not.
 """
 

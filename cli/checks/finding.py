@@ -7,7 +7,7 @@ from enum import StrEnum
 from botocore.exceptions import ClientError
 
 # CloudFormation compares templates: it does not see by itself what was changed or deleted beside it.
-DEPLOY = "Deploy template.yaml: `make build && sam deploy`. Changed by hand: docs/runbook.md#changed-by-hand."
+DEPLOY = "Changed by hand: docs/runbook.md#changed-by-hand. Never deployed so: `make build && sam deploy`."
 
 _NOT_THERE = frozenset(
     {

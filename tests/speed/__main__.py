@@ -66,7 +66,7 @@ def _bound(row: Row) -> str:
 
 
 def _processor(rounds: int) -> Iterator[Row]:
-    """1: events per CPU-second, without a delay. 2: wall clock, with 5 ms a request."""
+    """Events per CPU-second and wall clock, without a delay and with 5 ms a request."""
     for delay in (0, 5):
         figures = []
         with endpoint(delay) as url, contestants(url, OURS, USUAL, FLOOR) as (ours, usual, floor):
@@ -84,7 +84,7 @@ def _processor(rounds: int) -> Iterator[Row]:
 
 
 def _redundant(rounds: int) -> Iterator[Row]:
-    """3: half of the events are duplicates, or soon overtaken."""
+    """Half of the events are duplicates, or soon overtaken."""
     half, whole = redundant(BATCH), unlike(BATCH)
     with endpoint(5) as url, contestants(url, OURS) as (ours,):
         ours.take(whole)
@@ -97,7 +97,7 @@ def _redundant(rounds: int) -> Iterator[Row]:
 
 
 def _proportion(rounds: int) -> Iterator[Row]:
-    """4: time an event in large batches and in small ones; memory."""
+    """Time an event in large batches and in small ones; memory."""
     large, small = unlike(10_000), [unlike(100, first=number * 100) for number in range(100)]
     with endpoint(0) as url, contestants(url, OURS) as (ours,):
         ours.take(small[0])
@@ -111,7 +111,7 @@ def _proportion(rounds: int) -> Iterator[Row]:
 
 
 def _first(rounds: int) -> Iterator[Row]:
-    """6: the first batch of a new process, one event of each type, and later ones."""
+    """The first batch of a new process, one event of each type, and later ones."""
     for delay in (5, 0):
         firsts = []
         for _ in range(rounds):
@@ -126,14 +126,14 @@ def _first(rounds: int) -> Iterator[Row]:
 
 
 def _cold_start(rounds: int) -> Iterator[Row]:
-    """5: the init time under Lambda's runtime."""
+    """The init time under Lambda's runtime."""
     if cold_start.PACKAGE.exists():
         ours, baseline = cold_start.medians(rounds)
         yield Row("init time / that of a handler with nothing but a boto3 client", ours / baseline, most=1.25)
 
 
 def _dynamodb(_: int) -> Iterator[Row]:
-    """7: what DynamoDB is asked for."""
+    """What DynamoDB is asked for."""
     units = [math.ceil(size(item.attributes) / 1024) for item in _routed(unlike(BATCH))]
     yield Row("write units an item, when it is written", sum(units) / len(units), "")
     yield Row(f"requests for {BATCH:,} events no two alike", math.ceil(len(units) / MOST_STATEMENTS), "")

@@ -77,8 +77,10 @@ def endpoint(delay_ms: float) -> Iterator[str]:
     command = [sys.executable, "-m", "tests.speed.endpoint", str(delay_ms)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-        process.terminate()
+        try:
+            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        finally:
+            process.terminate()
 
 
 @contextlib.contextmanager
