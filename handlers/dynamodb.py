@@ -48,7 +48,8 @@ Code = str | None
 class Statement(NamedTuple):
     """A PartiQL statement; ``parameters`` are in DynamoDB's JSON.
 
-    ``shows`` asks for the item that refuses it, which costs nothing; source: API reference, ``BatchStatementRequest``.
+    ``shows`` asks for the item that refuses it, which takes no read unit; source: API reference,
+    ``BatchStatementRequest``.
     """
 
     text: str
