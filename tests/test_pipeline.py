@@ -242,7 +242,7 @@ def test_a_bug_makes_its_record_wait_and_no_other(
     assert "secret" not in cause
 
 
-@pytest.mark.parametrize("place", ["_ladder", "_count"])
+@pytest.mark.parametrize("place", ["_ladder", "_Pace.take"])
 def test_a_bug_in_writing_makes_the_batch_wait(
     consumer: Consumer, event: Change, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
