@@ -163,6 +163,7 @@ class Redrive:
                 if time.monotonic() > until:
                     break
                 if waiting:
+                    # Until the next look, or a little after the end of the wait.
                     time.sleep(min(pause, max(0.0, until - time.monotonic()) + 0.1))
                     pause = min(LONGEST_LOOK_SECONDS, pause * 1.5)
         for group in waiting:

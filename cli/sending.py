@@ -134,7 +134,7 @@ def send(destination: Destination, parcels: Sequence[Parcel]) -> list[Receipt]:
     waiting = [number for number, receipt in enumerate(receipts) if receipt.fault is None]
     for attempt in range(MOST_ATTEMPTS):
         if attempt and waiting:
-            time.sleep(FIRST_PAUSE_SECONDS * 2**attempt)
+            time.sleep(FIRST_PAUSE_SECONDS * 2**attempt)  # what was throttled needs longer each time
         waiting = list(_send_once(destination, parcels, waiting, receipts))
     return receipts
 
