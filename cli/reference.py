@@ -14,10 +14,10 @@ _INTRODUCTION = """\
 Generated from `schemas/catalogue/` by `make generate`; do not edit it here.
 
 Each event type has one row in the first table: the environment variable that names its table, and the key of its items;
-`<account>` is `root_account_uuid`. What the items hold is further down, family by family. In keys and bodies an id is that
-of Canvas's REST API and URLs, local to your institution. Beside the body an item has the attributes that the
-[README](../README.md#what-is-kept) describes. **Each field may be missing, which means null**, but for those that the key
-is made of.
+`<account>` is `root_account_uuid`. What the items hold is further down, family by family. In keys and bodies an id is
+that of Canvas's REST API and URLs, local to your institution. Beside the body an item has the attributes that the
+[README](../README.md#what-is-kept) describes. **Each field may be missing, which means null**, but for those that the
+key is made of.
 
 | kind | Canvas sends | the item holds |
 | --- | --- | --- |
