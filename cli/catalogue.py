@@ -129,7 +129,7 @@ class EventType:
     @cached_property
     def paths(self) -> tuple[str, ...]:
         """All that the keys of its items may be made of."""
-        return tuple(dict.fromkeys(name.removesuffix(".class") for entity in self.entities for name in entity.paths))
+        return tuple(dict.fromkeys(name for entity in self.entities for name in entity.paths))
 
 
 def names(template: str) -> tuple[str, ...]:
