@@ -11,6 +11,8 @@ from pathlib import Path
 from cli.errors import CommandError
 from handlers.catalogue import SCHEMAS
 
+CATALOGUE = SCHEMAS / "catalogue"
+
 _ENTRY = {"about", "events", "context", "fields"}
 _ALSO = {"renamed", "without_account"}
 
@@ -92,6 +94,16 @@ class Entity:
 
 
 @dataclass(frozen=True)
+class Family:
+    """A file of the catalogue: entities that share a table. ``table`` is the environment variable that names it."""
+
+    name: str
+    about: str
+    table: str
+    entities: tuple[Entity, ...]
+
+
+@dataclass(frozen=True)
 class EventType:
     """An event type and the entities it speaks of; the first keeps what the catalogue does not know."""
 
@@ -117,7 +129,7 @@ class EventType:
     @cached_property
     def paths(self) -> tuple[str, ...]:
         """All that the keys of its items may be made of."""
-        return tuple(dict.fromkeys(name.removesuffix(".class") for entity in self.entities for name in entity.paths))
+        return tuple(dict.fromkeys(name for entity in self.entities for name in entity.paths))
 
 
 def names(template: str) -> tuple[str, ...]:
@@ -128,38 +140,47 @@ def names(template: str) -> tuple[str, ...]:
     return tuple(name for _, name in parts if name)
 
 
-def load(folder: Path = SCHEMAS / "catalogue") -> dict[str, EventType]:
-    """Read every family in ``folder``; the event types by name.
-
-    Raises ``CatalogueError`` naming the file and the entry that is wrong.
-    """
+def load(folder: Path = CATALOGUE) -> dict[str, EventType]:
+    """Read every family in ``folder``; the event types by name. Raises ``CatalogueError`` as ``families`` does."""
     speakers: dict[str, list[Entity]] = {}
-    files: dict[str, str] = {}
-    for path in sorted(folder.glob("*.toml")):
-        for entity in _family(path):
-            if entity.name in files:
-                raise CatalogueError(f"{path.name}: [{entity.name}] is in {files[entity.name]} already")
-            files[entity.name] = path.name
+    for family in families(folder):
+        for entity in family.entities:
             for event in entity.events:
                 speakers.setdefault(event, []).append(entity)
-    if not speakers:
-        # A consumer that knows no event type would reject everything.
-        raise CatalogueError(f"there is no family in {folder}")
     return {event: _event_type(event, tuple(entities)) for event, entities in speakers.items()}
 
 
-def _family(path: Path) -> list[Entity]:
+def families(folder: Path = CATALOGUE) -> list[Family]:
+    """Read every family in ``folder``.
+
+    Raises ``CatalogueError`` naming the file and the entry that is wrong.
+    """
+    read = [_family(path) for path in sorted(folder.glob("*.toml"))]
+    if not read:
+        # A consumer that knows no event type would reject everything.
+        raise CatalogueError(f"there is no family in {folder}")
+    files: dict[str, str] = {}
+    for family in read:
+        for entity in family.entities:
+            if entity.name in files:
+                raise CatalogueError(f"{family.name}.toml: [{entity.name}] is in {files[entity.name]}.toml already")
+            files[entity.name] = family.name
+    return read
+
+
+def _family(path: Path) -> Family:
     try:
-        family = tomllib.loads(path.read_text(encoding="utf-8"))
-        table = str(family.pop("table", ""))
-        return [_entity(name, table, entry) for name, entry in family.items()]
+        entries = tomllib.loads(path.read_text(encoding="utf-8"))
+        about, table = str(entries.pop("about", "")), str(entries.pop("table", ""))
+        entities = tuple(_entity(name, table, entry) for name, entry in entries.items())
     except (CatalogueError, tomllib.TOMLDecodeError) as error:
         raise CatalogueError(f"{path.name}: {error}") from error
+    if not about or not table.endswith("_TABLE"):
+        raise CatalogueError(f'{path.name}: it must begin with about = "…" and table = "…_TABLE"')
+    return Family(path.stem, about, table, entities)
 
 
 def _entity(name: str, table: str, entry: object) -> Entity:
-    if not table.endswith("_TABLE"):
-        raise CatalogueError('the first line must say which table: table = "…_TABLE"')
     if not isinstance(entry, dict) or entry.keys() - _ALSO not in (_ENTRY | {"id"}, _ENTRY | {"occurrence"}):
         raise CatalogueError(
             f"[{name}] must say {', '.join(sorted(_ENTRY))} and id or occurrence, may say {', '.join(sorted(_ALSO))},"

@@ -1,5 +1,6 @@
 """What the key of an item is made of: fields of the body and, for a few event types, what lies beyond them."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,9 @@ from handlers.catalogue import EventType
 from handlers.decode import LiveEvent
 from handlers.fates import Reason, Rejected, Violation
 from handlers.ids import is_ambiguous, localised
+
+# Also those of modules: quizzes:quiz, lti/tool_proxy.
+_CLASS = re.compile("[A-Za-z][A-Za-z0-9_:/]{0,63}")
 
 
 def said_by(event: LiveEvent, body: Mapping[str, Any], event_type: EventType, shard: int | None) -> Mapping[str, Any]:
@@ -53,16 +57,21 @@ class _Beyond(dict[str, Any]):
         if not name:
             raise KeyError(path)
         if name == "class":
-            return _class_name(self[holder])
+            return _class_name(path, self[holder])
         value = (self._metadata if holder == "metadata" else self[holder]).get(name)
         if value is None:
             raise KeyError(path)
         return localised(value, self._shard) if self._is_id(path) else str(value)
 
 
-def _class_name(name: str) -> str:
-    """``DiscussionTopic`` for ``discussion_topic``: bodies of accesses have this, contexts are named by that."""
-    return name.title().replace("_", "") if name.islower() else name
+def _class_name(path: str, name: str) -> str:
+    """``DiscussionTopic`` for ``discussion_topic``: what was accessed is named so, what contains an entity is not.
+
+    Raises ``KeyError`` for what is no such name.
+    """
+    if not _CLASS.fullmatch(name):
+        raise KeyError(path)
+    return re.sub("[:/]+", "::", name.title()).replace("_", "") if name.islower() else name
 
 
 def _refuse_ambiguous(said: Mapping[str, Any], event_type: EventType) -> None:

@@ -13,6 +13,7 @@ from handlers import catalogue as deployed
 from handlers import route
 
 GOOD = """
+about = "Things."
 table = "T_TABLE"
 [thing]
 about = "A thing."
@@ -85,15 +86,16 @@ def test_a_member_of_an_object_can_be_a_key(tmp_path: Path) -> None:
     [
         (GOOD.replace('"lid  Its', '"ild  Its'), r"things.toml: \[thing\] fields: course_id is of the kind 'ild'"),
         (GOOD.replace("{course_id}", "{section_id}"), r"things.toml: \[thing\] speaks of section_id, which is not"),
-        (GOOD.replace('table = "T_TABLE"', ""), "things.toml: the first line must say which table"),
+        (GOOD.replace('table = "T_TABLE"', ""), "things.toml: it must begin with about = .* and table ="),
+        (GOOD.replace('about = "Things."', ""), "things.toml: it must begin with about = .* and table ="),
         (GOOD.replace('["thing_created"]', '"thing_created"'), r"things.toml: \[thing\] expected a list of strings"),
         (GOOD.replace("[thing]", "[thing"), "things.toml: "),
         (
-            GOOD + GOOD.split("\n", 2)[2].replace("[thing", "[other").replace("lid  Its", "gid  Its"),
+            GOOD + GOOD.split("\n", 3)[3].replace("[thing", "[other").replace("lid  Its", "gid  Its"),
             r"\[other\] thing_created: course_id is of two kinds",
         ),
         (
-            GOOD.replace("about", "abuot"),
+            GOOD.replace('about = "A', 'abuot = "A'),
             r"things.toml: \[thing\] must say about, context, events, fields and id or occ",
         ),
         (GOOD.replace("[thing.fields]", "renmaed = {}\n[thing.fields]"), r"\[thing\] must say .* and nothing else"),
