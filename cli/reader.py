@@ -93,7 +93,7 @@ class Reader:
         return self._nesting.in_order(found)
 
     def _read_newest(self, name: str, context: str, entity: str) -> list[Item]:
-        condition = Key("context").eq(context)
+        condition: ConditionBase = Key("context").eq(context)
         if entity:
             condition &= Key("entity").begins_with(entity if "#" in entity else f"{entity}#")
         # One more than is shown, to know whether there is more.
@@ -109,18 +109,16 @@ class Reader:
     def _query(
         self, name: str, condition: ConditionBase, *, most: int | None = None, newest_first: bool = False
     ) -> list[Item]:
+        asked: Json = {"KeyConditionExpression": condition, "ScanIndexForward": not newest_first}
         items: list[Item] = []
-        more: Json = {}
         while True:
             if most:
-                more["Limit"] = most - len(items)
-            page = self._handles[name].query(
-                KeyConditionExpression=condition, ScanIndexForward=not newest_first, **more
-            )
+                asked["Limit"] = most - len(items)
+            page = self._handles[name].query(**asked)
             items += page["Items"]
             if "LastEvaluatedKey" not in page or len(items) == most:
                 return items
-            more["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+            asked["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
 def _of(context: str, entity: str = "") -> ConditionBase:

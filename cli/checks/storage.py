@@ -28,11 +28,9 @@ def tables(stack: Stack) -> Findings:
             continue
         there[variable] = name
         yield _table(variable, table, ["reason", "record"] if variable == rejected.TABLE else ["context", "entity"])
-    expiring = stack.occurrence_tables | {rejected.TABLE}
-    yield _expiry(stack, {variable: name for variable, name in there.items() if variable in expiring})
-    yield _recovery(
-        stack, {variable: name for variable, name in there.items() if variable not in stack.occurrence_tables}
-    )
+    occurrences = stack.occurrence_tables
+    yield _expiry(stack, {name: there[name] for name in there if name in occurrences | {rejected.TABLE}})
+    yield _recovery(stack, {name: there[name] for name in there if name not in occurrences})
 
 
 def _families(stack: Stack) -> Findings:
