@@ -1,5 +1,6 @@
 """The catalogue of event types, as ``schemas/catalogue/*.toml`` says it."""
 
+import re
 import string
 import tomllib
 from collections.abc import Mapping
@@ -10,9 +11,23 @@ from pathlib import Path
 from cli.errors import CommandError
 from handlers.catalogue import SCHEMAS
 
-_ENTRY = {"about", "events", "id", "context", "fields"}
+CATALOGUE = SCHEMAS / "catalogue"
 
-KINDS = frozenset({"gid", "lid", "str", "state", "text", "time", "date", "num", "int", "bool", "obj", "list", "uuid"})
+_ENTRY = {"about", "events", "context", "fields"}
+_ALSO = {"renamed", "without_account"}
+
+KINDS = frozenset(
+    {
+        *("gid", "lid", "uuid", "str", "state", "text", "time", "ruby_time", "date"),
+        *("num", "int", "bool", "obj", "list"),
+    }
+)
+
+# What occurrences may be keyed by beside their bodies.
+METADATA = {"metadata.user_id": "gid", "metadata.context_type": "str", "metadata.context_id": "gid"}
+
+# What stands between the fields of a key.
+_LITERAL = re.compile("[A-Za-z#]*")
 
 
 class CatalogueError(CommandError):
@@ -35,25 +50,57 @@ class Field:
 class Entity:
     """What an item speaks of, and how its key follows from an event's body.
 
-    ``table`` is the environment variable that names the table. ``id`` is the field with the entity's id.
-    ``context`` is a template of what contains the entity, as ``{context_type}#{context_id}``. ``renamed`` maps
-    names that Canvas also uses to the names under which the fields are kept.
+    ``kind`` begins the sort key: the entity's name, or for occurrences what they are occurrences of. ``table`` is the
+    environment variable that names the table. ``ids`` and ``contexts`` are templates of the entity's id, and of what
+    contains it, as ``{context_type}#{context_id}``; of several the first counts of which the event says all.
+    Occurrences have no ``ids``. ``renamed`` maps names that Canvas also uses to the names under which the fields are
+    kept. ``fields`` has members of objects under their paths. ``without_account`` is true where Canvas sends no root
+    account.
     """
 
     name: str
+    kind: str
     table: str
     about: str
     events: tuple[str, ...]
-    id: str
-    context: str
+    ids: tuple[str, ...]
+    contexts: tuple[str, ...]
     renamed: Mapping[str, str]
+    without_account: bool
     fields: Mapping[str, Field]
 
     @cached_property
+    def id(self) -> str | None:
+        """The field that is the entity's id, where one field is."""
+        if len(self.ids) != 1 or self.ids[0] != f"{{{names(self.ids[0])[0]}}}":
+            return None
+        return names(self.ids[0])[0]
+
+    @cached_property
     def key_fields(self) -> tuple[str, ...]:
-        """The fields that the key is made of: no event of the entity can do without them."""
-        in_context = (name for _, name, _, _ in string.Formatter().parse(self.context) if name)
-        return tuple(dict.fromkeys([self.id, *in_context]))
+        """The fields that no event of the entity can do without: those in all of its ids, or all of its contexts."""
+        return tuple(name for name in self.paths if name in self.fields and self._is_needed(name))
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """All that keys may be made of."""
+        templates = (*self.ids, *self.contexts)
+        return tuple(dict.fromkeys(name for template in templates for name in names(template)))
+
+    def _is_needed(self, name: str) -> bool:
+        if not self.ids:
+            return False  # an occurrence of which nobody says whose it is stands by itself
+        return any(all(name in names(each) for each in templates) for templates in (self.ids, self.contexts))
+
+
+@dataclass(frozen=True)
+class Family:
+    """A file of the catalogue: entities that share a table. ``table`` is the environment variable that names it."""
+
+    name: str
+    about: str
+    table: str
+    entities: tuple[Entity, ...]
 
 
 @dataclass(frozen=True)
@@ -76,62 +123,102 @@ class EventType:
 
     @cached_property
     def key_fields(self) -> tuple[str, ...]:
-        """The fields that the keys of all its items are made of."""
+        """The fields that no event of the type can do without."""
         return tuple(dict.fromkeys(name for entity in self.entities for name in entity.key_fields))
 
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """All that the keys of its items may be made of."""
+        return tuple(dict.fromkeys(name for entity in self.entities for name in entity.paths))
 
-def load(folder: Path = SCHEMAS / "catalogue") -> dict[str, EventType]:
-    """Read every family in ``folder``; the event types by name.
 
-    Raises ``CatalogueError`` naming the file and the entry that is wrong.
-    """
+def names(template: str) -> tuple[str, ...]:
+    """The fields in a template. Raises ``ValueError`` for what is none."""
+    parts = [(literal, name) for literal, name, _, _ in string.Formatter().parse(template)]
+    if not all(_LITERAL.fullmatch(literal) for literal, _ in parts):
+        raise ValueError(f"{template!r}: between fields only letters and # may stand")
+    return tuple(name for _, name in parts if name)
+
+
+def load(folder: Path = CATALOGUE) -> dict[str, EventType]:
+    """Read every family in ``folder``; the event types by name. Raises ``CatalogueError`` as ``families`` does."""
     speakers: dict[str, list[Entity]] = {}
-    files: dict[str, str] = {}
-    for path in sorted(folder.glob("*.toml")):
-        for entity in _family(path):
-            if entity.name in files:
-                raise CatalogueError(f"{path.name}: [{entity.name}] is in {files[entity.name]} already")
-            files[entity.name] = path.name
+    for family in families(folder):
+        for entity in family.entities:
             for event in entity.events:
                 speakers.setdefault(event, []).append(entity)
-    if not speakers:
-        # A consumer that knows no event type would reject everything.
-        raise CatalogueError(f"there is no family in {folder}")
     return {event: _event_type(event, tuple(entities)) for event, entities in speakers.items()}
 
 
-def _family(path: Path) -> list[Entity]:
+def families(folder: Path = CATALOGUE) -> list[Family]:
+    """Read every family in ``folder``.
+
+    Raises ``CatalogueError`` naming the file and the entry that is wrong.
+    """
+    read = [_family(path) for path in sorted(folder.glob("*.toml"))]
+    if not read:
+        # A consumer that knows no event type would reject everything.
+        raise CatalogueError(f"there is no family in {folder}")
+    files: dict[str, str] = {}
+    for family in read:
+        for entity in family.entities:
+            if entity.name in files:
+                raise CatalogueError(f"{family.name}.toml: [{entity.name}] is in {files[entity.name]}.toml already")
+            files[entity.name] = family.name
+    return read
+
+
+def _family(path: Path) -> Family:
     try:
-        family = tomllib.loads(path.read_text(encoding="utf-8"))
-        table = str(family.pop("table", ""))
-        return [_entity(name, table, entry) for name, entry in family.items()]
+        entries = tomllib.loads(path.read_text(encoding="utf-8"))
+        about, table = str(entries.pop("about", "")), str(entries.pop("table", ""))
+        entities = tuple(_entity(name, table, entry) for name, entry in entries.items())
     except (CatalogueError, tomllib.TOMLDecodeError) as error:
         raise CatalogueError(f"{path.name}: {error}") from error
+    if not about or not table.endswith("_TABLE"):
+        raise CatalogueError(f'{path.name}: it must begin with about = "…" and table = "…_TABLE"')
+    return Family(path.stem, about, table, entities)
 
 
 def _entity(name: str, table: str, entry: object) -> Entity:
-    if not table.endswith("_TABLE"):
-        raise CatalogueError('the first line must say which table: table = "…_TABLE"')
-    if not isinstance(entry, dict) or entry.keys() - {"renamed"} != _ENTRY:
-        raise CatalogueError(f"[{name}] must say {', '.join(sorted(_ENTRY))}, may say renamed, and nothing else")
+    if not isinstance(entry, dict) or entry.keys() - _ALSO not in (_ENTRY | {"id"}, _ENTRY | {"occurrence"}):
+        raise CatalogueError(
+            f"[{name}] must say {', '.join(sorted(_ENTRY))} and id or occurrence, may say {', '.join(sorted(_ALSO))},"
+            " and nothing else"
+        )
     try:
         entity = Entity(
             name=name,
+            kind=str(entry.get("occurrence", name)),
             table=table,
             about=str(entry["about"]),
             events=tuple(_list(entry["events"])),
-            id=str(entry["id"]),
-            context=str(entry["context"]),
+            ids=_ids(entry.get("id", [])),
+            contexts=_templates(entry["context"]),
             renamed=_strings(entry.get("renamed", {})),
+            without_account=entry.get("without_account") is True,
             fields={field: _field(field, text) for field, text in _strings(entry["fields"]).items()},
         )
-        needed = (*entity.key_fields, *entity.renamed.values())
+        needed = (*entity.paths, *entity.renamed.values())
     except (TypeError, ValueError) as error:
         raise CatalogueError(f"[{name}] {error}") from error
     for field in needed:
-        if field not in entity.fields:
+        known = entity.fields.keys() | (METADATA.keys() if not entity.ids else ())
+        if field.removesuffix(".class") not in known:
             raise CatalogueError(f"[{name}] speaks of {field}, which is not among its fields")
+    for field in entity.fields:
+        holder, _, member = field.partition(".")
+        if member and (holder not in entity.fields or entity.fields[holder].kind != "obj"):
+            raise CatalogueError(f"[{name}] fields: {field} is in {holder}, which is no field of the kind obj")
     return entity
+
+
+def _ids(value: object) -> tuple[str, ...]:
+    return (f"{{{value}}}",) if isinstance(value, str) else tuple(_list(value))
+
+
+def _templates(value: object) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(_list(value))
 
 
 def _field(name: str, text: str) -> Field:

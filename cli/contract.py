@@ -16,9 +16,12 @@ _READING = (
 # A Canvas id is a positive bigint: as a number, as its digits, or as shard~local.
 _ID = {"type": ["string", "integer"], "pattern": PATTERN, "minimum": 1, "maximum": LARGEST}
 
-# Both stand in keys, where "#" divides the parts.
+# These stand in keys, where "#" divides the parts.
 _TYPE_NAME = {"type": ["string"], "pattern": "^[A-Za-z][A-Za-z0-9_:]{0,63}$"}
-_UUID = {"type": ["string", "null"], "pattern": '^[!-"$-~]{1,255}$'}
+_OPAQUE = {"type": ["string"], "pattern": '^[!-"$-~]{1,255}$'}
+
+# As Ruby prints a time, which JSON Schema has no format for: ours reads what the pattern lets through.
+_RUBY_TIME = {"pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} (?:UTC|[+-][0-9]{4})$"}
 
 KINDS: dict[str, Schema] = {
     "gid": _ID,
@@ -28,6 +31,7 @@ KINDS: dict[str, Schema] = {
     "text": {"type": ["string"]},
     "uuid": {"type": ["string"]},
     "time": {"type": ["string"], "format": "date-time"},
+    "ruby_time": {"type": ["string"], "anyOf": [{"format": "date-time"}, _RUBY_TIME | {"format": "ruby-time"}]},
     "date": {"type": ["string"], "anyOf": [{"format": "date"}, {"format": "date-time"}]},
     "num": {"type": ["number"]},
     "int": {"type": ["integer"]},
@@ -53,7 +57,7 @@ def schema(event_type: EventType, example: object) -> Schema:
         "description": f"{about} {_READING}",
         "type": "object",
         "required": ["metadata", "body"],
-        "properties": {"metadata": _metadata(event_type.name), "body": _body(event_type)},
+        "properties": {"metadata": _metadata(event_type), "body": _body(event_type)},
         "examples": [example],
         **_routing(event_type),
     }
@@ -64,10 +68,10 @@ def _routing(event_type: EventType) -> Schema:
     return {
         "x-entities": [
             {
-                "name": entity.name,
+                "name": entity.kind,
                 "table": entity.table,
-                "id": entity.id,
-                "context": entity.context,
+                "id": list(entity.ids),
+                "context": list(entity.contexts),
                 "fields": list(entity.fields),
             }
             for entity in event_type.entities
@@ -75,6 +79,7 @@ def _routing(event_type: EventType) -> Schema:
         "x-kinds": {name: field.kind for name, field in event_type.fields.items()},
         "x-renamed": event_type.renamed,
         "x-states": {name: list(field.states) for name, field in event_type.fields.items() if field.states},
+        "x-needs-account": not any(entity.without_account for entity in event_type.entities),
     }
 
 
@@ -83,42 +88,60 @@ def text(document: object) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _metadata(event_name: str) -> Schema:
+def _metadata(event_type: EventType) -> Schema:
+    properties = {
+        "event_name": {"description": "The event type.", "const": event_type.name},
+        "event_time": {"description": "When it happened.", "type": "string", "format": "date-time"},
+        "root_account_id": _nullable(_ID) | {"description": "The root account; its shard is that of local ids."},
+        "root_account_uuid": _nullable(_OPAQUE)
+        | {"description": "The root account; without it an event cannot be keyed."},
+        "user_id": _nullable(_ID) | {"description": "The acting user; none where a job acted."},
+    }
+    if any(not entity.ids for entity in event_type.entities):
+        properties["context_type"] = _nullable(_TYPE_NAME) | {"description": "The type of where it happened: Course."}
+        properties["context_id"] = _nullable(_ID) | {"description": "Where it happened."}
     return {
         "description": "Where, when and by whom. Canvas sends more, of which nothing is kept.",
         "type": "object",
         "required": ["event_name", "event_time"],
-        "properties": {
-            "event_name": {"description": "The event type.", "const": event_name},
-            "event_time": {"description": "When it happened.", "type": "string", "format": "date-time"},
-            "root_account_id": _nullable(_ID) | {"description": "The root account; its shard is that of local ids."},
-            "root_account_uuid": _UUID | {"description": "The root account; without it an event cannot be keyed."},
-            "user_id": _nullable(_ID) | {"description": "The acting user; none where a job acted."},
-        },
+        "properties": properties,
     }
 
 
 def _body(event_type: EventType) -> Schema:
-    properties = {name: _property(name, field, event_type) for name, field in event_type.fields.items()}
+    members = {name: field for name, field in event_type.fields.items() if "." in name}
+    properties = {
+        name: _property(name, field, event_type) for name, field in event_type.fields.items() if name not in members
+    }
+    for name, field in members.items():
+        holder, _, member = name.partition(".")
+        _add_member(properties[holder], member, _property(name, field, event_type), name in event_type.key_fields)
     for other, name in event_type.renamed.items():
         properties[other] = properties[name] | {"description": f"Another name of {name}."}
     return {
-        "description": "The state after the event.",
+        "description": "The state after the event." if event_type.entities[0].ids else "What the event says.",
         "type": "object",
-        "required": list(event_type.key_fields),
+        "required": list(dict.fromkeys(name.partition(".")[0] for name in event_type.key_fields)),
         "properties": properties,
     }
+
+
+def _add_member(holder: Schema, member: str, rules: Schema, is_needed: bool) -> None:
+    holder.setdefault("properties", {})[member] = rules
+    if is_needed:
+        holder["type"] = ["object"]
+        holder.setdefault("required", []).append(member)
 
 
 def _property(name: str, field: Field, event_type: EventType) -> Schema:
     described = {"description": field.about + _REMARKS.get(field.kind, "")}
     rules = KINDS[field.kind]
-    if name in event_type.key_fields:
-        return described | (rules if rules is _ID else _TYPE_NAME)
-    if name.endswith("_id") and rules["type"] == ["string"]:
+    if name in event_type.paths and rules is not _ID:
+        rules = _TYPE_NAME if name.endswith("_type") else _OPAQUE
+    if name.endswith("_id") and "string" in rules["type"] and rules not in (_ID, _TYPE_NAME):
         # Canvas turns every integer under such a name into a string; its documentation shows both.
         rules = rules | {"type": ["string", "integer"], "minimum": 0, "maximum": LARGEST}
-    return described | _nullable(rules)
+    return described | (rules if name in event_type.key_fields else _nullable(rules))
 
 
 def _nullable(rules: Schema) -> Schema:

@@ -1,4 +1,4 @@
-"""Everything that is generated: the schemas from the catalogue, the invocations from the sample events."""
+"""Everything that is generated: schemas and reference from the catalogue, invocations from the sample events."""
 
 import base64
 import json
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cli import catalogue, contract
+from cli import catalogue, contract, reference
 from handlers.catalogue import SCHEMAS
 
 ROOT = SCHEMAS.parent
@@ -23,7 +23,7 @@ def files() -> dict[Path, str]:
 
     Raises ``FileNotFoundError`` for an event type of the catalogue without a sample event.
     """
-    return dict(_schemas()) | dict(_invocations())
+    return dict(_schemas()) | dict(_invocations()) | {reference.FILE: reference.text()}
 
 
 def stale() -> list[Path]:

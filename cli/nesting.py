@@ -1,9 +1,8 @@
 """What stands under what in the tables, as the catalogue says it: the overrides under their assignment."""
 
-import string
 from collections.abc import Iterator, Mapping
 
-from cli.catalogue import Entity, EventType
+from cli.catalogue import Entity, EventType, names
 
 
 class Nesting:
@@ -20,21 +19,21 @@ class Nesting:
         # Those of entities that can stand in any context, as "{context_type}#{context_id}".
         self._everywhere: set[str] = set()
         for entity in entities.values():
-            fields = [name for _, name, _, _ in string.Formatter().parse(entity.context) if name]
-            if len(fields) == 1:
-                tables = self._templates.setdefault(fields[0], {}).setdefault(entity.context, set())
-                tables.add(entity.table)
-            else:
-                self._everywhere.add(entity.table)
+            for template in entity.contexts:
+                fields = names(template)
+                if len(fields) == 1:
+                    self._templates.setdefault(fields[0], {}).setdefault(template, set()).add(entity.table)
+                else:
+                    self._everywhere.add(entity.table)
 
     def below(self, entity: str) -> Iterator[tuple[str, frozenset[str]]]:
         """The contexts below ``assignment#9001``, without account, each with the tables that it may be in."""
         kind, _, number = entity.partition("#")
         known = self._entities.get(kind)
-        if known is None or not self._names_its_own(known):
+        if known is None or known.id is None or not self._names_its_own(known):
             return
         for template, tables in self._templates.get(known.id, {}).items():
-            yield template.format(**{known.id: number}), frozenset(tables | self._everywhere)
+            yield template.replace(f"{{{known.id}}}", number), frozenset(tables | self._everywhere)
 
     def _names_its_own(self, entity: Entity) -> bool:
         """Whether the id is the entity's own: two entities under one id have what is below them but once."""

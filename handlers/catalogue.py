@@ -1,6 +1,7 @@
 """The catalogue of event types, as their schema files say it: which items an event becomes."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,8 @@ from typing import Any
 
 SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
 
+_BRACES = re.compile(r"\{([^}]*)\}")
+
 
 class CatalogueError(Exception):
     """The package has no schemas, or one that does not say what becomes of its events."""
@@ -16,27 +19,34 @@ class CatalogueError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """What an item speaks of, and how its key follows from an event's body.
+    """What an item speaks of, and how its key follows from an event.
 
-    ``table`` is the environment variable that names the table. ``id`` is the field with the entity's id.
-    ``context`` is a template of what contains the entity, as ``{context_type}#{context_id}``. ``fields`` are the
-    fields that its item keeps.
+    ``name`` begins the sort key. ``table`` is the environment variable that names the table. ``ids`` and ``contexts``
+    are templates for ``%`` of the entity's id and of what contains it, as ``%(context_type)s#%(context_id)s``; of
+    several the first counts of which the event says all. ``fields`` are the fields that its item keeps.
+    ``occurrence`` is true where each event is an item of its own, without state, and has no id but that.
     """
 
     name: str
     table: str
-    id: str
-    context: str
+    ids: tuple[str, ...]
+    contexts: tuple[str, ...]
     fields: frozenset[str]
+    occurrence: bool
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """What the key may be made of: fields, and by their paths members of objects and metadata."""
+        return tuple(dict.fromkeys(re.findall(r"%\(([^)]*)\)s", "".join((*self.ids, *self.contexts)))))
 
 
 @dataclass(frozen=True, eq=False)
 class EventType:
     """An event type and the entities it speaks of; the first keeps what the schema does not know.
 
-    ``kinds`` are the kinds of the known fields of the body, ``renamed`` the names of fields that Canvas also sends
-    under others, by those others, ``states`` the known values of the fields that hold a state, ``key_fields`` the
-    fields that the keys of all its items are made of.
+    ``kinds`` are the kinds of the known fields of the body, and of members of objects by their paths, ``renamed`` the
+    names of fields that Canvas also sends under others, by those others, ``states`` the known values of the fields that
+    hold a state. ``needs_account`` is false where Canvas itself sends no root account.
     """
 
     name: str
@@ -45,6 +55,7 @@ class EventType:
     kinds: Mapping[str, str]
     renamed: Mapping[str, str]
     states: Mapping[str, frozenset[str]]
+    needs_account: bool
 
     @cached_property
     def table(self) -> str:
@@ -62,9 +73,19 @@ class EventType:
         return tuple(name for name, kind in self.kinds.items() if kind == "text")
 
     @cached_property
-    def key_fields(self) -> tuple[str, ...]:
-        """The fields that no event of the type can do without."""
-        return tuple(self.schema["properties"]["body"]["required"])
+    def key_ids(self) -> tuple[str, ...]:
+        """The Canvas ids that the keys of its items may be made of."""
+        paths = dict.fromkeys(path for entity in self.entities for path in entity.paths)
+        return tuple(path for path in paths if self.is_id(path))
+
+    @cached_property
+    def keys_are_flat(self) -> bool:
+        """Whether the fields of the body are all that keys are made of."""
+        return not any("." in path for entity in self.entities for path in entity.paths)
+
+    def is_id(self, path: str) -> bool:
+        """Whether a Canvas id stands there."""
+        return self.kinds.get(path) in ("gid", "lid") or (path.startswith("metadata.") and path.endswith("_id"))
 
 
 def load(folder: Path = SCHEMAS) -> dict[str, EventType]:
@@ -81,8 +102,19 @@ def load(folder: Path = SCHEMAS) -> dict[str, EventType]:
 def _read(path: Path) -> EventType:
     try:
         schema = json.loads(path.read_bytes())
-        entities = tuple(Entity(**entity | {"fields": frozenset(entity["fields"])}) for entity in schema["x-entities"])
-        states = {name: frozenset(known) for name, known in schema["x-states"].items()}
-        return EventType(path.stem, schema, entities, schema["x-kinds"], schema["x-renamed"], states)
+        return EventType(
+            path.stem,
+            schema,
+            tuple(_entity(**entity) for entity in schema["x-entities"]),
+            schema["x-kinds"],
+            schema["x-renamed"],
+            {name: frozenset(known) for name, known in schema["x-states"].items()},
+            schema["x-needs-account"],
+        )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CatalogueError(f"{path.name} is no schema of this release: run `make generate`") from error
+
+
+def _entity(*, name: str, table: str, id: list[str], context: list[str], fields: list[str]) -> Entity:  # noqa: A002  # the catalogue's own word
+    ids, contexts = (tuple(_BRACES.sub(r"%(\1)s", template) for template in templates) for templates in (id, context))
+    return Entity(name, table, ids, contexts, frozenset(fields), occurrence=not ids)

@@ -11,7 +11,7 @@ _DATE_TIME = re.compile(
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def instant(text: str) -> datetime:
@@ -67,6 +67,25 @@ def _in_utc(text: str) -> str:
 _in_utc_lately = lru_cache(maxsize=128)(_in_utc)
 
 
+# Time#to_s of Ruby, which some fields come in: to_json would have given ISO 8601.
+_RUBY = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) (UTC|[+-]\d{4})", re.ASCII)
+
+
+def ruby_in_utc(text: str) -> str:
+    """``in_utc``, also of a date-time as Ruby prints it: ``2019-10-05 05:38:00 -0800``."""
+    ruby = _RUBY.fullmatch(text)
+    return in_utc(f"{ruby[1]}T{ruby[2]}{ruby[3].replace('UTC', 'Z')}" if ruby else text)
+
+
+def is_ruby_time(text: str) -> bool:
+    """Whether ``ruby_in_utc`` can read it."""
+    try:
+        ruby_in_utc(text)
+    except ValueError:
+        return False
+    return True
+
+
 def since_epoch(milliseconds: int) -> datetime:
     """The instant so many milliseconds after the beginning of 1970, as SQS and Kinesis stamp records."""
-    return _EPOCH + timedelta(milliseconds=milliseconds)
+    return EPOCH + timedelta(milliseconds=milliseconds)

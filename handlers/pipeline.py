@@ -16,6 +16,7 @@ from handlers.drift import drift
 from handlers.effort import Effort
 from handlers.fates import Fate, Outcome, Reason, Rejected, Violation
 from handlers.fold import Key, key_of, newest
+from handlers.instants import in_utc
 from handlers.record import Record
 from handlers.rejected import rejected_item
 from handlers.route import Item, items
@@ -87,12 +88,12 @@ class Pipeline:
             if event_type.table not in self._settings.tables:
                 return Judged(Outcome(record.id, Fate.IGNORED, event.name))
             validate(event, event_type)
-            made = items(event, event_type)
+            made = items(event, event_type, self._settings.activity_retention)
             outcome = Outcome(
                 record.id,
                 Fate.STORED,
                 event.name,
-                event_time=made[0].event_time,
+                event_time=in_utc(event.metadata["event_time"]),
                 entered=record.entered,
                 drift=drift(event, event_type),
             )
@@ -102,16 +103,23 @@ class Pipeline:
 
     def _type_of(self, event: LiveEvent) -> EventType:
         """Its type; raises ``Rejected`` for an event of a stranger, or of a type that is not in the catalogue."""
-        allowed = self._settings.allowed_root_accounts
-        named = (event.metadata.get(name) for name in ("root_account_uuid", "root_account_id"))
-        if allowed is not None and allowed.isdisjoint(account_name(each) for each in named):
+        event_type = self._catalogue.get(event.name)
+        if not self._is_allowed(event, event_type):
             expected = "one of ALLOWED_ROOT_ACCOUNTS"
             raise Rejected(Reason.FOREIGN_ACCOUNT, Violation("metadata.root_account_uuid", "account", expected))
-        event_type = self._catalogue.get(event.name)
         if event_type is None:
             expected = "an event type of schemas/catalogue"
             raise Rejected(Reason.UNKNOWN_EVENT_TYPE, Violation("metadata.event_name", "enum", expected))
         return event_type
+
+    def _is_allowed(self, event: LiveEvent, event_type: EventType | None) -> bool:
+        allowed = self._settings.allowed_root_accounts
+        if allowed is None:
+            return True
+        named = [event.metadata.get(name) for name in ("root_account_uuid", "root_account_id")]
+        if event_type is not None and not event_type.needs_account and named == [None, None]:
+            return True
+        return not allowed.isdisjoint(account_name(each) for each in named)
 
     def _reject(self, record: Record, rejection: Rejected, event_name: str | None) -> Judged:
         outcome = Outcome(

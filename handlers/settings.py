@@ -7,8 +7,10 @@ from datetime import timedelta
 
 from handlers import rejected
 from handlers.ids import PATTERN, SHARD, as_number
+from handlers.route import ACTIVITY_RETENTION
 
-DEFAULT_RETENTION_DAYS = 90
+REJECTED_RETENTION = timedelta(days=90)
+MOST_DAYS = 3650
 
 
 class SettingsError(Exception):
@@ -20,12 +22,14 @@ class Settings:
     """The environment variables of a function.
 
     ``tables`` are the names of the tables that are deployed, by their variables. ``allowed_root_accounts`` are
-    the uuids and ids of the root accounts whose events are taken; None takes those of any.
+    the uuids and ids of the root accounts whose events are taken; None takes those of any. The retentions are how long
+    rejected events are kept after their rejection, and occurrences after they happened.
     """
 
     tables: Mapping[str, str]
     allowed_root_accounts: frozenset[str] | None
     rejected_retention: timedelta
+    activity_retention: timedelta = ACTIVITY_RETENTION
 
     @classmethod
     def read(cls, environ: Mapping[str, str], entity_tables: frozenset[str]) -> "Settings":
@@ -36,7 +40,12 @@ class Settings:
         if not environ.get(rejected.TABLE):
             raise SettingsError(f"{rejected.TABLE} is not set: give it the name of the table of rejected events.")
         tables = {name: environ[name] for name in (*sorted(entity_tables), rejected.TABLE) if environ.get(name)}
-        return cls(tables, _accounts(environ), _retention(environ))
+        return cls(
+            tables,
+            _accounts(environ),
+            _days(environ, "REJECTED_RETENTION_DAYS", REJECTED_RETENTION),
+            _days(environ, "ACTIVITY_RETENTION_DAYS", ACTIVITY_RETENTION),
+        )
 
 
 def account_name(account: object) -> str:
@@ -67,8 +76,8 @@ def _accounts(environ: Mapping[str, str]) -> frozenset[str] | None:
     return accounts or None
 
 
-def _retention(environ: Mapping[str, str]) -> timedelta:
-    text = environ.get("REJECTED_RETENTION_DAYS") or str(DEFAULT_RETENTION_DAYS)
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 36_500):
-        raise SettingsError("REJECTED_RETENTION_DAYS must be a whole number of days from 1 to 36500.")
+def _days(environ: Mapping[str, str], name: str, default: timedelta) -> timedelta:
+    text = environ.get(name) or str(default.days)
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_DAYS):
+        raise SettingsError(f"{name} must be a whole number of days from 1 to {MOST_DAYS}.")
     return timedelta(days=int(text))

@@ -10,7 +10,7 @@ import jsonschema_rs
 
 from handlers.catalogue import EventType
 from handlers.decode import LiveEvent
-from handlers.instants import is_date, is_date_time
+from handlers.instants import is_date, is_date_time, is_ruby_time
 
 
 def validate(event: LiveEvent, event_type: EventType) -> None:
@@ -29,5 +29,7 @@ def validate(event: LiveEvent, event_type: EventType) -> None:
 @cache
 def _quick(event_type: EventType) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(
-        dict(event_type.schema), validate_formats=True, formats={"date-time": is_date_time, "date": is_date}
+        dict(event_type.schema),
+        validate_formats=True,
+        formats={"date-time": is_date_time, "date": is_date, "ruby-time": is_ruby_time},
     )

@@ -14,7 +14,7 @@ from jsonschema.validators import extend
 
 from handlers.catalogue import EventType
 from handlers.fates import Reason, Rejected, Violation
-from handlers.instants import is_date, is_date_time
+from handlers.instants import is_date, is_date_time, is_ruby_time
 
 MOST_VIOLATIONS = 20  # enough to mend a contract by, and a bound on what a hostile event can make us write
 
@@ -30,6 +30,11 @@ def _is_date_time(value: object) -> bool:
 @FORMATS.checks("date")
 def _is_date(value: object) -> bool:
     return not isinstance(value, str) or is_date(value)
+
+
+@FORMATS.checks("ruby-time")
+def _is_ruby_time(value: object) -> bool:
+    return not isinstance(value, str) or is_ruby_time(value)
 
 
 def _is_integer(_: TypeChecker, value: object) -> bool:

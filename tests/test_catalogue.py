@@ -13,6 +13,7 @@ from handlers import catalogue as deployed
 from handlers import route
 
 GOOD = """
+about = "Things."
 table = "T_TABLE"
 [thing]
 about = "A thing."
@@ -60,22 +61,55 @@ def test_the_key_fields_follow_from_id_and_context(tmp_path: Path) -> None:
     assert load(tmp_path)["thing_created"].key_fields == ("thing_id", "course_id")
 
 
+def test_an_alternative_is_needed_by_nobody(tmp_path: Path) -> None:
+    """A field that only one of several templates asks for may be missing; one that all of them ask for may not."""
+    alternatives = 'context = ["Course#{course_id}#Of#{thing_id}", "Thing#{thing_id}"]'
+    (tmp_path / "things.toml").write_text(GOOD.replace('context = "Course#{course_id}"', alternatives))
+    assert load(tmp_path)["thing_created"].key_fields == ("thing_id",)
+
+
+def test_a_member_of_an_object_can_be_a_key(tmp_path: Path) -> None:
+    """An id within an object is needed by its path, and the schema asks for the object and for the member."""
+    member = '"thing.id" = "lid  Its id."\nthing = "obj  The thing."'
+    text = GOOD.replace('id = "thing_id"', 'id = "thing.id"').replace('thing_id = "lid  The thing."', member)
+    (tmp_path / "things.toml").write_text(text)
+    event_type = load(tmp_path)["thing_created"]
+    assert event_type.key_fields == ("thing.id", "course_id")
+    body = contract.schema(event_type, {})["properties"]["body"]
+    assert body["required"] == ["thing", "course_id"]
+    assert body["properties"]["thing"]["type"] == ["object"]
+    assert body["properties"]["thing"]["required"] == ["id"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "complaint"),
     [
         (GOOD.replace('"lid  Its', '"ild  Its'), r"things.toml: \[thing\] fields: course_id is of the kind 'ild'"),
         (GOOD.replace("{course_id}", "{section_id}"), r"things.toml: \[thing\] speaks of section_id, which is not"),
-        (GOOD.replace('table = "T_TABLE"', ""), "things.toml: the first line must say which table"),
+        (GOOD.replace('table = "T_TABLE"', ""), "things.toml: it must begin with about = .* and table ="),
+        (GOOD.replace('about = "Things."', ""), "things.toml: it must begin with about = .* and table ="),
         (GOOD.replace('["thing_created"]', '"thing_created"'), r"things.toml: \[thing\] expected a list of strings"),
         (GOOD.replace("[thing]", "[thing"), "things.toml: "),
         (
-            GOOD + GOOD.split("\n", 2)[2].replace("[thing", "[other").replace("lid  Its", "gid  Its"),
+            GOOD + GOOD.split("\n", 3)[3].replace("[thing", "[other").replace("lid  Its", "gid  Its"),
             r"\[other\] thing_created: course_id is of two kinds",
         ),
-        (GOOD.replace("about", "abuot"), r"things.toml: \[thing\] must say about, context, events, fields, id"),
+        (
+            GOOD.replace('about = "A', 'abuot = "A'),
+            r"things.toml: \[thing\] must say about, context, events, fields and id or occ",
+        ),
         (GOOD.replace("[thing.fields]", "renmaed = {}\n[thing.fields]"), r"\[thing\] must say .* and nothing else"),
         (GOOD.replace("#{course_id}", "#{course_id"), r"things.toml: \[thing\] "),
         (GOOD.replace('id = "thing_id"', 'id = "thing_id"\nrenamed = { a = "b" }'), r"\[thing\] speaks of b"),
+        (GOOD.replace('id = "thing_id"', ""), r"\[thing\] must say .* id or occurrence"),
+        (
+            GOOD.replace('id = "thing_id"', 'id = "thing_id"\noccurrence = "activity"'),
+            r"\[thing\] must say .* id or occ",
+        ),
+        (GOOD.replace("#{course_id}", "#{metadata.context_id}"), r"\[thing\] speaks of metadata.context_id"),
+        (GOOD.replace("#{course_id}", "%{course_id}"), r"\[thing\] 'Course%{course_id}': between fields only letters"),
+        (GOOD.replace('"thing_id"', '"thing.id"'), r"\[thing\] speaks of thing.id, which is not among its fields"),
+        (GOOD + '"course_id.id" = "lid  No."', r"\[thing\] fields: course_id.id is in course_id, which is no .* obj"),
     ],
 )
 def test_a_mistake_in_a_family_names_file_and_entry(tmp_path: Path, wrong: str, complaint: str) -> None:
@@ -123,18 +157,27 @@ def test_every_kind_has_its_rules_and_its_form() -> None:
 
 @pytest.mark.parametrize("name", load())
 def test_the_functions_read_in_the_schemas_what_the_catalogue_says(name: str) -> None:
-    """Entities, kinds, other names and key fields of an event type are in its schema as in the catalogue."""
+    """Entities, kinds, other names and what keys are made of are in its schema as in the catalogue."""
     said, read = load()[name], deployed.load()[name]
     assert read.name == name
-    assert [(each.name, each.table, each.id, each.context, each.fields) for each in read.entities] == [
-        (each.name, each.table, each.id, each.context, frozenset(each.fields)) for each in said.entities
+    assert [(each.name, each.table, each.fields, each.occurrence, each.paths) for each in read.entities] == [
+        (each.kind, each.table, frozenset(each.fields), not each.ids, each.paths) for each in said.entities
     ]
+    fields = {path: f"<{path}>" for entity in said.entities for path in entity.paths}
+    for made, entity in zip(read.entities, said.entities, strict=True):
+        for templates, said_templates in ((made.ids, entity.ids), (made.contexts, entity.contexts)):
+            assert [template % fields for template in templates] == [
+                template.replace("{", "<").replace("}", ">") for template in said_templates
+            ]
+    assert read.needs_account == (not any(entity.without_account for entity in said.entities))
     assert read.kinds == {field_name: field.kind for field_name, field in said.fields.items()}
     assert read.renamed == said.renamed
     assert read.states == {
         field_name: frozenset(field.states) for field_name, field in said.fields.items() if field.kind == "state"
     }
-    assert read.key_fields == said.key_fields
+    assert read.schema["properties"]["body"]["required"] == list(
+        dict.fromkeys(name.partition(".")[0] for name in said.key_fields)
+    )
 
 
 def schema() -> dict[str, Any]:
@@ -162,6 +205,7 @@ def without(name: str) -> str:
         without("x-kinds"),
         without("x-renamed"),
         without("x-states"),
+        without("x-needs-account"),
         json.dumps(schema() | {"x-states": None}),
         json.dumps(schema() | {"x-entities": None}),
         json.dumps(schema() | {"x-entities": [{"name": "module"}]}),

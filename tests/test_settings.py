@@ -54,9 +54,16 @@ def test_a_list_that_names_nobody_is_refused() -> None:
         read(ALLOWED_ROOT_ACCOUNTS=" , ")
 
 
-@pytest.mark.parametrize("days", ["0", "-1", "x", "1.5", "36501", "²"])
-def test_days_must_be_days(days: str) -> None:
-    """A retention that is no number of days is refused by name."""
-    with pytest.raises(SettingsError, match="REJECTED_RETENTION_DAYS"):
-        read(REJECTED_RETENTION_DAYS=days)
-    assert read(REJECTED_RETENTION_DAYS="7").rejected_retention == timedelta(days=7)
+@pytest.mark.parametrize("name", ["REJECTED_RETENTION_DAYS", "ACTIVITY_RETENTION_DAYS"])
+@pytest.mark.parametrize("days", ["0", "-1", "x", "1.5", "3651", "²"])
+def test_days_must_be_days(name: str, days: str) -> None:
+    """A retention that is no number of days, or more than the template allows, is refused by name."""
+    with pytest.raises(SettingsError, match=f"{name} must be a whole number of days from 1 to 3650"):
+        read(**{name: days})
+
+
+def test_the_retentions_are_told_apart() -> None:
+    """Rejected events and activity are kept for as long as each one's own variable says."""
+    settings = read(REJECTED_RETENTION_DAYS="7", ACTIVITY_RETENTION_DAYS="3650")
+    assert (settings.rejected_retention.days, settings.activity_retention.days) == (7, 3650)
+    assert read().activity_retention == timedelta(days=365)

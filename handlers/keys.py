@@ -1,0 +1,82 @@
+"""What the key of an item is made of: fields of the body and, for a few event types, what lies beyond them."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from handlers.catalogue import EventType
+from handlers.decode import LiveEvent
+from handlers.fates import Reason, Rejected, Violation
+from handlers.ids import is_ambiguous, localised
+
+# Also those of modules: quizzes:quiz, lti/tool_proxy.
+_CLASS = re.compile("[A-Za-z][A-Za-z0-9_:/]{0,63}")
+
+
+def said_by(event: LiveEvent, body: Mapping[str, Any], event_type: EventType, shard: int | None) -> Mapping[str, Any]:
+    """What templates of keys may ask for, with ids in the form of keys; ``body`` has them so already.
+
+    Raises ``Rejected`` where an id has no one form, since nobody says which shard the institution lives on.
+    """
+    said = body if event_type.keys_are_flat else _Beyond(event, body, event_type, shard)
+    if shard is None:
+        _refuse_ambiguous(said, event_type)
+    return said
+
+
+def first_filled(templates: tuple[str, ...], said: Mapping[str, Any]) -> str | None:
+    """The first of the templates of which the event says all."""
+    for template in templates:
+        try:
+            return template % said
+        except KeyError:
+            continue
+    return None
+
+
+def filled(templates: tuple[str, ...], said: Mapping[str, Any]) -> str:
+    """``first_filled``; raises ``Rejected`` where there is none."""
+    text = first_filled(templates, said)
+    if text is None:
+        fields = " or ".join(template.replace("%(", "{").replace(")s", "}") for template in templates)
+        raise Rejected(Reason.UNROUTABLE, Violation("body", "required", f"to key the item: {fields}"))
+    return text
+
+
+class _Beyond(dict[str, Any]):
+    """The body and, by their paths, members of its objects, the metadata, and class names of what it names."""
+
+    def __init__(self, event: LiveEvent, body: Mapping[str, Any], event_type: EventType, shard: int | None) -> None:
+        super().__init__(body)
+        self._metadata = event.metadata
+        self._is_id = event_type.is_id
+        self._shard = shard
+
+    def __missing__(self, path: str) -> str:
+        holder, _, name = path.partition(".")
+        if not name:
+            raise KeyError(path)
+        if name == "class":
+            return _class_name(path, self[holder])
+        value = (self._metadata if holder == "metadata" else self[holder]).get(name)
+        if value is None:
+            raise KeyError(path)
+        return localised(value, self._shard) if self._is_id(path) else str(value)
+
+
+def _class_name(path: str, name: str) -> str:
+    """``DiscussionTopic`` for ``discussion_topic``: what was accessed is named so, what contains an entity is not.
+
+    Raises ``KeyError`` for what is no such name.
+    """
+    if not _CLASS.fullmatch(name):
+        raise KeyError(path)
+    return re.sub("[:/]+", "::", name.title()).replace("_", "") if name.islower() else name
+
+
+def _refuse_ambiguous(said: Mapping[str, Any], event_type: EventType) -> None:
+    for path in event_type.key_ids:
+        value = first_filled((f"%({path})s",), said)
+        if value is not None and is_ambiguous(value, None):
+            place = path if path.startswith("metadata.") else f"body.{path}"
+            raise Rejected(Reason.UNROUTABLE, Violation("metadata.root_account_id", "required", f"to localise {place}"))
