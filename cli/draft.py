@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cli import catalogue, options
-from cli.catalogue import Entity, EventType
+from cli.catalogue import Family
 from cli.drafting import compare, entry, sources
 from cli.drafting.compare import Comparison
 from cli.drafting.entry import Entry
@@ -63,7 +63,7 @@ def run(called: argparse.Namespace) -> int:
         observed = [each for source in called.sources for each in sources.read(source)]
     else:
         observed = sources.of_rejected(open_stack(called), called.rejected or None)
-    drafts = list(drafted(observed, catalogue.load()))
+    drafts = list(drafted(observed, catalogue.families()))
     print("\n\n".join(map(_text, drafts)))
     new = [each for each in drafts if each]
     if new:
@@ -73,28 +73,31 @@ def run(called: argparse.Namespace) -> int:
     return 1 if new else 0
 
 
-def drafted(observed: list[Observed], known: Mapping[str, EventType]) -> list[Entry | Comparison]:
+def drafted(observed: list[Observed], families: list[Family]) -> list[Entry | Comparison]:
     """What the source comes to, entity by entity: an entry, or a comparison with those that are there."""
-    entities = {entity.name: entity for event_type in known.values() for entity in event_type.entities}
-    meanings = entry.meanings_of(entities.values())
+    homes = {entity.name: (family.name, entity) for family in families for entity in family.entities}
+    meanings = entry.meanings_of(entity for _, entity in homes.values())
     groups: dict[tuple[str, ...], list[Observed]] = {}
     # Those of an entity's own life first: they say what its fields are.
     for each in sorted(observed, key=lambda each: not entry.is_of_a_life(each)):
-        groups.setdefault(_speaks_of(each, known, groups), []).append(each)
-    return [
-        compare.compared(tuple(map(entities.__getitem__, names)), those, known, meanings)
-        if all(name in entities for name in names)
-        else entry.drafted(names[0], those, meanings, _family(names[0], entities))
-        for names, those in sorted(groups.items())
-    ]
+        groups.setdefault(_speaks_of(each, families, groups), []).append(each)
+    drafts: list[Entry | Comparison] = []
+    for names, those in sorted(groups.items()):
+        if all(name in homes for name in names):
+            entities = tuple(homes[name][1] for name in names)
+            drafts.append(compare.compared(homes[names[0]][0], entities, those, meanings))
+        else:
+            drafts.append(entry.drafted(names[0], those, meanings, _family(names[0], families)))
+    return drafts
 
 
 def _speaks_of(
-    event_type: Observed, known: Mapping[str, EventType], groups: Mapping[tuple[str, ...], list[Observed]]
+    event_type: Observed, families: list[Family], groups: Mapping[tuple[str, ...], list[Observed]]
 ) -> tuple[str, ...]:
     """The names of the entities that an event type speaks of: those of the catalogue, or what its name tells."""
-    if event_type.name in known:
-        return tuple(entity.name for entity in known[event_type.name].entities)
+    speak_of_it = [entity.name for family in families for entity in family.entities if event_type.name in entity.events]
+    if speak_of_it:
+        return tuple(speak_of_it)
     name = entry.entity_of(event_type)
     there = groups.get((name,), [])
     if there and not entry.is_of_a_life(event_type):
@@ -104,11 +107,15 @@ def _speaks_of(
     return (name,)
 
 
-def _family(name: str, entities: Mapping[str, Entity]) -> str:
-    """The table of the one family whose entities' names begin most like this one; empty where none does."""
+def _family(name: str, families: list[Family]) -> str:
+    """The one family whose entities' names begin most like this one; empty where none does, or several."""
     words = name.split("_")
     for length in range(len(words), 0, -1):
-        alike = {entity.table for entity in entities.values() if entity.name.split("_")[:length] == words[:length]}
+        alike = {
+            family.name
+            for family in families
+            if any(entity.name.split("_")[:length] == words[:length] for entity in family.entities)
+        }
         if alike:
             return alike.pop() if len(alike) == 1 else ""
     return ""

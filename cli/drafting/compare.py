@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cli.catalogue import Entity, EventType
+from cli.catalogue import Entity
 from cli.drafting import kinds
 from cli.drafting.entry import Line, family_file, field_lines, line, quoted
 from cli.drafting.observed import IDS, Field, Form, Observed, merged
@@ -31,13 +31,14 @@ _ALIKE = ({"gid", "lid"}, {"str", "text", "uuid", "state"}, {"time", "ruby_time"
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the source says otherwise than the entries ``entities``, of the event types ``events``.
+    """What the source says otherwise than the entries ``entities`` of a family, of the event types ``events``.
 
     ``new_events`` are not among those of the entry. ``lacking`` are lines of fields that no entry has, ``other`` and
     ``new_states`` such that entries have otherwise, with what is otherwise as their remarks. ``only_here`` are fields
     that the source does not show.
     """
 
+    family: str
     entities: tuple[Entity, ...]
     events: tuple[str, ...]
     new_events: tuple[str, ...] = ()
@@ -53,18 +54,21 @@ class Comparison:
 
 
 def compared(
-    entities: tuple[Entity, ...], observed: list[Observed], known: Mapping[str, EventType], meanings: Mapping[str, str]
+    family: str, entities: tuple[Entity, ...], observed: list[Observed], meanings: Mapping[str, str]
 ) -> Comparison:
-    """The event types as a source shows them, against the entries of what they speak of.
+    """The event types as a source shows them, against the entries of what they speak of, in a family's file.
 
-    ``known`` are the event types of the catalogue. ``meanings`` are as for ``entry.drafted``.
+    ``meanings`` are as for ``entry.drafted``.
     """
     renamed = {other: name for entity in entities for other, name in entity.renamed.items()}
-    here = {name: each for entity in entities for name, each in entity.fields.items()}
+    # Members of objects are described where keys need them, and no source describes them.
+    here = {name: each for entity in entities for name, each in entity.fields.items() if "." not in name}
     there = {renamed.get(name, name): each for name, each in merged(observed).items()}
+    known = {event for entity in entities for event in entity.events}
     lines = {name: line(name, each, meanings) for name, each in there.items()}
     both = [name for name in there if name in here]
     return Comparison(
+        family,
         entities,
         tuple(dict.fromkeys(each.name for each in observed)),
         new_events=tuple(dict.fromkeys(each.name for each in observed if each.name not in known)),
@@ -86,9 +90,8 @@ def compared(
 
 def text(comparison: Comparison) -> str:
     """What differs, as lines to paste into the entry, with comments that say where and why."""
-    families = dict.fromkeys(family_file(entity.table) for entity in comparison.entities)
     named = ", ".join(f"[{entity.name}]" for entity in comparison.entities)
-    parts = [[f"# {', '.join(comparison.events)}, against {named} of {', '.join(families)}"]]
+    parts = [[f"# {', '.join(comparison.events)}, against {named} of {family_file(comparison.family)}"]]
     parts[0] += [f"# review: {visible(remark)}" for remark in comparison.remarks]
     if comparison.new_events:
         events = dict.fromkeys([*comparison.entities[0].events, *comparison.new_events])

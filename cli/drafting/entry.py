@@ -3,7 +3,7 @@
 import json
 import re
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from cli.catalogue import Entity
@@ -20,39 +20,48 @@ UNKNOWN_MEANING = "…"
 _VERB = re.compile(r"_(?:[a-z]+ed|change)$")
 _LIFE = re.compile(r"_(?:created|updated|deleted)$")
 
-# What contains an entity, the nearest first.
+# What may contain an entity, the nearest first.
 _CONTAINERS = (
-    "assignment_id", "discussion_topic_id", "quiz_id", "submission_id", "conversation_id", "learning_outcome_id",
-    "group_id", "enrollment_id", "course_id", "user_id",
+    "assignment", "discussion_topic", "quiz", "submission", "conversation", "learning_outcome", "group", "enrollment",
+    "course", "user",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Line:
-    """A field of an entry, as its line says it; ``remark`` is for whoever reviews it."""
+    """A field of an entry, as its line says it."""
 
     judgement: Judgement
     about: str
 
 
 @dataclass(frozen=True)
+class Key:
+    """What an entity's key is made of: the path of its id, None for an occurrence, and what contains it."""
+
+    id: str | None
+    context: str
+    id_remark: str = ""
+    context_remark: str = ""
+
+
+@dataclass(frozen=True)
 class Entry:
     """A drafted entry, with remarks on what is not sure of it.
 
-    ``table`` is that of the family that it seems to belong to, or empty.
+    ``family`` is the one that it seems to belong to, or empty. ``definitions`` are the source's own sentences on the
+    event types.
     """
 
     name: str
-    table: str
+    family: str
     about: str
     events: tuple[str, ...]
-    id: str
-    context: str
+    key: Key
     lines: Mapping[str, Line]
     definitions: Mapping[str, str]
-    id_remark: str = ""
-    context_remark: str = ""
     remarks: tuple[str, ...] = ()
+    without_account: bool = False
 
 
 def entity_of(event_type: Observed) -> str:
@@ -67,32 +76,29 @@ def is_of_a_life(event_type: Observed) -> bool:
     return bool(_LIFE.search(event_type.name))
 
 
-def drafted(name: str, observed: list[Observed], meanings: Mapping[str, str], table: str) -> Entry:
-    """The entry ``name`` for event types that speak of the same entity, in the family of ``table``.
+def drafted(name: str, observed: list[Observed], meanings: Mapping[str, str], family: str) -> Entry:
+    """The entry ``name`` for event types that speak of the same entity, in a family.
 
     ``meanings`` are used where the source tells none: what other entries say of fields of the same name and kind, by
     the name and the kind.
     """
     fields = merged(observed)
-    id_field, id_remark = _id(name, fields, observed)
-    context, context_remark = _context(name, id_field, fields)
+    key = _key(name, observed, fields)
     return Entry(
         name=name,
-        table=table,
+        family=family,
         about=_about(name, observed),
         events=tuple(dict.fromkeys(each.name for each in observed)),
-        id=id_field,
-        context=context,
-        lines={each: line(each, fields[each], meanings) for each in _in_order(fields, id_field, context)},
+        key=key,
+        lines=_lines(key, fields, meanings),
         definitions={each.name: each.definition for each in observed if each.definition},
-        id_remark=id_remark,
-        context_remark=context_remark,
         remarks=tuple(_remarks(observed)),
+        without_account=all(each.events and each.anonymous == each.events for each in observed),
     )
 
 
 def line(name: str, known: Field, meanings: Mapping[str, str]) -> Line:
-    """The line of a field: its kind, and its meaning as the source tells it, or another entry."""
+    """The line of a field: its kind, and its meaning as the source tells it, or other entries."""
     judgement = kinds.judge(name, known)
     about = known.meaning or meanings.get(f"{name} {judgement.kind}", "")
     types = kinds.types(known) if is_type(name) and not known.meaning else ()
@@ -115,36 +121,18 @@ def class_name(name: str) -> str:
 
 def toml(entry: Entry) -> str:
     """The entry as a family's file has it, with its remarks as comments."""
-    comments = [
-        _where(entry.table),
-        *(f"{event}: {definition}" for event, definition in entry.definitions.items()),
-        *entry.remarks,
-    ]
-    head = {
-        "about": (f'"{entry.about}"', ""),
-        "events": (f"[{', '.join(map(quoted, entry.events))}]", ""),
-        "id": (quoted(entry.id), entry.id_remark),
-        "context": (quoted(entry.context), entry.context_remark),
-    }
+    definitions = [f"{event}: {definition}" for event, definition in entry.definitions.items()]
     return "\n".join([
-        *(f"# {visible(comment)}" for comment in comments),
+        *(f"# {visible(comment)}" for comment in (_where(entry.family), *definitions, *entry.remarks)),
         f"[{entry.name}]",
-        *(_reviewed(f"{name:<7} = {text}", remark) for name, (text, remark) in head.items()),
+        f"about   = {quoted(entry.about)}",
+        f"events  = [{', '.join(map(quoted, entry.events))}]",
+        *_key_lines(entry.key),
+        *([_reviewed("without_account = true", _NO_ACCOUNT)] if entry.without_account else []),
         "",
         f"[{entry.name}.fields]",
         *field_lines(entry.lines),
     ])  # fmt: skip
-
-
-def family_file(table: str) -> str:
-    """The file of the family that a table's environment variable names."""
-    return f"schemas/catalogue/{table.removesuffix('_TABLE').lower()}.toml"
-
-
-def _where(table: str) -> str:
-    if table:
-        return f"For {family_file(table)}, to judge by the names there."
-    return 'Which family? A file of schemas/catalogue, or a new one, which begins with: table = "…_TABLE"'
 
 
 def field_lines(lines: Mapping[str, Line]) -> list[str]:
@@ -156,6 +144,29 @@ def field_lines(lines: Mapping[str, Line]) -> list[str]:
 def quoted(text: str) -> str:
     """A string of TOML, which nothing in it ends, and which does nothing to a terminal."""
     return json.dumps(visible(text), ensure_ascii=False)
+
+
+def family_file(family: str) -> str:
+    """The file of a family."""
+    return f"schemas/catalogue/{family}.toml"
+
+
+_NO_ACCOUNT = "no event says its root_account_uuid; is that so of all?"
+
+
+def _where(family: str) -> str:
+    if family:
+        return f"For {family_file(family)}, to judge by the names there."
+    return 'Which family? A file of schemas/catalogue, or a new one, which begins: about = "…", table = "…_TABLE"'
+
+
+def _key_lines(key: Key) -> Iterator[str]:
+    if key.id is None:
+        yield _reviewed('occurrence = "activity"', key.id_remark)
+        yield _reviewed(f"context = [{quoted(key.context)}]", key.context_remark)
+    else:
+        yield _reviewed(f"id      = {quoted(key.id)}", key.id_remark)
+        yield _reviewed(f"context = {quoted(key.context)}", key.context_remark)
 
 
 def _value(each: Line) -> str:
@@ -181,52 +192,79 @@ def _reviewed(written: str, remark: str) -> str:
 
 def _about(entity: str, observed: list[Observed]) -> str:
     words = entity.replace("_", " ")
-    if entity in (each.name for each in observed):
+    if entity in (each.name.rpartition(".")[2] for each in observed):
         return f"What {entity} tells."
-    return f"{'An' if words[0] in 'aeiou' else 'A'} {words}."
+    return f"{'An' if words[0] in 'aeio' else 'A'} {words}."
 
 
-def _id(entity: str, fields: Mapping[str, Field], observed: list[Observed]) -> tuple[str, str]:
-    """The field with the entity's id, and what is unsure of it."""
+def _key(entity: str, observed: list[Observed], fields: Mapping[str, Field]) -> Key:
+    ids = dict(_ids(fields))
     own = f"{entity}_id"
-    if own in fields:
-        if all(map(is_of_a_life, observed)):
-            return own, ""
-        return own, f"do these events speak of the {entity.replace('_', ' ')} itself, or of something else with an id?"
+    if own in ids:
+        asked = f"do they speak of the {entity.replace('_', ' ')} itself, of something else, or of an occurrence of it?"
+        context, remark = _context(own, ids, fields)
+        return _or_own(entity, Key(own, context, "" if all(map(is_of_a_life, observed)) else asked, remark))
+    # Not sure of its id, so first of all what contains it: a submission of a quiz has the ids of both.
+    context, remark = _context("", ids, fields)
     # conversation_message: message_id; lti_resource_link: resource_link_id
     words = entity.split("_")
     shorter = ["_".join([*words[start:], "id"]) for start in range(1, len(words))]
-    ids = [name for name in fields if is_id(name) and kinds.judge(name, fields[name]).kind in ("gid", "lid")]
-    guesses = [guess for guess in dict.fromkeys([*shorter, "id", *ids]) if guess in ids]
-    if not guesses:
-        return "", "no field is an id: what does this speak of?"
-    return guesses[0], f"there is no {own}. Whose id is it that this speaks of? Of {', '.join(guesses)}"
+    free = [path for path in ids if f"{{{path}}}" not in context]
+    guesses = [path for path in dict.fromkeys([*shorter, "id", *free]) if path in free]
+    if guesses:
+        asked = f"there is no {own}. Which is the id of what this speaks of? Perhaps: {', '.join(guesses)}"
+        return _or_own(entity, Key(guesses[0], context, asked, remark))
+    if ids:
+        only = next(iter(ids))
+        asked = f"there is no {own}. Is it the id of what this speaks of, or is each an occurrence, without state?"
+        return _or_own(entity, Key(only, "", asked))
+    return Key(None, "User#{metadata.user_id}", "no field is an id. Has it no state, so that each is kept?")
 
 
-def _context(entity: str, id_field: str, fields: Mapping[str, Field]) -> tuple[str, str]:
-    """What contains the entity, and what is unsure of it."""
-    own = f"{class_name(entity)}#{{{id_field}}}"
-    if {"context_type", "context_id"} <= fields.keys():
-        some_have_none = Form.NULL in fields["context_id"].forms
-        return "{context_type}#{context_id}", f"some events have none; else: {own}" if some_have_none else ""
+def _ids(fields: Mapping[str, Field]) -> Iterator[tuple[str, Field]]:
+    """The fields, and members of objects by their paths, that hold a Canvas id."""
+    for name, known in fields.items():
+        if is_id(name) and kinds.judge(name, known).kind in ("gid", "lid"):
+            yield name, known
+        if known.id and kinds.judge("id", known.id).kind in ("gid", "lid"):
+            yield f"{name}.id", known.id
+
+
+def _context(id_path: str, ids: Mapping[str, Field], fields: Mapping[str, Field]) -> tuple[str, str]:
+    """What contains the entity, and what to ask of it; empty where nothing seems to."""
+    if "context_id" in ids and "context_type" in fields:
+        nullable = Form.NULL in fields["context_id"].forms
+        return "{context_type}#{context_id}", "some events have none." if nullable else ""
     for container in _CONTAINERS:
-        if container in fields and container != id_field:
-            asked = f"does every event say its {container}, and always the same? If not: {own}"
-            return f"{class_name(container.removesuffix('_id'))}#{{{container}}}", asked
-    return own, ""
+        for path in (f"{container}_id", f"{container}.id"):
+            if path in ids and path != id_path:
+                return f"{class_name(container)}#{{{path}}}", f"does every event say its {path}, and always the same?"
+    return "", ""
 
 
-def _in_order(fields: Mapping[str, Field], id_field: str, context: str) -> list[str]:
-    """The names of the fields: those of the key first, then as the source has them."""
-    of_key = [name for name in fields if name == id_field or f"{{{name}}}" in context]
-    return sorted(of_key, key=lambda name: name != id_field) + [name for name in fields if name not in of_key]
+def _or_own(entity: str, key: Key) -> Key:
+    """The key, with the entity as its own context where nothing contains it, or perhaps nothing does."""
+    own = f"{class_name(entity)}#{{{key.id}}}"
+    if not key.context:
+        return Key(key.id, own, key.id_remark)
+    remark = f"{key.context_remark} If not: {own}" if key.context_remark else ""
+    return Key(key.id, key.context, key.id_remark, remark)
 
 
-def _remarks(observed: list[Observed]) -> Iterable[str]:
+def _lines(key: Key, fields: Mapping[str, Field], meanings: Mapping[str, str]) -> dict[str, Line]:
+    """The lines of the fields: those of the key first, then as the source has them; behind them members of objects."""
+    of_key = {key.id, *re.findall(r"\{([^{}]*)\}", key.context)}
+    in_order = sorted(fields, key=lambda name: (name != key.id, name not in of_key))
+    lines = {name: line(name, fields[name], meanings) for name in in_order}
+    for name, known in fields.items():
+        if known.id and f"{name}.id" in of_key:
+            lines[f'"{name}.id"'] = Line(kinds.judge("id", known.id), "The id in it.")
+    return lines
+
+
+def _remarks(observed: list[Observed]) -> Iterator[str]:
     for each in observed:
         for remark in dict.fromkeys(each.remarks):
             yield f"review: {each.name}: {remark}"
         if each.unnamed:
             yield f"review: {each.name}: fields are left out whose names are no plain names, or that are too many"
-        if each.anonymous and each.anonymous == each.events:
-            yield f"review: {each.name}: no event says its root_account_uuid, without which it cannot be keyed"

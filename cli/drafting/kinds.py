@@ -15,9 +15,9 @@ _TIMES = frozenset({Form.TIME, Form.RUBY_TIME})
 _STRINGS = frozenset({Form.STRING, Form.TEXT, Form.UUID, Form.DATE}) | _TIMES | IDS
 
 # Ids that other systems give: they may look like Canvas's, and are not.
-_FOREIGN_ID = re.compile(r"(?:^|_)(?:sis|lti|integration|vendor)_")
+_FOREIGN_ID = re.compile(r"(?:^|_)(?:sis(?!_batch)|lti|integration|vendor)_")
 _TEXT = re.compile(r"(?:^|_)(?:body|description|text|title|message|comment|comments|html)$")
-_FRACTIONAL = re.compile(r"(?:^|_)(?:points?|scores?|weight|percent\w*|grade|rate|ratio|mastery\w*)(?:_|$)")
+_FRACTIONAL = re.compile(r"(?:^|_)(?:points?|scores?|weight|percent\w*|possible|grade|rate|ratio|mastery)(?:_|$)")
 
 # What a meaning begins with, and what else gives a kind away where no value does. The first that fits decides.
 _BY_MEANING = (
@@ -51,6 +51,8 @@ def judge(name: str, known: Field) -> Judgement:
     if kind == "state":
         remark = "" if _listed(known.meaning) else "these were seen; which others are there?"
         return Judgement("state", states(known), remark=remark)
+    if _is_time(name) and not known.seen & (_TIMES | {Form.DATE}):
+        return Judgement(kind, certain=False, remark=f"by its name a date-time, but seen: {told(known)}")
     if known.seen == IDS:
         return Judgement(kind, remark=f"comes in both forms: {told(known)}")
     return Judgement(kind)

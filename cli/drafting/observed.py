@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from handlers.ids import LARGEST, PATTERN, SHARD, as_number
-from handlers.instants import is_date, is_date_time
+from handlers.instants import is_date, is_date_time, is_ruby_time
 
 # The names that are shown: what else an event calls a field could say anything.
 FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
@@ -25,7 +25,6 @@ MOST_WORDS = 20
 
 _ID = re.compile(PATTERN, re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
-_RUBY_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? (?:[+-]\d{4}|UTC)", re.ASCII)
 LONGEST_STRING = 255  # of a database's ordinary column; what is longer is a text
 
 
@@ -92,7 +91,7 @@ def _form_of_text(name: str, text: str) -> Form:
         return Form.TIME
     if is_date(text):
         return Form.DATE
-    if _RUBY_TIME.fullmatch(text):
+    if is_ruby_time(text):
         return Form.RUBY_TIME
     if _UUID.fullmatch(text):
         return Form.UUID
@@ -107,13 +106,13 @@ def _id_form(value: str | int) -> Form:
 class Field:
     """What is known of a field: how often which form was seen, the words of a state or type, the meaning that is told.
 
-    ``members`` are the ids that its objects have.
+    ``id`` is the member ``id`` of its objects, where they have one.
     """
 
     forms: Counter[Form] = field(default_factory=Counter)
     words: Counter[str] = field(default_factory=Counter)
-    members: dict[str, "Field"] = field(default_factory=dict)
     meaning: str = ""
+    id: "Field | None" = None
 
     def see(self, name: str, value: Any) -> None:
         """Take down the form of a value."""
@@ -122,7 +121,8 @@ class Field:
         if word and isinstance(value, str) and word.fullmatch(value) and len(self.words) <= MOST_WORDS:
             self.words[value] += 1
         if isinstance(value, dict) and "id" in value:
-            self.members.setdefault("id", Field()).see("id", value["id"])
+            self.id = self.id or Field()
+            self.id.see("id", value["id"])
 
     @property
     def seen(self) -> frozenset[Form]:
@@ -176,8 +176,7 @@ def merged(observed: list[Observed]) -> dict[str, Field]:
     fields: dict[str, Field] = {}
     for event_type in observed:
         for name, known in event_type.fields.items():
-            one = fields.setdefault(name, Field())
-            _merge(one, known)
+            _merge(fields.setdefault(name, Field()), known)
     return fields
 
 
@@ -185,5 +184,6 @@ def _merge(one: Field, other: Field) -> None:
     one.forms += other.forms
     one.words += other.words
     one.meaning = one.meaning or other.meaning
-    for name, member in other.members.items():
-        _merge(one.members.setdefault(name, Field()), member)
+    if other.id:
+        one.id = one.id or Field()
+        _merge(one.id, other.id)

@@ -132,7 +132,7 @@ class _Blocks(HTMLParser):
         self._open.append((tag, what))
         self._unread += tag in self._UNREAD
         form = self._BLOCKS.get(what)
-        if form and not (form is Form.TEXT and self._block):  # a paragraph of a cell belongs to it
+        if form and not (form is Form.TEXT and self._block and self._block.form is Form.ROW):  # it is of the cell
             self._end_block()
             self._block = Block(form, [] if form is Form.ROW else [""])
         elif what in self._CELLS and self._block and self._block.form is Form.ROW:
