@@ -20,6 +20,9 @@ UNKNOWN_MEANING = "…"
 _VERB = re.compile(r"_(?:[a-z]+ed|change)$")
 _LIFE = re.compile(r"_(?:created|updated|deleted)$")
 
+# What the documentation says of each text that Canvas cuts; the kind says it already.
+_CUT = re.compile(r"\s*NOTE: This field will be truncated.*")
+
 # What may contain an entity, the nearest first.
 _CONTAINERS = (
     "assignment", "discussion_topic", "quiz", "submission", "conversation", "learning_outcome", "group", "enrollment",
@@ -100,7 +103,7 @@ def drafted(name: str, observed: list[Observed], meanings: Mapping[str, str], fa
 def line(name: str, known: Field, meanings: Mapping[str, str]) -> Line:
     """The line of a field: its kind, and its meaning as the source tells it, or other entries."""
     judgement = kinds.judge(name, known)
-    about = known.meaning or meanings.get(f"{name} {judgement.kind}", "")
+    about = _CUT.sub("", known.meaning) or meanings.get(f"{name} {judgement.kind}", "")
     types = kinds.types(known) if is_type(name) and not known.meaning else ()
     return Line(judgement, about or (f"Seen: {', '.join(types)}." if types else UNKNOWN_MEANING))
 

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from cli.drafting.observed import IDS, MOST_WORDS, Field, Form, is_id, is_state, is_type
+from cli.drafting.observed import IDS, MOST_WORDS, Field, Form, is_id, is_state
 
 _NUMBERS = frozenset({Form.WHOLE, Form.FRACTION})
 _TIMES = frozenset({Form.TIME, Form.RUBY_TIME})
@@ -19,7 +19,15 @@ _FOREIGN_ID = re.compile(r"(?:^|_)(?:sis(?!_batch)|lti|integration|vendor)_")
 _TEXT = re.compile(r"(?:^|_)(?:body|description|text|title|message|comment|comments|html)$")
 _FRACTIONAL = re.compile(r"(?:^|_)(?:points?|scores?|weight|percent\w*|possible|grade|rate|ratio|mastery)(?:_|$)")
 
-# What a meaning begins with, and what else gives a kind away where no value does. The first that fits decides.
+# What gives a kind away where no value does: first the name, then the meaning. The first that fits decides.
+_BY_NAME = (
+    ("list", r"_ids$"),
+    ("time", r"_at$"),
+    ("date", r"_date$"),
+    ("bool", r"^(?:is|has|can)_"),
+    ("str", r"(?:^|_)(?:type|uuid|name|url)$"),
+    ("num", _FRACTIONAL.pattern),
+)
 _BY_MEANING = (
     ("bool", r"\b(?:whether|true if|true or false|boolean|flag)\b|^(?:if|is|indicates if)\b"),
     ("list", r"\b(?:an array|a list|list of|array of)\b"),
@@ -28,7 +36,10 @@ _BY_MEANING = (
     ("int", r"\b(?:number of|count of|position|how many)\b"),
     ("uuid", r"\buuid\b"),
 )
-_WORD_LIST = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
+_STATE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
+_BETWEEN_WORDS = re.compile(r",|\bor\b|\band\b|\be\.?g\b\.?|\bi\.e\.", re.IGNORECASE)
+_SOME_OF_THEM = re.compile(r"\be\.?g\b|\b(?:such as|normally|usually|defaults?|could be)\b", re.IGNORECASE)
+_CUT = re.compile(r"\btruncated\b")  # as the documentation says of each text that Canvas cuts
 
 
 @dataclass(frozen=True)
@@ -49,8 +60,8 @@ def judge(name: str, known: Field) -> Judgement:
     if kind is None:
         return _disputed(name, known)
     if kind == "state":
-        remark = "" if _listed(known.meaning) else "these were seen; which others are there?"
-        return Judgement("state", states(known), remark=remark)
+        listed = _listed(known.meaning) and not _SOME_OF_THEM.search(known.meaning)
+        return Judgement("state", states(known), remark="" if listed else "which others are there?")
     if _is_time(name) and not known.seen & (_TIMES | {Form.DATE}):
         return Judgement(kind, certain=False, remark=f"by its name a date-time, but seen: {told(known)}")
     if known.seen == IDS:
@@ -81,7 +92,7 @@ def _kind(name: str, known: Field) -> str | None:
     if seen <= _NUMBERS:
         return "num" if Form.FRACTION in seen or _FRACTIONAL.search(name) else "int"
     if seen <= _TIMES:
-        return "ruby_time" if Form.RUBY_TIME in seen else "time"
+        return "ruby_time" if Form.RUBY_TIME in seen else "date" if name.endswith("_date") else "time"
     if seen <= {Form.DATE, Form.TIME}:
         return "date"
     for form, kind in ((Form.BOOL, "bool"), (Form.OBJECT, "obj"), (Form.LIST, "list"), (Form.UUID, "uuid")):
@@ -100,7 +111,9 @@ def _id_kind(known: Field) -> str:
 def _string_kind(name: str, known: Field) -> str:
     if is_state(name) and states(known):
         return "state"
-    return "text" if Form.TEXT in known.seen or _TEXT.search(name) else "str"
+    if Form.TEXT in known.seen or _CUT.search(known.meaning):
+        return "text"
+    return "text" if not known.meaning and _TEXT.search(name) else "str"
 
 
 def _is_time(name: str) -> bool:
@@ -125,28 +138,23 @@ def _guess(name: str, meaning: str) -> str:
     if is_state(name) and _listed(meaning):
         return "state"
     if is_id(name):
-        if _FOREIGN_ID.search(name) or re.search(r"\b(?:uuid|guid|sis|lti)\b", meaning):
-            return "str"
-        return "gid" if "global" in meaning else "lid"
-    if name.endswith("_ids"):
-        return "list"
-    if name.endswith("_at"):
-        return "time"
-    if is_type(name) or name.endswith(("_uuid", "_name", "_url")):
-        return "str"
-    for kind, hint in _BY_MEANING:
-        if re.search(hint, meaning):
-            return kind
-    if _FRACTIONAL.search(name):
-        return "num"
-    return "text" if _TEXT.search(name) else "str"
+        is_foreign = _FOREIGN_ID.search(name) or re.search(r"\b(?:uuid|guid|sis|lti)\b", meaning)
+        return "str" if is_foreign else "gid" if "global" in meaning else "lid"
+    for hints, text in ((_BY_NAME, name), (_BY_MEANING, meaning)):
+        for kind, hint in hints:
+            if re.search(hint, text):
+                return kind
+    return _string_kind(name, Field(meaning=meaning))
 
 
 def _listed(meaning: str) -> list[str]:
-    """The states that a meaning lists, in parentheses or after a colon."""
-    for listed in (*re.findall(r"\(([^()]*)\)", meaning), *re.findall(r":\s*(.+?)\.?$", meaning)):
-        words = [word.strip(" '\"`.") for word in re.split(r",|\bor\b|\band\b|\be\.g\.|\bi\.e\.", listed)]
-        words = [word for word in words if word]
-        if words and all(_WORD_LIST.fullmatch(word) for word in words):
-            return words
+    """The states that a meaning lists: in parentheses, in quotes, or behind a word that announces them."""
+    lists = [re.split(_BETWEEN_WORDS, inside) for inside in re.findall(r"\(([^()]*)\)", meaning)]
+    lists.append(re.findall(r"['\"`]([a-z][a-z0-9_]*)['\"`]", meaning))
+    announced = re.search(r"(?:\be\.?g\b\.?|\bsuch as|\bdefaults? to|\bby default|:)\s+([^.]+)", meaning, re.IGNORECASE)
+    lists.append(re.split(_BETWEEN_WORDS, announced[1]) if announced else [])
+    for words in lists:
+        states = [word.strip(" '\"`.") for word in words if word.strip(" '\"`.")]
+        if states and all(map(_STATE.fullmatch, states)):
+            return states
     return []

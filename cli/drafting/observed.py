@@ -172,7 +172,7 @@ class Observed:
 
 
 def merged(observed: list[Observed]) -> dict[str, Field]:
-    """The fields of several event types as those of one; of several meanings the first."""
+    """The fields of several event types as those of one; of several meanings the longest."""
     fields: dict[str, Field] = {}
     for event_type in observed:
         for name, known in event_type.fields.items():
@@ -183,7 +183,7 @@ def merged(observed: list[Observed]) -> dict[str, Field]:
 def _merge(one: Field, other: Field) -> None:
     one.forms += other.forms
     one.words += other.words
-    one.meaning = one.meaning or other.meaning
+    one.meaning = max(one.meaning, other.meaning, key=len)
     if other.id:
         one.id = one.id or Field()
         _merge(one.id, other.id)

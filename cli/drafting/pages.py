@@ -21,6 +21,7 @@ from cli.errors import CommandError
 
 EVENT_NAME = re.compile(r"[a-z][a-z0-9]*(?:[._][a-z0-9]+)*")
 _DOCUMENT = re.compile(r"\s*(?:<!--.*?-->\s*)?<(?:!doctype|html|head|body|main|article|section|div)\b", re.I | re.S)
+_MEMBER = re.compile(r'"(\w+)"\s*=>')
 _SPACE = re.compile(r"\s+")
 
 
@@ -52,7 +53,7 @@ def read(page: str, name: str) -> list[Observed]:
             found.append(Observed(block.texts[0]))
         elif found:
             _take(block, found[-1], name)
-    documented = [each for each in found if each.fields]
+    documented = [each for each in found if each.fields or each.events]
     if not documented:
         raise CommandError(
             f"{name} is no page of Instructure's Live Events documentation: it has no heading such as module_created"
@@ -71,7 +72,9 @@ def _take(block: Block, event_type: Observed, name: str) -> None:
     elif block.form is Form.ROW and len(block.texts) > 1 and first.lower() != "field":
         if first.startswith("data["):
             raise CommandError(f"{name} documents the Caliper format. Take the page of the Canvas format instead.")
-        event_type.means(first, block.texts[1])
+        # Of an object a page tells the members, as Ruby prints a hash.
+        members = _MEMBER.findall(block.texts[1])
+        event_type.means(first, f"With {', '.join(members)}." if members else block.texts[1])
     elif block.form is Form.TEXT and first.startswith("Definition:"):
         event_type.definition = first.removeprefix("Definition:").strip()
 
