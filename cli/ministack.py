@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -103,6 +104,7 @@ def deploy(aws: LocalAws, parameters: dict[str, str]) -> dict[str, str]:
     aws.client("s3").create_bucket(Bucket="packages", CreateBucketConfiguration={"LocationConstraint": REGION})
     aws.client("s3").put_object(Bucket="packages", Key="package.zip", Body=_package())
     template = (ROOT / "template.yaml").read_text().replace("CodeUri: package/", "CodeUri: s3://packages/package.zip")
+    template = _without_splits(template, parameters.get("Families", "all"))
     # From a bucket, as `sam deploy` sends it: CloudFormation takes a megabyte there, and 51,200 bytes directly.
     aws.client("s3").put_object(Bucket="packages", Key="template.yaml", Body=template.encode())
     cloudformation = aws.client("cloudformation")
@@ -127,6 +129,12 @@ def _outputs(cloudformation: Any) -> dict[str, str]:
             reason = stack.get("StackStatusReason", "")
             raise LocalStackError(f"The stack was not created: {stack['StackStatus']} {reason}")
         time.sleep(0.1)  # until the next look
+
+
+def _without_splits(template: str, families: str) -> str:
+    """MiniStack 1.5 neither splits nor joins in a condition, so it gets there what CloudFormation would make of it."""
+    pattern = r'!Join \["", !Split \[(\w+), !Ref Families\]\]'
+    return re.sub(pattern, lambda found: json.dumps("".join(families.split(found[1]))), template)
 
 
 def _mend_concurrency(lambda_: Any) -> None:

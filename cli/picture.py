@@ -4,7 +4,6 @@ import html
 import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -12,14 +11,18 @@ from rich.tree import Tree
 
 from cli import output
 from cli.explain import rules
-from cli.nesting import Nesting, tail
+from cli.nesting import Item, Nesting, tail
 from handlers.instants import instant
 
-Item = dict[str, Any]
-
-_HEADLINES = ("title", "name", "text", "syllabus_body", "type")
+_HEADLINES = (
+    *("title", "name", "group_name", "group_category_name", "display_name", "asset_name", "subject"),
+    *("text", "body", "syllabus_body", "type"),
+)
 _DETAILS = {
     "workflow_state": "{}",
+    "state": "{}",
+    "grade": "grade {}",
+    "score": "score {}",
     "points_possible": "{} points",
     "group_weight": "{} %",
     "position": "place {}",
@@ -53,18 +56,21 @@ def rejections(items: Iterable[Item]) -> Table:
 
 def _grow(tree: Tree, context: str, by_context: dict[str, list[Item]], nesting: Nesting) -> None:
     # Each context but once: that of a syllabus is the course that it stands in.
-    for item in sorted(by_context.pop(context, ()), key=lambda item: str(item["entity"])):
-        branch = tree.add(_line(item))
+    for item in nesting.in_order(by_context.pop(context, ())):
+        branch = tree.add(_line(item, occurred=nesting.is_occurrence(item["entity"])))
         for below, _ in nesting.below(item["entity"]):
             _grow(branch, below, by_context, nesting)
 
 
-def _line(item: Item) -> Text:
+def _line(item: Item, *, occurred: bool) -> Text:
     body = item["body"]
+    # The end of an occurrence's key says nothing to a person.
+    key = item["entity"].rpartition("#")[0] if occurred else item["entity"]
     headline = next((_headline(str(body[name])) for name in _HEADLINES if name in body), "")
     details = ", ".join(form.format(body[name]) for name, form in _DETAILS.items() if name in body)
-    line = output.text(item["entity"], "cyan").append(f" {output.visible(headline)} ", "default")
-    line.append(output.visible(f"{details} · {item['event_name']}".removeprefix(" · ")), "dim")
+    line = output.text(key, "cyan").append(f" {output.visible(headline)} ", "default")
+    where = f" in {item['happened_in']}" if "happened_in" in item else ""
+    line.append(output.visible(f"{details} · {item['event_name']}{where}".removeprefix(" · ")), "dim")
     if item.get("deleted"):
         line.stylize("strike")
         line.append(" deleted", "red")

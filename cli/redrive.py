@@ -170,17 +170,23 @@ class Redrive:
             yield from _ended(group, End.NOT_SEEN)
 
     def _stored(self, groups: Sequence[_Group]) -> list[_Group]:
-        """Those whose every item is in its table, at its version or a newer one: stored, or superseded."""
+        """Those whose every item is in its table, at its version or a newer one: stored, or superseded.
+
+        Occurrences have no versions: they are there, or not.
+        """
         wanted = {_place(item) for group in groups for item in group.verdict.items}
         held = self._versions(sorted(wanted))
         return [
             group
             for group in groups
-            if all(held.get(_place(item), "") >= (item.version or "~") for item in group.verdict.items)
+            if all(_place(item) in held and held[_place(item)] >= (item.version or "") for item in group.verdict.items)
         ]
 
     def _versions(self, places: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str, str], str]:
-        """The versions that the tables hold of items, by table variable and key; consistent reads."""
+        """The versions that the tables hold of items, by table variable and key; consistent reads.
+
+        Empty for an occurrence, which has none.
+        """
         tables = self._stack.entity_tables
         variables = {table: variable for variable, table in tables.items()}
         held: dict[tuple[str, str, str], str] = {}

@@ -1,19 +1,17 @@
-"""``show``: what the tables hold of a course, a group, an assignment."""
+"""``show``: what the tables hold of a course, a group, an assignment, a person."""
 
 import argparse
 import json
 import re
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from boto3.dynamodb.conditions import ConditionBase, Key
 from rich.table import Table
 
 from cli import catalogue, options, output, picture
 from cli.errors import CommandError
-from cli.nesting import Nesting, tail
-from cli.output import Json, out, print_json, say
+from cli.nesting import Item, Nesting, tail
+from cli.output import out, print_json, say
+from cli.reader import NEWEST, Reader
 from cli.stack import Stack, open_stack
 from handlers.ids import PATTERN, SHARD, as_number
 
@@ -22,24 +20,32 @@ examples:
   canvas-events show 2041                             a course and what is in it, as a tree
   canvas-events show Course#2041 assignment           its assignments alone
   canvas-events show Course#2041 assignment#9001      one of them, every field
-  canvas-events show Assignment#9001                  the overrides of an assignment
+  canvas-events show Assignment#9001                  its overrides, and the work handed in
+  canvas-events show User#8123                        a person, and the newest of what they did
+  canvas-events show User#8123 activity               more of what they did
+  canvas-events show User#8123 activity#2026-09-03    what they did on a day
   canvas-events show Group#12 --json                  for machines
   canvas-events show 2041 --account Rk3f…             where there are several institutions
 """
-AT_ONCE = 8  # queries under way at once
+NEWEST_ALONE = 200  # occurrences, where they alone are asked for
 MOST_TO_SCAN = 1_000  # items of each table, when it must be found out whose the tables are
 
-Item = dict[str, Any]
+_ATTRIBUTES = ("context", "event_name", "event_time", "user_id", "deleted", "happened_in", "expires_at")
 
 
 def add_to(commands: Any) -> None:
     """Add the command."""
     parser = options.command(
-        commands, "show", "show what the tables hold of a course, a group, an assignment …", EXAMPLES, run,
-        more="What stands below an entity is shown below it; what was deleted is struck out.",
+        commands, "show", "show what the tables hold of a course, a group, an assignment, a person …", EXAMPLES, run,
+        more="What stands below an entity is shown below it; what was deleted is struck out. Of activity the newest is"
+        " shown first, and not all: there is no end of it.",
     )  # fmt: skip
     parser.add_argument("context", metavar="CONTEXT", help="a course's id, or Course#2041, Group#12, Assignment#9001 …")
     parser.add_argument("entity", nargs="?", metavar="ENTITY", help="assignment, or assignment#9001: this alone")
+    parser.add_argument(
+        "--newest", metavar="N", type=options.natural,
+        help=f"so much activity (default {NEWEST} beside what else there is, {NEWEST_ALONE} alone)",
+    )  # fmt: skip
     parser.add_argument("--account", metavar="UUID", help="the root account's uuid, where there are several")
 
 
@@ -48,7 +54,8 @@ def run(called: argparse.Namespace) -> int:
     stack = open_stack(called)
     context = _context(called.context, called.account, stack)
     nesting = Nesting(catalogue.load())
-    reader = Reader(stack, nesting)
+    alone = nesting.is_occurrence(called.entity or "")
+    reader = Reader(stack, nesting, called.newest or (NEWEST_ALONE if alone else NEWEST))
     items = reader.read(context, called.entity or "")
     if not items and _local_part(context) != context:
         # Keys have the local form of an id wherever there is one.
@@ -60,73 +67,20 @@ def run(called: argparse.Namespace) -> int:
         say(f"The tables hold nothing under {context}{f' {called.entity}' if called.entity else ''}.")
     if called.json:
         print_json(items)
-    elif called.entity and "#" in called.entity:
-        for item in items:
-            out().print(fields(item))
+    elif called.entity and "#" in called.entity and len(items) == 1:
+        out().print(fields(items[0]))
     elif items:
         out().print(picture.contents(tail(context), items, nesting), soft_wrap=True)
+    for sentence in reader.left_out:
+        say(sentence)
     return 0 if items else 1
-
-
-class Reader:
-    """Reads the entity tables of a stack."""
-
-    def __init__(self, stack: Stack, nesting: Nesting) -> None:
-        self._tables = stack.entity_tables
-        self._nesting = nesting
-        resource = stack.session.resource("dynamodb", endpoint_url=stack.endpoint)
-        self._handles: dict[str, Any] = {name: resource.Table(table) for name, table in self._tables.items()}
-
-    def read(self, context: str, entity: str = "", tables: Iterable[str] | None = None) -> list[Item]:
-        """The items of a context in all tables, or in those of these variables.
-
-        ``entity`` is the beginning of the sort key: a kind, or a kind and an id.
-        """
-        asked = [name for name in (self._tables if tables is None else tables) if name in self._tables]
-        found = (item for name in asked for item in self._query(name, context, entity))
-        return sorted(found, key=lambda item: str(item["entity"]))
-
-    def read_below(self, items: Iterable[Item]) -> list[Item]:
-        """All that stands below these items, and below that."""
-        seen = {item["context"] for item in items}
-        found: list[Item] = []
-        level = list(items)
-        with ThreadPoolExecutor(AT_ONCE) as pool, output.progress() as progress:
-            while level:
-                contexts = {
-                    f"{item['context'].partition('#')[0]}#{below}": tables
-                    for item in level
-                    for below, tables in self._nesting.below(item["entity"])
-                }
-                new = {context: tables for context, tables in contexts.items() if context not in seen}
-                seen |= new.keys()
-                answers = pool.map(lambda each: self.read(each[0], tables=each[1]), new.items())
-                watched = progress.track(answers, total=len(new), description="looking below")
-                level = [item for answer in watched for item in answer]
-                found += level
-        return found
-
-    def _query(self, name: str, context: str, entity: str) -> list[Item]:
-        condition: ConditionBase = Key("context").eq(context)
-        if entity:
-            condition &= Key("entity").eq(entity) if "#" in entity else Key("entity").begins_with(f"{entity}#")
-        items: list[Item] = []
-        start: Json = {}
-        while True:
-            page = self._handles[name].query(KeyConditionExpression=condition, **start)
-            items += page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return items
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
 def fields(item: Item) -> Table:
     """An item as a table of its fields, with what the catalogue says of each."""
     event_type = catalogue.load().get(item["event_name"])
     known = event_type.fields if event_type else {}
-    rows = [
-        (name, item[name], "") for name in ("context", "event_name", "event_time", "user_id", "deleted") if name in item
-    ]
+    rows = [(name, item[name], "") for name in _ATTRIBUTES if name in item]
     for name, value in sorted(item["body"].items()):
         shown = value if isinstance(value, str) else json.dumps(value, default=output.readable, ensure_ascii=False)
         rows.append((name, shown, known[name].about if name in known else "(not in the catalogue)"))
@@ -138,8 +92,8 @@ def _context(asked: str, account: str | None, stack: Stack) -> str:
     if re.fullmatch(PATTERN, asked):
         asked = f"Course#{as_number(asked)}"
     parts = asked.split("#")
-    if len(parts) == 3 and all(parts):
-        return asked
+    if len(parts) == 3 and all(parts[1:]):
+        return asked  # what Canvas sends of no account, as #Environment#production, has none
     if len(parts) != 2 or not all(parts):
         raise CommandError(
             f"{asked} is no context: say a course's id, or a type and an id, as Course#2041 or Group#12."
@@ -186,7 +140,7 @@ def _accounts_in_tables(stack: Stack) -> list[str]:
             TableName=table, Limit=MOST_TO_SCAN, ProjectionExpression="#c",
             ExpressionAttributeNames={"#c": "context"}, ReturnConsumedCapacity="TOTAL",
         )  # fmt: skip
-        found |= {item["context"]["S"].partition("#")[0] for item in page["Items"]}
+        found |= {account for item in page["Items"] if (account := item["context"]["S"].partition("#")[0])}
         read += page.get("ConsumedCapacity", {}).get("CapacityUnits", 0)
     say(
         f"No account was named: looked into up to {MOST_TO_SCAN:,} items of each table for whose they are"

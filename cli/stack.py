@@ -61,8 +61,26 @@ class Stack:
         return catalogue.load()
 
     @cached_property
+    def chosen_tables(self) -> frozenset[str]:
+        """The variables of the tables of the families that were chosen, by the parameter Families."""
+        families = self.parameters.get("Families", "all")
+        known = frozenset(event_type.table for event_type in self.catalogue.values())
+        if families == "all":
+            return known
+        return known & {f"{family.strip().upper()}_TABLE" for family in families.split(",")}
+
+    @cached_property
+    def occurrence_tables(self) -> frozenset[str]:
+        """The variables of the tables of occurrences, whose items are never updated, and expire."""
+        return frozenset(
+            event_type.table
+            for event_type in self.catalogue.values()
+            if all(entity.occurrence for entity in event_type.entities)
+        )
+
+    @cached_property
     def entity_tables(self) -> dict[str, str]:
-        """The tables of entities that are deployed, by their environment variables."""
+        """The tables of entities and occurrences that are deployed, by their environment variables."""
         variables = {event_type.table for event_type in self.catalogue.values()}
         return {name: table for name, table in self._tables.items() if name in variables}
 
@@ -97,6 +115,11 @@ class Stack:
         """The settings of the stack's functions, as environment variables: which tables, whose events."""
         allowed = self.parameters.get("AllowedRootAccounts", "")
         return {**self._tables, **({"ALLOWED_ROOT_ACCOUNTS": allowed} if allowed else {})}
+
+
+def family(variable: str) -> str:
+    """The family of a table by its environment variable: ``modules`` of ``MODULES_TABLE``."""
+    return variable.removesuffix("_TABLE").lower()
 
 
 def variable(logical_id: str) -> str:

@@ -28,15 +28,12 @@ from handlers.write import Writer
 
 # The handlers make their client and read their settings when they are imported.
 TABLES = {
-    "ASSIGNMENTS_TABLE": "assignments",
-    "MODULES_TABLE": "modules",
-    "DISCUSSIONS_TABLE": "discussions",
-    "COURSES_TABLE": "courses",
-    "REJECTED_TABLE": "rejected",
+    variable: variable.removesuffix("_TABLE").lower()
+    for variable in (*sorted({event_type.table for event_type in load().values()}), "REJECTED_TABLE")
 }
 os.environ.update(TABLES)
 os.environ.update(AWS_DEFAULT_REGION="eu-west-1", AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test")  # noqa: S106  # no engine here asks for real ones
-for name in ("ALLOWED_ROOT_ACCOUNTS", "REJECTED_RETENTION_DAYS"):
+for name in ("ALLOWED_ROOT_ACCOUNTS", "REJECTED_RETENTION_DAYS", "ACTIVITY_RETENTION_DAYS"):
     os.environ.pop(name, None)
 
 NOW = datetime(2026, 9, 7, 12, 0, tzinfo=UTC)

@@ -22,6 +22,7 @@ from cli.generate import ROOT
 from cli.invoke import scan, table_variables
 from cli.ministack import REGION
 from tests.conftest import Tables
+from tests.template import FAMILIES
 
 
 def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -165,7 +166,7 @@ def test_the_outputs_of_the_stack_name_every_table() -> None:
     template = (ROOT / "template.yaml").read_text()
     outputs = [line.strip(" :") for line in template.splitlines() if line.strip().endswith("TableName:")]
     assert table_variables(dict.fromkeys(outputs, "t")).keys() == {
-        "ASSIGNMENTS_TABLE", "MODULES_TABLE", "DISCUSSIONS_TABLE", "COURSES_TABLE", "REJECTED_TABLE",
+        *(f"{family.upper()}_TABLE" for family in FAMILIES), "REJECTED_TABLE",
     }  # fmt: skip
 
 

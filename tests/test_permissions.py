@@ -13,16 +13,28 @@ import handlers.kinesis
 import handlers.sqs
 from cli.generate import kinesis_event, refused, samples, sqs_event
 from tests.conftest import TABLES, Tables
-from tests.template import ENTITY_TABLES, RESOURCES, TEMPLATE, Json, arn, listed, of_type, properties
+from tests.template import (
+    FAMILIES,
+    RESOURCES,
+    TABLES_OF_STATE,
+    TEMPLATE,
+    Json,
+    arn,
+    chosen,
+    listed,
+    of_type,
+    properties,
+)  # fmt: skip
+from tests.template import TABLES as TABLES_OF_FAMILIES
 
 STREAM_ARN = {"Fn::If": ["CreateStream", {"Fn::GetAtt": ["Stream", "Arn"]}, {"Ref": "KinesisStream"}]}
 
 
 def grants(policies: list[Json]) -> set[tuple[str, str]]:
-    """Every action that the policies allow, with what it is allowed on."""
+    """Every action that the policies allow, with what it is allowed on, where all families are kept."""
     return {
         (action, str(resource))
-        for policy in policies
+        for policy in chosen(policies)
         for statement in policy["PolicyDocument"]["Statement"]
         for action in listed(statement["Action"])
         for resource in listed(statement["Resource"])
@@ -63,8 +75,9 @@ def test_a_function_may_do_what_it_does_and_no_more(function: str, own: set[tupl
     assert properties(function)["Role"] == arn(f"{function}Role")
     role = properties(f"{function}Role")
     assert role["ManagedPolicyArns"] == [{"Ref": "WriteTablesPolicy"}]
-    tables = on(arn("RejectedTable"), "dynamodb:PartiQLInsert").union(
-        *(on(arn(table), "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate") for table in ENTITY_TABLES)
+    tables = set().union(
+        *(on(arn(table), "dynamodb:PartiQLInsert") for table in ("RejectedTable", "ActivityTable")),
+        *(on(arn(table), "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate") for table in TABLES_OF_STATE),
     )
     assert grants([*role["Policies"], properties("WriteTablesPolicy")]) == own | tables
 
@@ -146,17 +159,23 @@ def test_the_functions_call_nothing_that_they_may_not_and_may_nothing_that_they_
             table = re.search(r'(?:INTO|UPDATE) "([^"]+)"', statement["Statement"])
             assert table
             used.add((ACTIONS[statement["Statement"].split()[0]], table[1]))
-    assert used == {
-        (action, TABLES[VARIABLES[resource]]) for action, resource in grants([properties("WriteTablesPolicy")])
-    }
+    granted = grants([properties("WriteTablesPolicy")])
+    assert used == {(action, TABLES[VARIABLES[on]]) for action, on in granted if VARIABLES[on] in TABLES}
 
 
-# The table that each resource is, by its variable.
-VARIABLES = {
-    str(arn(value["Ref"])): name
-    for name, value in properties("SqsFunction")["Environment"]["Variables"].items()
-    if name.endswith("_TABLE")
+# The variable of each table.
+VARIABLES = {str(arn(table)): f"{family.upper()}_TABLE" for family, table in TABLES_OF_FAMILIES.items()} | {
+    str(arn("RejectedTable")): "REJECTED_TABLE"
 }
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_function_may_write_to_the_families_that_are_kept_and_no_others(family: str) -> None:
+    """With one family alone, its table and that of rejected events are all that may be written to."""
+    statements = chosen(properties("WriteTablesPolicy"), family)["PolicyDocument"]["Statement"]
+    assert {str(resource) for statement in statements for resource in statement["Resource"]} == {
+        str(arn(TABLES_OF_FAMILIES[family])), str(arn("RejectedTable")),
+    }  # fmt: skip
 
 
 def _later(text: str) -> str:

@@ -4,7 +4,25 @@ import re
 
 import pytest
 
-from tests.template import ENTITY_TABLES, RESOURCES, ROOT, TEMPLATE, Json, arn, listed, of_type, properties
+from handlers.catalogue import load
+from tests.template import (
+    ENTITY_TABLES,
+    FAMILIES,
+    NO_VALUE,
+    RESOURCES,
+    ROOT,
+    TABLES,
+    TABLES_OF_STATE,
+    TEMPLATE,
+    Json,
+    arn,
+    chosen,
+    holds,
+    kept,
+    listed,
+    of_type,
+    properties,
+)  # fmt: skip
 
 
 def test_both_mappings_report_failures_record_by_record() -> None:
@@ -86,15 +104,16 @@ def test_logs_go_to_a_group_that_forgets(function: str) -> None:
 
 @pytest.mark.parametrize("function", ["SqsFunction", "KinesisFunction"])
 def test_a_function_gets_every_setting(function: str) -> None:
-    """Both functions know each table by the table's own variable, and all settings."""
-    assert properties(function)["Environment"]["Variables"] == {
-        "ASSIGNMENTS_TABLE": {"Ref": "AssignmentsTable"},
-        "MODULES_TABLE": {"Ref": "ModulesTable"},
-        "DISCUSSIONS_TABLE": {"Ref": "DiscussionsTable"},
-        "COURSES_TABLE": {"Ref": "CoursesTable"},
+    """Both functions know each table that there is by the table's own variable, and all settings."""
+    of_tables = {
+        f"{family.upper()}_TABLE": {"Fn::If": [kept(family), {"Ref": table}, NO_VALUE]}
+        for family, table in TABLES.items()
+    }
+    assert properties(function)["Environment"]["Variables"] == of_tables | {
         "REJECTED_TABLE": {"Ref": "RejectedTable"},
         "ALLOWED_ROOT_ACCOUNTS": {"Ref": "AllowedRootAccounts"},
         "REJECTED_RETENTION_DAYS": {"Ref": "RejectedRetentionDays"},
+        "ACTIVITY_RETENTION_DAYS": {"Ref": "ActivityRetentionDays"},
         "POWERTOOLS_SERVICE_NAME": {"Ref": "AWS::StackName"},
         "POWERTOOLS_METRICS_NAMESPACE": "CanvasLiveEvents",
         "POWERTOOLS_LOG_LEVEL": {"Ref": "LogLevel"},
@@ -106,7 +125,7 @@ def test_a_function_gets_every_setting(function: str) -> None:
     [*((table, "context", "entity") for table in ENTITY_TABLES), ("RejectedTable", "reason", "record")],
 )
 def test_a_table_has_its_keys_and_is_hard_to_lose(table: str, partition_key: str, sort_key: str) -> None:
-    """Each table has the keys that the code writes, can be restored, and survives a slip of the hand."""
+    """Each table has the keys that the code writes, can be restored if it lasts, and survives a slip of the hand."""
     made = properties(table)
     assert made["KeySchema"] == [
         {"AttributeName": partition_key, "KeyType": "HASH"},
@@ -117,19 +136,91 @@ def test_a_table_has_its_keys_and_is_hard_to_lose(table: str, partition_key: str
         sort_key: "S",
     }
     assert made["BillingMode"] == "PAY_PER_REQUEST"
-    assert made["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+    recovery = made.get("PointInTimeRecoverySpecification", {"PointInTimeRecoveryEnabled": False})
+    assert recovery["PointInTimeRecoveryEnabled"] is (table in (*TABLES_OF_STATE, "RejectedTable"))
     assert made["DeletionProtectionEnabled"] == {"Ref": "DeletionProtection"}
     assert TEMPLATE["Parameters"]["DeletionProtection"]["Default"] == "true"
 
 
-def test_rejected_events_expire_and_entities_do_not() -> None:
-    """Only the table of rejected events has a time to live."""
+def test_rejected_events_and_activity_expire_and_entities_do_not() -> None:
+    """Only the tables of rejected events and of activity have a time to live."""
     expiring = {
         name: table["Properties"]["TimeToLiveSpecification"]
         for name, table in of_type("AWS::DynamoDB::Table").items()
         if "TimeToLiveSpecification" in table["Properties"]
     }
-    assert expiring == {"RejectedTable": {"AttributeName": "expires_at", "Enabled": True}}
+    until = {"AttributeName": "expires_at", "Enabled": True}
+    assert expiring == {"RejectedTable": until, "ActivityTable": until}
+
+
+def test_every_family_of_the_catalogue_has_its_table() -> None:
+    """A family that the catalogue has and the template forgot would be ignored, and its events gone."""
+    variables = {f"{family.upper()}_TABLE" for family in FAMILIES}
+    assert {event_type.table for event_type in load().values()} <= variables
+    assert {path.stem for path in (ROOT / "schemas" / "catalogue").glob("*.toml")} <= set(FAMILIES)
+    assert set(of_type("AWS::DynamoDB::Table")) == {*ENTITY_TABLES, "RejectedTable"}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_is_there_when_it_is_chosen_and_only_then(family: str) -> None:
+    """Its table and its output hang on one condition, which holds when its name is among those in Families, or all."""
+    condition = kept(family)
+    assert RESOURCES[TABLES[family]]["Condition"] == condition
+    assert TEMPLATE["Outputs"][f"{TABLES[family]}Name"]["Condition"] == condition
+    others = [other for other in FAMILIES if other != family]
+    for names in ("all", family, f"{family},{others[0]}", f"{others[0]} , {family}", ", ".join(FAMILIES)):
+        assert holds({"Condition": condition}, names), names
+    for names in (*others, ",".join(others)):
+        assert not holds({"Condition": condition}, names), names
+
+
+def test_without_a_choice_every_family_is_kept() -> None:
+    """Who says nothing gets everything."""
+    assert TEMPLATE["Parameters"]["Families"]["Default"] == "all"
+
+
+def test_no_name_of_a_family_is_part_of_another() -> None:
+    """The conditions look for a name anywhere in Families, so one that contains another would bring both."""
+    names = [*FAMILIES, "all"]
+    assert [(name, other) for name in names for other in names if name != other and name in other] == []
+
+
+def test_whoever_chooses_is_told_of_every_family() -> None:
+    """The parameter's text and the text of its refusal name them all, in the order of the pattern."""
+    parameter = TEMPLATE["Parameters"]["Families"]
+    assert "|".join(FAMILIES) in parameter["AllowedPattern"]
+    for text in (parameter["Description"], parameter["ConstraintDescription"]):
+        assert ", ".join(FAMILIES) in text
+
+
+@pytest.mark.parametrize("families", ["all", *FAMILIES])
+def test_no_choice_leaves_a_reference_to_a_table_that_is_not_there(families: str) -> None:
+    """Whatever is chosen, nothing that is deployed names a table that is not, and no policy is empty."""
+    absent = {table for family, table in TABLES.items() if not holds({"Condition": kept(family)}, families)}
+    deployed = {name: part for name, part in RESOURCES.items() if name not in absent}
+    text = str(chosen(deployed, families))
+    assert [table for table in absent if re.search(rf"\b{table}\b", text)] == []
+    statements = chosen(properties("WriteTablesPolicy"), families)["PolicyDocument"]["Statement"]
+    assert statements
+    assert all(statement["Resource"] for statement in statements)
+
+
+def test_a_search_of_the_dashboard_fits_whatever_the_stack_is_called() -> None:
+    """CloudWatch takes 1,024 characters of a search; the names of all tables stay below, for a stack of 80 letters.
+
+    Source: Amazon CloudWatch User Guide, "CloudWatch search expression syntax". A table that CloudFormation names is
+    called after the stack, itself and 13 characters.
+    """
+    body, variables = properties("Dashboard")["DashboardBody"]["Fn::Sub"]
+    searches = re.findall(r"SEARCH\('([^']*TableName=[^']*)'", body)
+    assert len(searches) == 4
+    for search in searches:
+        (variable,) = re.findall(r"\$\{(\w+)\}", search)
+        parts = [
+            part["Fn::Sub"] if isinstance(part, dict) else part for part in chosen(variables[variable])["Fn::Join"][1]
+        ]
+        named = re.sub(r"\$\{(\w+)\}", lambda found: f"{'s' * 80}-{found[1]}-{'x' * 13}", "".join(parts))
+        assert len(search.replace(f"${{{variable}}}", named).replace("\\", "")) <= 1024
 
 
 def test_what_holds_data_outlives_the_stack() -> None:
@@ -208,6 +299,21 @@ def test_without_a_stream_nothing_of_it_exists() -> None:
         ("AllowedRootAccounts", "VicYj3cu5BIFpoZhDVU4DZumnlBrWi1grgJEzADs, 21070000000000001", True),
         ("AllowedRootAccounts", "a,", False),
         ("AllowedRootAccounts", "https://canvas.example.edu", False),
+        ("Families", "all", True),
+        ("Families", "activity", True),
+        ("Families", "submissions,activity", True),
+        ("Families", "submissions, activity ,users", True),
+        ("Families", ",".join(FAMILIES), True),
+        ("Families", "", False),
+        ("Families", "submission", False),
+        ("Families", "submissions,grades", False),
+        ("Families", "all,submissions", False),
+        ("Families", "submissions activity", False),
+        ("Families", "submissionsactivity", False),
+        ("Families", ",submissions", False),
+        ("Families", "submissions,", False),
+        ("Families", "submissions,,activity", False),
+        ("Families", "Submissions", False),
     ],
 )
 def test_a_parameter_takes_only_what_works(parameter: str, value: str, accepted: bool) -> None:

@@ -92,10 +92,10 @@ def _settings(name: str, variables: Mapping[str, str], stack: Stack) -> Finding:
     wrong = sorted(each for each, table in tables.items() if known.get(each) != table)
     if wrong:
         return Finding(State.FAULT, f"{name} writes to other tables than the stack's: {', '.join(wrong)}", DEPLOY)
-    missing = sorted(wanted - tables.keys())
+    missing = sorted(stack.chosen_tables - tables.keys())
     return judged(
         not missing,
-        f"{name} knows every table of the catalogue",
+        f"{name} knows the table of every family that is kept",
         f"{name} ignores the events of {', '.join(missing)}: these are not set",
         f"If that is not meant: {DEPLOY}",
         State.WARNING,
@@ -127,10 +127,11 @@ def _needed(stack: Stack, configuration: Mapping[str, Any]) -> dict[str, tuple[s
     """What a function needs to be allowed, by resource."""
     dynamodb = stack.client("dynamodb")
     needed: dict[str, tuple[str, ...]] = {}
-    for table in stack.entity_tables.values():
+    for variable, table in {**stack.entity_tables, rejected.TABLE: stack.rejected_table}.items():
         arn = dynamodb.describe_table(TableName=table)["Table"]["TableArn"]
-        needed[arn] = ("dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate")
-    needed[dynamodb.describe_table(TableName=stack.rejected_table)["Table"]["TableArn"]] = ("dynamodb:PartiQLInsert",)
+        needed[arn] = ("dynamodb:PartiQLInsert",)
+        if variable not in stack.occurrence_tables | {rejected.TABLE}:
+            needed[arn] += ("dynamodb:PartiQLUpdate",)
     if configuration["Handler"].startswith("handlers.sqs"):
         arn = attributes_of(stack, stack.queue_url)["QueueArn"]
         needed[arn] = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")

@@ -1,57 +1,114 @@
 """What holds events: the tables, the stream, and what is parked."""
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from botocore.exceptions import ClientError
 
 from cli.checks.finding import DEPLOY, Finding, Findings, State, gone, judged
 from cli.dlq import DeadLetters
 from cli.failures import Failures
 from cli.output import plural
-from cli.stack import Stack
+from cli.stack import Stack, family
 from handlers import rejected
 
 
 def tables(stack: Stack) -> Findings:
-    """Whether every table is there, active, and keyed as the functions write."""
-    wanted = {event_type.table for event_type in stack.catalogue.values()}
-    for variable in sorted(wanted - stack.entity_tables.keys()):
+    """Whether every table is there, active, keyed as the functions write, and forgets and remembers as it should."""
+    yield from _families(stack)
+    there: dict[str, str] = {}
+    for variable, name in (*sorted(stack.entity_tables.items()), (rejected.TABLE, stack.rejected_table)):
+        table = _described(stack, name)
+        if table is None:
+            yield Finding(
+                State.FAULT,
+                f"{variable} {name} was deleted",
+                "Its events wait, and end parked. Restore it: docs/runbook.md#a-deleted-table.",
+            )
+            continue
+        there[variable] = name
+        yield _table(variable, table, ["reason", "record"] if variable == rejected.TABLE else ["context", "entity"])
+    occurrences = stack.occurrence_tables
+    yield _expiry(stack, {name: there[name] for name in there if name in occurrences | {rejected.TABLE}})
+    yield _recovery(stack, {name: there[name] for name in there if name not in occurrences})
+
+
+def _families(stack: Stack) -> Findings:
+    """Which families are kept, and which are not."""
+    deployed = stack.entity_tables.keys()
+    yield Finding(State.OK, f"kept are {_listed(deployed)}")
+    left_out = {event_type.table for event_type in stack.catalogue.values()} - deployed - stack.chosen_tables
+    if left_out:
+        yield Finding(
+            State.INFO,
+            f"not kept are {_listed(left_out)}: the parameter Families does not name them",
+            "Their events are ignored. To keep one: docs/upgrading.md#another-choice-of-families.",
+        )
+    for variable in sorted(stack.chosen_tables - deployed):
         yield Finding(
             State.WARNING, f"there is no table for {variable}: its events are ignored", f"If not meant: {DEPLOY}"
         )
-    for variable, table in sorted(stack.entity_tables.items()):
-        yield _table(stack, variable, table, ["context", "entity"])
-    yield _table(stack, rejected.TABLE, stack.rejected_table, ["reason", "record"])
-    expiry = stack.client("dynamodb").describe_time_to_live(TableName=stack.rejected_table)["TimeToLiveDescription"]
-    yield judged(
-        expiry.get("TimeToLiveStatus") in ("ENABLED", "ENABLING") and expiry.get("AttributeName") == "expires_at",
-        "rejected events expire",
-        "rejected events never expire: time to live is off",
+
+
+def _described(stack: Stack, name: str) -> Mapping[str, Any] | None:
+    """What DynamoDB says of a table; None when it was deleted."""
+    try:
+        table: Mapping[str, Any] = stack.client("dynamodb").describe_table(TableName=name)["Table"]
+    except ClientError as error:
+        if not gone(error):
+            raise
+        return None
+    return table
+
+
+def _table(variable: str, table: Mapping[str, Any], keys: list[str]) -> Finding:
+    found = [each["AttributeName"] for each in sorted(table["KeySchema"], key=lambda each: str(each["KeyType"]))]
+    called = f"{variable} {table['TableName']}"
+    if found != keys:
+        return Finding(State.FAULT, f"{called} is keyed by {', '.join(found)}", f"It needs {', '.join(keys)}. {DEPLOY}")
+    return judged(
+        table["TableStatus"] in ("ACTIVE", "UPDATING"),
+        f"{variable} is active",
+        f"{called} is {table['TableStatus']}",
+        "Until it is active again its events wait.",
+    )
+
+
+def _expiry(stack: Stack, tables: Mapping[str, str]) -> Finding:
+    """Whether rejected events and occurrences are deleted when their time is over."""
+    off = set()
+    for variable, name in tables.items():
+        expiry = stack.client("dynamodb").describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+        if expiry.get("TimeToLiveStatus") not in ("ENABLED", "ENABLING") or expiry.get("AttributeName") != "expires_at":
+            off.add(variable)
+    return judged(
+        not off,
+        f"items expire in {_listed(tables)}",
+        f"items never expire in {_listed(off)}: time to live is off",
         f"They may hold personal data. {DEPLOY}",
         State.WARNING,
     )
 
 
-def _table(stack: Stack, variable: str, name: str, keys: list[str]) -> Finding:
-    try:
-        table = stack.client("dynamodb").describe_table(TableName=name)["Table"]
-    except ClientError as error:
-        if not gone(error):
-            raise
-        return Finding(
-            State.FAULT,
-            f"{variable} {name} was deleted",
-            "Its events wait, and end parked. Restore it: docs/runbook.md#a-deleted-table.",
-        )
-    found = [each["AttributeName"] for each in sorted(table["KeySchema"], key=lambda each: str(each["KeyType"]))]
-    if found != keys:
-        return Finding(
-            State.FAULT, f"{variable} {name} is keyed by {', '.join(found)}", f"It needs {', '.join(keys)}. {DEPLOY}"
-        )
+def _recovery(stack: Stack, tables: Mapping[str, str]) -> Finding:
+    """Whether what lasts can be restored; what expires by itself need not be."""
+    off = set()
+    for variable, name in tables.items():
+        answer = stack.client("dynamodb").describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
+        if answer.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus") != "ENABLED":
+            off.add(variable)
     return judged(
-        table["TableStatus"] in ("ACTIVE", "UPDATING"),
-        f"{variable} is active",
-        f"{variable} {name} is {table['TableStatus']}",
-        "Until it is active again its events wait.",
+        not off,
+        "all that lasts can be restored to any moment of the last weeks",
+        f"what is lost cannot be restored in {_listed(off)}: point-in-time recovery is off",
+        f"Deleted or overwritten by mistake, it is gone. {DEPLOY}",
+        State.WARNING,
     )
+
+
+def _listed(variables: Iterable[str]) -> str:
+    """Tables by the names of their families."""
+    return ", ".join(sorted(map(family, variables))) or "none"
 
 
 def stream(stack: Stack) -> Findings:

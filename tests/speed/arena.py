@@ -15,9 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from handlers import catalogue
 from tests.speed.streams import invocation
 
-TABLES = ("ASSIGNMENTS_TABLE", "MODULES_TABLE", "DISCUSSIONS_TABLE", "COURSES_TABLE", "REJECTED_TABLE")
+TABLES = (*sorted({event_type.table for event_type in catalogue.load().values()}), "REJECTED_TABLE")
 OURS, USUAL, FLOOR = "handlers.sqs", "tests.speed.usual", "tests.speed.floor"
 
 Figures = dict[str, float]
