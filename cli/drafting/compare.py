@@ -119,8 +119,9 @@ def text(comparison: Comparison) -> str:
 
 def _otherwise(kind: str, judgement: kinds.Judgement, known: Field) -> str:
     """What is otherwise than the kind that the catalogue has; empty where nothing is."""
-    if known.seen - _TAKES[kind]:
-        return f"the catalogue has {kind}, and would reject {kinds.told(known)}"
+    refused = known.seen - _TAKES[kind]
+    if refused:
+        return f"the catalogue has {kind}, and would reject {kinds.told(known, refused)}"
     alike = judgement.kind == kind or any({judgement.kind, kind} <= group for group in _ALIKE)
     if judgement.certain and not alike:
         return f"the catalogue has {kind}, and would keep it as it comes; seen: {kinds.told(known)}"

@@ -25,8 +25,8 @@ _CUT = re.compile(r"\s*NOTE: This field will be truncated.*")
 
 # What may contain an entity, the nearest first.
 _CONTAINERS = (
-    "assignment", "discussion_topic", "quiz", "submission", "conversation", "learning_outcome", "group", "enrollment",
-    "course", "user",
+    "discussion_topic", "assignment", "quiz", "submission", "conversation", "learning_outcome", "master_template",
+    "group", "enrollment", "course", "user",
 )  # fmt: skip
 
 
@@ -212,7 +212,8 @@ def _key(entity: str, observed: list[Observed], fields: Mapping[str, Field]) -> 
     # conversation_message: message_id; lti_resource_link: resource_link_id
     words = entity.split("_")
     shorter = ["_".join([*words[start:], "id"]) for start in range(1, len(words))]
-    free = [path for path in ids if f"{{{path}}}" not in context]
+    # Those that are no container's first.
+    free = sorted((path for path in ids if f"{{{path}}}" not in context), key=_is_of_a_container)
     guesses = [path for path in dict.fromkeys([*shorter, "id", *free]) if path in free]
     if guesses:
         asked = f"there is no {own}. Which is the id of what this speaks of? Perhaps: {', '.join(guesses)}"
@@ -229,8 +230,12 @@ def _ids(fields: Mapping[str, Field]) -> Iterator[tuple[str, Field]]:
     for name, known in fields.items():
         if is_id(name) and kinds.judge(name, known).kind in ("gid", "lid"):
             yield name, known
-        if known.id and kinds.judge("id", known.id).kind in ("gid", "lid"):
+        if known.id and known.seen == {Form.OBJECT} and kinds.judge("id", known.id).kind in ("gid", "lid"):
             yield f"{name}.id", known.id
+
+
+def _is_of_a_container(path: str) -> bool:
+    return path.removesuffix("_id").removesuffix(".id") in _CONTAINERS
 
 
 def _context(id_path: str, ids: Mapping[str, Field], fields: Mapping[str, Field]) -> tuple[str, str]:
@@ -242,12 +247,17 @@ def _context(id_path: str, ids: Mapping[str, Field], fields: Mapping[str, Field]
         for path in (f"{container}_id", f"{container}.id"):
             if path in ids and path != id_path:
                 return f"{class_name(container)}#{{{path}}}", f"does every event say its {path}, and always the same?"
+    for name in fields:
+        path = name.removesuffix("_type") + "_id"
+        if is_type(name) and path in ids and path != id_path:
+            return f"{{{name}}}#{{{path}}}", f"does every event say its {path}, and always the same?"
     return "", ""
 
 
 def _or_own(entity: str, key: Key) -> Key:
     """The key, with the entity as its own context where nothing contains it, or perhaps nothing does."""
-    own = f"{class_name(entity)}#{{{key.id}}}"
+    path = key.id or ""
+    own = f"{class_name(path.removesuffix('_id') if path.endswith('_id') else entity)}#{{{path}}}"
     if not key.context:
         return Key(key.id, own, key.id_remark)
     remark = f"{key.context_remark} If not: {own}" if key.context_remark else ""

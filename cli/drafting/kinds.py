@@ -69,9 +69,9 @@ def judge(name: str, known: Field) -> Judgement:
     return Judgement(kind)
 
 
-def told(known: Field) -> str:
-    """The forms that were seen, with how often each was: ``a global id (3), a local id (1)``."""
-    return ", ".join(f"{form} ({count})" for form, count in known.forms.most_common() if form is not Form.NULL)
+def told(known: Field, of: frozenset[Form] = frozenset(Form) - {Form.NULL}) -> str:
+    """The forms that were seen ``of`` those, with how often each was: ``a global id (3), a local id (1)``."""
+    return ", ".join(f"{form} ({count})" for form, count in known.forms.most_common() if form in of)
 
 
 def states(known: Field) -> tuple[str, ...]:
