@@ -3,6 +3,7 @@
 import json
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -109,12 +110,13 @@ def line(name: str, known: Field, meanings: Mapping[str, str]) -> Line:
 
 
 def meanings_of(entities: Iterable[Entity]) -> dict[str, str]:
-    """What the catalogue says of its fields, by name and kind, where several entities say the same and none other."""
-    said: dict[str, list[str]] = {}
+    """What most entities of the catalogue say of a field that several have, by its name and kind."""
+    said: dict[str, Counter[str]] = {}
     for entity in entities:
         for name, field in entity.fields.items():
-            said.setdefault(f"{name} {field.kind}", []).append(field.about)
-    return {key: told[0] for key, told in said.items() if len(told) > 1 and len(set(told)) == 1}
+            said.setdefault(f"{name} {field.kind}", Counter())[field.about] += 1
+    commonest = {key: (*told.most_common(1)[0], told.total()) for key, told in said.items()}
+    return {key: about for key, (about, count, of) in commonest.items() if 1 < count > of / 2}
 
 
 def class_name(name: str) -> str:

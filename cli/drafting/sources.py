@@ -1,5 +1,6 @@
 """Where a draft comes from: a page of documentation, captured events, or events that wait among the rejected."""
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -40,12 +41,12 @@ def of_rejected(stack: Stack, event_type: str | None) -> list[Observed]:
     Raises ``CommandError`` when none waits.
     """
     selection = Selection(reason=Reason.UNKNOWN_EVENT_TYPE, event_type=event_type)
-    what = f"an event {event_type}" if event_type else "an event of an unknown type"
     with progress() as shown:
         items = shown.track(rejected.read(stack, selection, payloads=True), description="reading what was rejected")
         found = of_events(map(rejected.payload, items), "the table of rejected events", may_be_none=True)
     if not found:
-        raise CommandError(f"in the stack {stack.name} {what} does not wait among the rejected.")
+        what = event_type or "of an unknown type"
+        raise CommandError(f"no event {what} waits among the rejected of the stack {stack.name}.")
     return found
 
 
@@ -83,16 +84,21 @@ def _holds_json(data: bytes) -> bool:
     return False
 
 
-def _fetch(address: str) -> bytes:
+def _only_https(address: str) -> None:
     if not address.startswith("https://"):
         raise CommandError(f"{address} is no https address, so that anybody could have changed it on the way.")
+
+
+def _fetch(address: str) -> bytes:
+    _only_https(address)
     # GitBook gives its pages as Markdown to whoever prefers that.
     headers = {"User-Agent": "canvas-events draft", "Accept": "text/markdown, text/html;q=0.9"}
     try:
         request = urllib.request.Request(address, headers=headers)  # noqa: S310  # https, as was looked
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310  # likewise
+            _only_https(answer.url)  # it may have been sent on
             data: bytes = answer.read(MOST_BYTES + 1)
-    except (urllib.error.URLError, OSError, ValueError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise CommandError(
             f"{address} cannot be fetched: {reason}. Save the page from a browser, and name the file instead."
