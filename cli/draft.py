@@ -95,16 +95,16 @@ def _speaks_of(
     event_type: Observed, families: list[Family], groups: Mapping[tuple[str, ...], list[Observed]]
 ) -> tuple[str, ...]:
     """The names of the entities that an event type speaks of: those of the catalogue, or what its name tells."""
-    speak_of_it = [entity.name for family in families for entity in family.entities if event_type.name in entity.events]
+    entities = [entity for family in families for entity in family.entities]
+    speak_of_it = tuple(entity.name for entity in entities if event_type.name in entity.events)
     if speak_of_it:
-        return tuple(speak_of_it)
+        return speak_of_it
     name = entry.entity_of(event_type)
-    there = groups.get((name,), [])
-    if there and not entry.is_of_a_life(event_type):
-        fields = {field for each in there for field in each.fields}
-        if 2 * len(event_type.fields.keys() & fields) <= len(event_type.fields):
-            return (event_type.name.rpartition(".")[2],)  # an event about it, with fields of its own
-    return (name,)
+    fields = {field for each in groups.get((name,), ()) for field in each.fields}
+    fields |= {field for entity in entities if entity.name == name for field in entity.fields}
+    tells_it = entry.is_of_a_life(event_type) or 2 * len(event_type.fields.keys() & fields) > len(event_type.fields)
+    # What only mentions an entity has fields of its own, and needs an entry of its own.
+    return (name,) if tells_it or not fields else (event_type.name.rpartition(".")[2],)
 
 
 def _family(name: str, families: list[Family]) -> str:

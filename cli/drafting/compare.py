@@ -1,11 +1,12 @@
 """What a source says otherwise than the catalogue, of event types or entities that the catalogue has."""
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cli.catalogue import Entity
 from cli.drafting import kinds
-from cli.drafting.entry import Line, family_file, field_lines, line, quoted
+from cli.drafting.entry import LONGEST_LINE, Line, family_file, field_lines, line, quoted
 from cli.drafting.observed import IDS, Field, Form, Observed, merged
 from cli.output import visible
 
@@ -96,8 +97,8 @@ def text(comparison: Comparison) -> str:
     if comparison.new_events:
         events = dict.fromkeys([*comparison.entities[0].events, *comparison.new_events])
         parts.append([
-            "# The entry has them not among its events. Do they speak of the entity as a whole? A field that one does",
-            "# not have means null. If not, give them an entry of their own.",
+            "# Events that the entry lacks. Does each tell the whole entity? A field that an event lacks means null.",
+            "# If not, write an entry of their own for them.",
             f"events  = [{', '.join(map(quoted, events))}]",
         ])  # fmt: skip
     for comment, lines in (
@@ -110,10 +111,11 @@ def text(comparison: Comparison) -> str:
     if not comparison:
         parts.append(["# Nothing differs."])
     if comparison.only_here:
-        parts.append([
-            "# The source does not have these. That may be well: documentation is incomplete, and an event leaves out",
-            f"# what is null: {', '.join(comparison.only_here)}",
-        ])  # fmt: skip
+        names = textwrap.wrap(", ".join(comparison.only_here), LONGEST_LINE - 2, break_on_hyphens=False)
+        comment = (
+            "# Only in the catalogue. That may be well: documentation is incomplete, and events leave out what is null."
+        )
+        parts.append([comment, *(f"# {names_of_a_line}" for names_of_a_line in names)])
     return "\n\n".join("\n".join(part) for part in parts)
 
 

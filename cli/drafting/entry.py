@@ -110,11 +110,15 @@ def line(name: str, known: Field, meanings: Mapping[str, str]) -> Line:
 
 
 def meanings_of(entities: Iterable[Entity]) -> dict[str, str]:
-    """What most entities of the catalogue say of a field that several have, by its name and kind."""
+    """What most entities of the catalogue say of a field that several have, by its name and kind.
+
+    Whose id an id is depends on the entity, so that of ids nothing is taken.
+    """
     said: dict[str, Counter[str]] = {}
     for entity in entities:
         for name, field in entity.fields.items():
-            said.setdefault(f"{name} {field.kind}", Counter())[field.about] += 1
+            if not is_id(name):
+                said.setdefault(f"{name} {field.kind}", Counter())[field.about] += 1
     commonest = {key: (*told.most_common(1)[0], told.total()) for key, told in said.items()}
     return {key: about for key, (about, count, of) in commonest.items() if 1 < count > of / 2}
 

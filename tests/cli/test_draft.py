@@ -480,7 +480,7 @@ def test_what_differs_is_told_to_paste(canvas_events: Command, knows: Catalogue,
         "# States that are new:",
         'workflow_state = "state active, deleted, lost"  # review: new: lost',
     ]
-    assert blocks[5][-1].endswith("what is null: colour")
+    assert blocks[5][-1] == "# colour"
     assert len(blocks) == 6
     assert "Next: 1." in done.err
 
@@ -493,6 +493,19 @@ def test_what_only_the_catalogue_has_is_no_difference(canvas_events: Command, kn
     assert (done.status, done.err) == (0, "")
     assert "# Nothing differs." in done.out
     assert "old_name, made_at, label, workflow_state, colour" in done.out
+
+
+def test_an_event_that_only_mentions_a_known_entity_has_an_entry_of_its_own(
+    canvas_events: Command, knows: Catalogue, tmp_path: Path
+) -> None:
+    """Merged into the entity's own entry, its events would blank the fields that they lack."""
+    knows(things=THINGS)
+    (tmp_path / "event.json").write_text(event("thing_lent", {"thing_id": "1", "loan_id": "2", "user_id": "3"}))
+    assert list(entries(canvas_events("draft", str(tmp_path / "event.json")).out)) == ["thing_lent"]
+    (tmp_path / "event.json").write_text(event("thing_painted", {"thing_id": "1", "coats": 2, "paint_id": "3"}))
+    assert list(entries(canvas_events("draft", str(tmp_path / "event.json")).out)) == ["thing_painted"]
+    (tmp_path / "event.json").write_text(event("thing_painted", {"thing_id": "1", "size": 2, "colour": "red"}))
+    assert "against [thing]" in canvas_events("draft", str(tmp_path / "event.json")).out
 
 
 def test_an_event_of_two_entities_is_compared_with_both(canvas_events: Command) -> None:

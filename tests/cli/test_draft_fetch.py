@@ -26,7 +26,7 @@ class Documentation(BaseHTTPRequestHandler):
         self.asked.append(self.headers["Accept"])
         found = self.path == "/conversation"
         self.send_response(200 if found else 302 if self.path == "/moved" else 404)
-        self.send_header("Location", f"http://127.0.0.1:{self.server.server_port}/conversation")
+        self.send_header("Location", f"http://{self.headers['Host']}/conversation")
         self.send_header("Content-Length", str(len(PAGE) if found else 0))
         self.end_headers()
         self.wfile.write(PAGE if found else b"")
