@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from cli.catalogue import Entity
 from cli.drafting import kinds
-from cli.drafting.entry import LONGEST_LINE, Line, family_file, field_lines, line, quoted
+from cli.drafting.entry import LONGEST_LINE, Line, family_file, field_lines, line, quoted, remarks_on
 from cli.drafting.observed import IDS, Field, Form, Observed, merged
 from cli.output import visible
 
@@ -14,7 +14,7 @@ _STRINGS = frozenset({Form.STRING, Form.TEXT, Form.UUID, Form.TIME, Form.RUBY_TI
 
 # The forms that each kind takes; a digit string under an id's name is one of a string too.
 _TAKES: Mapping[str, frozenset[Form]] = {
-    **dict.fromkeys(("gid", "lid"), IDS),
+    **dict.fromkeys(("gid", "lid"), IDS | {Form.WHOLE}),
     **dict.fromkeys(("str", "text", "uuid", "state"), _STRINGS),
     "time": frozenset({Form.TIME}),
     "ruby_time": frozenset({Form.TIME, Form.RUBY_TIME}),
@@ -85,7 +85,7 @@ def compared(
             if here[name].states and (new := _new_states(here[name].states, there[name]))
         },
         only_here=tuple(name for name in here if name not in there),
-        remarks=tuple(f"{each.name}: {remark}" for each in observed for remark in dict.fromkeys(each.remarks)),
+        remarks=tuple(remarks_on(observed)),
     )
 
 
@@ -93,7 +93,7 @@ def text(comparison: Comparison) -> str:
     """What differs, as lines to paste into the entry, with comments that say where and why."""
     named = ", ".join(f"[{entity.name}]" for entity in comparison.entities)
     parts = [[f"# {', '.join(comparison.events)}, against {named} of {family_file(comparison.family)}"]]
-    parts[0] += [f"# review: {visible(remark)}" for remark in comparison.remarks]
+    parts[0] += [f"# {visible(remark)}" for remark in comparison.remarks]
     if comparison.new_events:
         events = dict.fromkeys([*comparison.entities[0].events, *comparison.new_events])
         parts.append([

@@ -96,7 +96,7 @@ def drafted(name: str, observed: list[Observed], meanings: Mapping[str, str], fa
         key=key,
         lines=_lines(key, fields, meanings),
         definitions={each.name: each.definition for each in observed if each.definition},
-        remarks=tuple(_remarks(observed)),
+        remarks=tuple(remarks_on(observed)),
         without_account=all(each.events and each.anonymous == each.events for each in observed),
     )
 
@@ -107,6 +107,15 @@ def line(name: str, known: Field, meanings: Mapping[str, str]) -> Line:
     about = _CUT.sub("", known.meaning) or meanings.get(f"{name} {judgement.kind}", "")
     types = kinds.types(known) if is_type(name) and not known.meaning else ()
     return Line(judgement, about or (f"Seen: {', '.join(types)}." if types else UNKNOWN_MEANING))
+
+
+def remarks_on(observed: list[Observed]) -> Iterator[str]:
+    """What whoever reviews should know of the source."""
+    for each in observed:
+        for remark in dict.fromkeys(each.remarks):
+            yield f"review: {each.name}: {remark}"
+        if each.unnamed:
+            yield f"review: {each.name}: fields are left out whose names are no plain names, or that are too many"
 
 
 def meanings_of(entities: Iterable[Entity]) -> dict[str, str]:
@@ -279,11 +288,3 @@ def _lines(key: Key, fields: Mapping[str, Field], meanings: Mapping[str, str]) -
         if known.id and f"{name}.id" in of_key:
             lines[f'"{name}.id"'] = Line(kinds.judge("id", known.id), "The id in it.")
     return lines
-
-
-def _remarks(observed: list[Observed]) -> Iterator[str]:
-    for each in observed:
-        for remark in dict.fromkeys(each.remarks):
-            yield f"review: {each.name}: {remark}"
-        if each.unnamed:
-            yield f"review: {each.name}: fields are left out whose names are no plain names, or that are too many"

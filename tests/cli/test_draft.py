@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema_rs import Draft202012Validator
 
-from cli import catalogue, draft
+from cli import catalogue, contract, draft
 from cli.catalogue import Family
-from cli.drafting import entry, kinds, pages, sources
+from cli.drafting import compare, entry, kinds, pages, sources
 from cli.drafting.entry import Entry
-from cli.drafting.observed import Field, Form, Observed
+from cli.drafting.observed import IDS, Field, Form, Observed, form_of
 from cli.errors import CommandError
 from cli.generate import samples, sqs_event
+from handlers.instants import is_date, is_date_time, is_ruby_time
 from tests.cli.conftest import Command
 
 PAGES = Path(__file__).parent / "pages"
@@ -483,6 +485,28 @@ def test_what_differs_is_told_to_paste(canvas_events: Command, knows: Catalogue,
     assert blocks[5][-1] == "# colour"
     assert len(blocks) == 6
     assert "Next: 1." in done.err
+
+
+VALUES = {
+    Form.BOOL: True, Form.WHOLE: 3, Form.FRACTION: 1.5, Form.LOCAL: "565", Form.GLOBAL: "21070000000000565",
+    Form.TIME: "2026-09-01T08:00:00Z", Form.RUBY_TIME: "2026-09-01 08:00:00 -0800", Form.DATE: "2026-09-01",
+    Form.UUID: "8b81d12c-fda4-4317-8d83-e987a6d2014a", Form.STRING: "a", Form.TEXT: "a" * 256,
+    Form.OBJECT: {}, Form.LIST: [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", sorted(catalogue.KINDS))
+def test_what_is_said_to_be_rejected_is(kind: str, tmp_path: Path) -> None:
+    """Which forms a kind takes is what its schema takes."""
+    for form, value in VALUES.items():
+        name = "shelf_id" if form in IDS else "size"
+        assert form_of(name, value) is form
+        text = THINGS.replace("size           =", f"{name} =").replace("int   Its size.", f"{kind} its")
+        (tmp_path / "things.toml").write_text(text)
+        rules = contract.schema(catalogue.load(tmp_path)["thing_created"], {})["properties"]["body"]["properties"][name]
+        formats = {"date-time": is_date_time, "date": is_date, "ruby-time": is_ruby_time}
+        taken = Draft202012Validator(rules, validate_formats=True, formats=formats).is_valid(value)
+        assert taken == (form in compare._TAKES[kind]), form
 
 
 def test_what_only_the_catalogue_has_is_no_difference(canvas_events: Command, knows: Catalogue, tmp_path: Path) -> None:
