@@ -9,7 +9,7 @@ Markdown that both are made of, in ``doc/api/data_services/md`` of github.com/in
 import json
 import re
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum, auto
 from html.parser import HTMLParser
 from typing import NamedTuple
@@ -25,7 +25,7 @@ _MEMBER = re.compile(r'"(\w+)"\s*=>')
 _SPACE = re.compile(r"\s+")
 
 
-class Form(StrEnum):
+class BlockKind(StrEnum):
     """What a block of a page is."""
 
     HEADING = auto()
@@ -37,7 +37,7 @@ class Form(StrEnum):
 class Block(NamedTuple):
     """A block of a page and its texts: the cells of a row of a table, one text of any other."""
 
-    form: Form
+    kind: BlockKind
     texts: list[str]
 
 
@@ -49,7 +49,7 @@ def read(page: str, name: str) -> list[Observed]:
     html = page if _DOCUMENT.match(page) else _MARKDOWN.render(page)
     found: list[Observed] = []
     for block in _Blocks.of(html):
-        if block.form is Form.HEADING and EVENT_NAME.fullmatch(block.texts[0]):
+        if block.kind is BlockKind.HEADING and EVENT_NAME.fullmatch(block.texts[0]):
             found.append(Observed(block.texts[0]))
         elif found:
             _take(block, found[-1], name)
@@ -67,22 +67,22 @@ _MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table")
 
 def _take(block: Block, event_type: Observed, name: str) -> None:
     first = block.texts[0]
-    if block.form is Form.CODE:
+    if block.kind is BlockKind.CODE:
         _take_example(first, event_type)
-    elif block.form is Form.ROW and len(block.texts) > 1 and first.lower() != "field":
+    elif block.kind is BlockKind.ROW and len(block.texts) > 1 and first.lower() != "field":
         if first.startswith("data["):
             raise CommandError(f"{name} documents the Caliper format. Take the page of the Canvas format instead.")
         # Of an object a page tells the members, as Ruby prints a hash.
         members = _MEMBER.findall(block.texts[1])
         event_type.means(first, f"With {', '.join(members)}." if members else block.texts[1])
-    elif block.form is Form.TEXT and first.startswith("Definition:"):
+    elif block.kind is BlockKind.TEXT and first.startswith("Definition:"):
         event_type.definition = first.removeprefix("Definition:").strip()
 
 
 def _take_example(text: str, event_type: Observed) -> None:
     try:
         document = json.loads(text, parse_float=Decimal, strict=False)
-    except (ValueError, RecursionError):
+    except (ValueError, InvalidOperation, RecursionError):
         document = None
     if not isinstance(document, dict) or not isinstance(document.get("body"), dict):
         event_type.remarks.append("an example of it cannot be read, and is left out")
@@ -98,8 +98,8 @@ class _Blocks(HTMLParser):
     the next block, cell or row ends the one before.
     """
 
-    _BLOCKS = {f"h{level}": Form.HEADING for level in range(1, 7)} | {
-        "p": Form.TEXT, "pre": Form.CODE, "tr": Form.ROW, "row": Form.ROW,
+    _BLOCKS = {f"h{level}": BlockKind.HEADING for level in range(1, 7)} | {
+        "p": BlockKind.TEXT, "pre": BlockKind.CODE, "tr": BlockKind.ROW, "row": BlockKind.ROW,
     }  # fmt: skip
     _CELLS = frozenset({"td", "th", "cell", "gridcell", "columnheader", "rowheader"})
     _UNREAD = frozenset({"script", "style", "svg", "button", "template"})
@@ -121,10 +121,10 @@ class _Blocks(HTMLParser):
         parser.feed(html)
         parser.close()
         parser._end_block()
-        for form, texts in parser.done:
-            clean = [text if form is Form.CODE else _SPACE.sub(" ", text).strip() for text in texts]
+        for kind, texts in parser.done:
+            clean = [text if kind is BlockKind.CODE else _SPACE.sub(" ", text).strip() for text in texts]
             if any(text.strip() for text in clean):
-                yield Block(form, clean)
+                yield Block(kind, clean)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in self._VOID:
@@ -134,11 +134,12 @@ class _Blocks(HTMLParser):
         what = dict(attrs).get("role") or tag
         self._open.append((tag, what))
         self._unread += tag in self._UNREAD
-        form = self._BLOCKS.get(what)
-        if form and not (form is Form.TEXT and self._block and self._block.form is Form.ROW):  # it is of the cell
+        kind = self._BLOCKS.get(what)
+        in_row = self._block is not None and self._block.kind is BlockKind.ROW
+        if kind and not (kind is BlockKind.TEXT and in_row):  # a paragraph there is the cell's
             self._end_block()
-            self._block = Block(form, [] if form is Form.ROW else [""])
-        elif what in self._CELLS and self._block and self._block.form is Form.ROW:
+            self._block = Block(kind, [] if kind is BlockKind.ROW else [""])
+        elif what in self._CELLS and self._block and in_row:
             self._block.texts.append("")
 
     def handle_endtag(self, tag: str) -> None:
@@ -147,8 +148,8 @@ class _Blocks(HTMLParser):
         while self._open:
             name, what = self._open.pop()
             self._unread -= name in self._UNREAD
-            form = self._BLOCKS.get(what)
-            if form and self._block and self._block.form is form:
+            kind = self._BLOCKS.get(what)
+            if kind and self._block and self._block.kind is kind:
                 self._end_block()
             if name == tag:
                 return
