@@ -15,6 +15,7 @@ from cli.generate import ROOT
 from cli.sending import Parcel
 from handlers.fates import Reason
 from tests.cli.conftest import Command, Local, eventually
+from tests.conftest import Change
 
 # What Canvas might send one day; the persons are made up.
 BODY = {
@@ -127,15 +128,17 @@ def test_all_unknown_types_that_wait_are_drafted_or_the_one_that_is_named(local:
     assert ("[module_note]" in one.out, "[zebra]" in one.out) == (False, True)
 
 
-def test_a_type_that_speaks_of_a_known_entity_is_compared_with_it(local: Local, canvas_events: Command) -> None:
+def test_a_type_that_speaks_of_a_known_entity_is_compared_with_it(
+    local: Local, event: Change, canvas_events: Command
+) -> None:
     """A new event of modules becomes one of the entry that is there, with the fields that it lacks."""
-    text = note("module_archived", "2026-09-01T08:00:00Z").replace('"module_note_id": "5501", ', "")
+    text = event("module_updated", metadata={"event_name": "module_archived"}, pinned=True)
     local.reject(text, Reason.UNKNOWN_EVENT_TYPE, event_name="module_archived")
     done = canvas_events("draft", "--rejected", "module_archived", "--local")
     assert done.status == 1
     assert "against [module] of schemas/catalogue/modules.toml" in done.out
     assert 'events  = ["module_created", "module_updated", "module_archived"]' in done.out
-    assert 'pinned     = "bool  …"' in done.out
+    assert 'pinned = "bool  …"' in done.out
 
 
 def test_none_waiting_is_told(local: Local, canvas_events: Command) -> None:
