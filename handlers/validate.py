@@ -28,8 +28,8 @@ def validate(event: LiveEvent, event_type: EventType) -> None:
 
 @cache
 def _quick(event_type: EventType) -> jsonschema_rs.Draft202012Validator:
+    # Without annotations and examples, which take as long to read as the rules.
+    rules = {name: event_type.schema[name] for name in ("type", "required", "properties")}
     return jsonschema_rs.Draft202012Validator(
-        dict(event_type.schema),
-        validate_formats=True,
-        formats={"date-time": is_date_time, "date": is_date, "ruby-time": is_ruby_time},
+        rules, validate_formats=True, formats={"date-time": is_date_time, "date": is_date, "ruby-time": is_ruby_time}
     )

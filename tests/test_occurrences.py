@@ -1,0 +1,179 @@
+"""Events without a state: each is kept once, in time order under whom it belongs to, until it expires."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from cli.invoke import plain
+from handlers.catalogue import load
+from handlers.decode import decode
+from handlers.fates import Fate, Reason, Rejected, Violation
+from handlers.route import Item, items
+from handlers.validate import validate
+from tests.conftest import Change, Consumer, Tables, as_boto3
+
+CATALOGUE = load()
+UUID = "Rk3fXcVbqZ7TnWm2LhY8sDpAe5JgU1oK9iC4wQxB"
+TIME = "2026-09-03T09:15:27.004Z"
+NOBODY: dict[str, Any] = {"user_id": ...}
+NOWHERE: dict[str, Any] = NOBODY | {"context_type": ..., "context_id": ...}
+
+
+def only(text: str, retention: timedelta = timedelta(days=365)) -> Item:
+    """The item of a valid occurrence."""
+    event = decode(text.encode())
+    validate(event, CATALOGUE[event.name])
+    (item,) = items(event, CATALOGUE[event.name], retention)
+    return item
+
+
+def context(text: str) -> str:
+    """Its partition key, without the account."""
+    return dict(only(text).key)["context"].removeprefix(f"{UUID}#")
+
+
+def test_an_access_stands_under_the_person(event: Change) -> None:
+    """An item says who opened what, when and where, in the forms that all items have."""
+    metadata = {"event_time": "2026-09-03T11:15:27.004+02:00", "user_id": 10150000000008123, "context_type": "Course"}
+    item = only(event("asset_accessed", metadata | {"context_id": "1015~2041"}, asset_id="10150000000009001"))
+    kept = plain(as_boto3(item.attributes))
+    assert kept.pop("body")["asset_id"] == "9001"
+    assert kept.pop("entity").startswith("activity#2026-09-03T09:15:27.004000Z#")
+    assert kept == {
+        "context": f"{UUID}#User#8123",
+        "event_name": "asset_accessed",
+        "event_time": "2026-09-03T09:15:27.004000Z",
+        "user_id": "8123",
+        "happened_in": "Course#2041",
+        "expires_at": 1_819_962_927,  # 2027-09-03T09:15:27Z
+    }
+    assert item.version is None
+
+
+@pytest.mark.parametrize(
+    ("metadata", "body", "wanted"),
+    [
+        (NOBODY | {"context_type": "Course", "context_id": "10150000000002041"}, {}, "Course#2041"),
+        (NOBODY | {"context_type": "Group", "context_id": "9"}, {}, "Group#9"),
+        (NOWHERE, {"asset_type": "course", "asset_id": "10150000000002041"}, "Course#2041"),
+        (NOWHERE, {"asset_type": "user", "asset_id": 8123}, "User#8123"),
+        (NOWHERE, {"asset_type": "discussion_topic", "asset_id": 5}, "DiscussionTopic#5"),
+        (NOWHERE, {"asset_type": "quizzes:quiz", "asset_id": 5}, "Quizzes::Quiz#5"),
+        (NOWHERE, {"asset_type": "lti/tool_proxy", "asset_id": 5}, "Lti::ToolProxy#5"),
+        (NOWHERE, {"asset_type": "Course", "asset_id": 5}, "Course#5"),
+    ],
+)
+def test_without_a_person_it_stands_under_where_or_what(
+    event: Change, metadata: dict[str, Any], body: dict[str, Any], wanted: str
+) -> None:
+    """An access by nobody is the course's in which it happened, or else that of what was opened."""
+    assert context(event("asset_accessed", metadata, **body)) == wanted
+
+
+@pytest.mark.parametrize("asset", [{"asset_type": ...}, {"asset_id": None}, {"asset_type": "a#b"}, {"asset_type": ""}])
+def test_what_belongs_to_nobody_is_kept_all_the_same(event: Change, asset: dict[str, Any]) -> None:
+    """Where nothing says whose an occurrence is, it is its own context: no partition is shared by all such."""
+    first = event("asset_accessed", NOWHERE | {"event_time": TIME}, **asset)
+    second = event("asset_accessed", NOWHERE | {"event_time": TIME, "request_id": "other"}, **asset)
+    assert context(first).startswith("Activity#")
+    assert context(first) != context(second)
+    assert context(event("logged_out", NOWHERE)).startswith("Activity#")
+
+
+def test_the_same_occurrence_has_one_key(event: Change) -> None:
+    """Neither the form of its ids and time nor what is kept of nobody makes an occurrence another."""
+    said = {"event_time": TIME, "user_id": "8123", "request_id": "r1", "context_type": "Course", "context_id": "2041"}
+    same = [
+        event("asset_accessed", said, level=None, asset_id="9001"),
+        event("asset_accessed", said | {"user_id": 10150000000008123}, asset_id=9001, level=...),
+        event("asset_accessed", said | {"event_time": "2026-09-03T10:15:27.004000+01:00"}, level=None, asset_id=9001),
+        event("asset_accessed", said | {"client_ip": "198.51.100.1", "url": None}, level=None, asset_id="1015~9001"),
+    ]
+    assert len({only(text).key for text in same}) == 1
+
+
+def test_two_occurrences_of_one_instant_are_two(event: Change) -> None:
+    """A browser opens two things at once, or one thing in two requests: older Canvas has whole seconds only."""
+    said = {"event_time": "2026-09-03T09:15:27Z", "user_id": "8123", "request_id": "r1"}
+    different = [
+        event("asset_accessed", said),
+        event("asset_accessed", said | {"request_id": "r2"}),
+        event("asset_accessed", said | {"request_id": None}),
+        event("asset_accessed", said | {"context_type": "Group", "context_id": "9"}),
+        event("asset_accessed", said, asset_id=5),
+        event("asset_accessed", said | {"event_time": "2026-09-03T09:15:28Z"}),
+        event("logged_in", said),
+        event("logged_out", said),
+    ]
+    assert len({only(text).key for text in different}) == len(different)
+
+
+def test_the_end_follows_the_event_and_not_the_key(event: Change) -> None:
+    """When an occurrence expires counts from when it happened; a changed retention makes no second item of it."""
+    text = event("logged_in", {"event_time": "2026-09-03T23:59:59.999Z"})
+    week, day = only(text, timedelta(days=7)), only(text, timedelta(days=1))
+    assert week.key == day.key
+    assert (
+        int(as_boto3(week.attributes)["expires_at"]["N"]) - int(as_boto3(day.attributes)["expires_at"]["N"]) == 518_400
+    )
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
+def test_no_time_is_too_far_away(event: Change, time: str) -> None:
+    """An occurrence of any time that an event can have is kept."""
+    assert only(event("logged_in", {"event_time": time}), timedelta(days=3650)).attributes["expires_at"]
+
+
+def test_a_global_id_without_the_shard_makes_no_key(event: Change) -> None:
+    """As for entities: where the shard is not known, a global id could stand for two people."""
+    text = event("logged_in", {"root_account_id": ..., "user_id": "10150000000008123"})
+    with pytest.raises(Rejected) as caught:
+        only(text)
+    assert caught.value == Rejected(
+        Reason.UNROUTABLE, Violation("metadata.root_account_id", "required", "to localise metadata.user_id")
+    )
+    assert context(event("logged_in", {"root_account_id": ..., "user_id": "8123"})) == "User#8123"
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"context_type": "a#b"}, {"context_type": 5}, {"context_id": "abc"}, {"user_id": "abc"}]
+)
+def test_what_a_key_cannot_be_made_of_is_refused(event: Change, metadata: dict[str, Any]) -> None:
+    """What would break the form of a key is refused in the metadata too."""
+    with pytest.raises(Rejected) as caught:
+        only(event("asset_accessed", metadata))
+    assert caught.value.reason is Reason.SCHEMA_VIOLATION
+
+
+def test_each_is_kept_once_in_the_order_of_time(tables: Tables, consumer: Consumer, event: Change) -> None:
+    """However they come, a person's occurrences are there once each, sorted by time, and a duplicate is superseded."""
+    names = ["logged_in", "asset_accessed", "asset_accessed", "logged_out"]
+    times = [f"2026-09-03T09:15:{second:02}Z" for second in (1, 2, 30, 59)]
+    texts = [event(name, {"event_time": time, "user_id": "8123"}) for name, time in zip(names, times, strict=True)]
+    assert consumer.fates(texts[3], texts[0], texts[3]) == [Fate.STORED, Fate.STORED, Fate.SUPERSEDED]
+    assert consumer.fates(texts[2], texts[1], texts[0]) == [Fate.STORED, Fate.STORED, Fate.SUPERSEDED]
+    kept = tables.client.query(
+        TableName="activity",
+        KeyConditionExpression="#c = :c",
+        ExpressionAttributeNames={"#c": "context"},
+        ExpressionAttributeValues={":c": {"S": f"{UUID}#User#8123"}},
+    )["Items"]
+    assert [(item["event_name"]["S"], item["event_time"]["S"][:19]) for item in kept] == list(
+        zip(names, [time[:19] for time in times], strict=True)
+    )
+
+
+def test_a_heartbeat_comes_without_an_account(tables: Tables, consumer: Consumer, event: Change) -> None:
+    """Canvas says in no heartbeat whose it is; the newest of each region is kept, whoever is allowed to send."""
+    allowed = Consumer(tables, frozenset({UUID}))
+    first = event("heartbeat", {"event_time": "2026-09-03T09:15:00Z"})
+    assert allowed.fates(first) == [Fate.STORED]
+    assert consumer.fates(event("heartbeat", {"event_time": "2026-09-03T09:20:00Z"}), first) == [
+        Fate.STORED,
+        Fate.SUPERSEDED,
+    ]
+    (item,) = tables.items("migrations")
+    assert item["context"]["S"].startswith("#Environment#")
+    stranger = event("heartbeat", {"root_account_uuid": "stranger"})
+    assert [outcome.cause for outcome in allowed.deliver(stranger)] == [Reason.FOREIGN_ACCOUNT]
