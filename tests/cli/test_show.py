@@ -1,6 +1,5 @@
 """``show``: what the tables hold of a context."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -126,41 +125,9 @@ def test_the_account_of_the_stack_spares_the_scan(local: Local) -> None:
     assert show._only_account(local.stack) == ACCOUNT
 
 
-PERSON = """
-about = "People."
-table = "USERS_TABLE"
-[user]
-about = "A person."
-events = ["user_created"]
-id = "user_id"
-context = "User#{user_id}"
-[user.fields]
-user_id = "gid The person."
-name = "str Their name."
-"""
-ACTIVITY = """
-about = "What people did."
-table = "ACTIVITY_TABLE"
-[asset_accessed]
-about = "Somebody opened something."
-events = ["asset_accessed"]
-occurrence = "activity"
-context = ["User#{metadata.user_id}"]
-[asset_accessed.fields]
-asset_name = "str What it is called."
-"""
-
-
 @pytest.fixture
-def person(local: Local, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Local:
+def person(local: Local) -> Local:
     """A person, and 31 things that they opened, one a day in August."""
-    (tmp_path / "users.toml").write_text(PERSON)
-    (tmp_path / "activity.toml").write_text(ACTIVITY)
-    known = catalogue.load(tmp_path)
-    local.stack.entity_tables = {name: local.stack._tables[name] for name in ("USERS_TABLE", "ACTIVITY_TABLE")}
-    local.stack.occurrence_tables = frozenset({"ACTIVITY_TABLE"})
-    monkeypatch.setattr(catalogue, "load", lambda: known)
-    monkeypatch.setattr(show, "open_stack", lambda _: local.stack)
     local.put("USERS_TABLE", f"{ACCOUNT}#User#8123", "user#8123", name="Grace Example")
     for day in range(1, 32):
         time = f"2026-08-{day:02}T09:15:27.004000Z"
@@ -178,7 +145,7 @@ def person(local: Local, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Loc
 @pytest.mark.usefixtures("person")
 def test_of_a_person_the_newest_activity_is_shown_and_that_there_is_more(canvas_events: Command) -> None:
     """Beside the person the last twenty of what they did, newest first; where the rest is, is said."""
-    done = canvas_events("show", "User#8123", "--account", ACCOUNT)
+    done = canvas_events("show", "User#8123", "--account", ACCOUNT, "--local")
     lines = [line.strip("├└─ ") for line in done.out.splitlines()[1:]]
     assert lines[0].startswith("user#8123 Grace Example")
     assert [line.split()[0] for line in lines[1:]] == [
@@ -206,7 +173,7 @@ def test_more_of_it_or_a_day_of_it(
     canvas_events: Command, arguments: list[str], days: list[int], *, told: bool
 ) -> None:
     """A kind, the beginning of a time and a number say how much; what is left out is always said."""
-    done = canvas_events("show", "User#8123", *arguments, "--account", ACCOUNT, "--json")
+    done = canvas_events("show", "User#8123", *arguments, "--account", ACCOUNT, "--local", "--json")
     shown = [item["event_time"][8:10] for item in done.json if item["entity"].startswith("activity#")]
     assert shown == [f"{day:02}" for day in days]
     assert ("There is more activity" in done.err) is told
@@ -215,8 +182,8 @@ def test_more_of_it_or_a_day_of_it(
 @pytest.mark.usefixtures("person")
 def test_one_occurrence_is_shown_with_every_field(canvas_events: Command) -> None:
     """Where a time names one alone, its fields and their meanings are shown."""
-    done = canvas_events("show", "User#8123", "activity#2026-08-07", "--account", ACCOUNT)
-    assert "What it is called." in done.out
+    done = canvas_events("show", "User#8123", "activity#2026-08-07", "--account", ACCOUNT, "--local")
+    assert catalogue.load()["asset_accessed"].fields["asset_name"].about in done.out
     assert "Course#2041" in done.out
 
 
