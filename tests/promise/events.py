@@ -1,12 +1,14 @@
 """Sets of events that crowd a few entities: the same entity and the same instant, said in every way there is."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from hypothesis import strategies as st
 
 from cli.generate import samples
+from tests.promise.model import OCCURRENCES, entities_of, is_id
 
 START = datetime(2026, 9, 1, 8, 0, tzinfo=UTC)
 SHARDS = {"Rk3fXcVbqZ7TnWm2LhY8sDpAe5JgU1oK9iC4wQxB": 1015, "another-institution": 2107}
@@ -39,9 +41,9 @@ def ids(draw: st.DrawFn, shard: int) -> str | int:
 
 
 @st.composite
-def events(draw: st.DrawFn) -> str:
-    """An event that is accepted, as JSON text, in either envelope."""
-    name = draw(st.sampled_from(sorted(samples())))
+def events(draw: st.DrawFn, names: Sequence[str] = sorted(samples())) -> str:  # the same for ever
+    """An event of one of these types that is accepted, as JSON text, in either envelope."""
+    name = draw(st.sampled_from(names))
     event = json.loads(samples()[name])
     uuid = draw(st.sampled_from(sorted(SHARDS)))
     shard = SHARDS[uuid]
@@ -52,7 +54,9 @@ def events(draw: st.DrawFn) -> str:
         "root_account_id": draw(st.sampled_from([str(shard * 10**13 + 1), f"{shard}~1", shard * 10**13 + 1])),
         "user_id": draw(st.one_of(st.none(), ids(shard))),
     }
-    body = {k: draw(ids(shard)) if _is_id(k) else v for k, v in event["body"].items()}
+    if name in OCCURRENCES and draw(st.booleans()):
+        metadata |= {"context_type": draw(st.sampled_from(["Course", "Group"])), "context_id": draw(ids(shard))}
+    body = {k: draw(ids(shard)) if is_id(name, k) else _with_ids(v, draw, shard) for k, v in event["body"].items()}
     changed = {"workflow_state": draw(_STATES), "title": draw(_TEXTS), "due_at": draw(st.sampled_from([None, ...]))}
     if "updated_at" in body:
         changed["updated_at"] = draw(st.one_of(instants(), st.just(None)))
@@ -62,5 +66,36 @@ def events(draw: st.DrawFn) -> str:
     return json.dumps({envelope: metadata, "body": {k: v for k, v in body.items() if v is not ...}})
 
 
-def _is_id(name: str) -> bool:
-    return name.endswith(("_id", "_from")) and not name.startswith(("lti_", "domain", "sis_"))
+def _with_ids(value: Any, draw: st.DrawFn, shard: int) -> Any:
+    """An object with an id of its own, as of a course that somebody makes progress in."""
+    return value | {"id": draw(ids(shard))} if isinstance(value, dict) and "id" in value else value
+
+
+def crowds(min_size: int, max_size: int) -> st.SearchStrategy[list[str]]:
+    """Events of a few types, so that they meet: as a rule all of them are of the types that the first users need."""
+    themes = st.one_of(st.just(MISSION), st.lists(st.sampled_from(THEMES), min_size=1, max_size=3).map(_joined))
+    return themes.flatmap(lambda names: st.lists(events(names), min_size=min_size, max_size=max_size))
+
+
+def _joined(themes: list[list[str]]) -> list[str]:
+    return sorted({name for theme in themes for name in theme})
+
+
+def _themes() -> list[list[str]]:
+    """The event types by the entity, or the kind of occurrence, that they speak of."""
+    themes: dict[str, list[str]] = {}
+    for name in sorted(samples()):
+        themes.setdefault("activity" if name in OCCURRENCES else entities_of(name)[0], []).append(name)
+    return list(themes.values())
+
+
+THEMES = _themes()
+MISSION = _joined(
+    [names for names in THEMES if names[0].startswith(("assignment", "discussion", "module", "syllabus"))]
+)
+# Types of each form that an event can have, where all of them would take too long.
+SOME = [
+    *MISSION,
+    *("asset_accessed", "blueprint_subscription_deleted", "grade_change", "learning_outcome_result_updated"),
+    *("quiz_export_complete", "submission_updated"),
+]

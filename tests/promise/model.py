@@ -4,7 +4,9 @@ Written from the promise and not from the code; it shares nothing with ``handler
 """
 
 import json
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,20 +14,101 @@ from typing import Any
 
 Key = tuple[str, str, str]
 
-COURSE = ("{context_type}", "context_id")
+WITHIN = "{context_type}#{context_id}"
 ENTITIES = {
-    # entity: table, id, type of its context, id of its context
-    "assignment": ("assignments", "assignment_id", *COURSE),
-    "assignment_group": ("assignments", "assignment_group_id", *COURSE),
-    "assignment_override": ("assignments", "assignment_override_id", "Assignment", "assignment_id"),
-    "module": ("modules", "module_id", *COURSE),
-    "module_item": ("modules", "module_item_id", *COURSE),
-    "discussion_topic": ("discussions", "discussion_topic_id", *COURSE),
-    "discussion_entry": ("discussions", "discussion_entry_id", "DiscussionTopic", "discussion_topic_id"),
-    "discussion_submission": ("discussions", "discussion_entry_id", "DiscussionTopic", "discussion_topic_id"),
-    "syllabus": ("courses", "course_id", "Course", "course_id"),
+    # entity: its table, its id, what contains it; after " or " what Canvas sends in place of that
+    "assignment": ("assignments", "{assignment_id}", WITHIN),
+    "assignment_group": ("assignments", "{assignment_group_id}", WITHIN),
+    "assignment_override": ("assignments", "{assignment_override_id}", "Assignment#{assignment_id}"),
+    "module": ("modules", "{module_id}", WITHIN),
+    "module_item": ("modules", "{module_item_id}", WITHIN),
+    "discussion_topic": ("discussions", "{discussion_topic_id}", WITHIN),
+    "discussion_entry": ("discussions", "{discussion_entry_id}", "DiscussionTopic#{discussion_topic_id}"),
+    "discussion_submission": ("discussions", "{discussion_entry_id}", "DiscussionTopic#{discussion_topic_id}"),
+    "syllabus": ("courses", "{course_id}", "Course#{course_id}"),
+    "course": ("courses", "{course_id}", "Course#{course_id}"),
+    "course_section": ("courses", "{course_section_id}", "CourseSection#{course_section_id}"),
+    "course_progress": ("courses", "{user.id}", "Course#{course.id}"),
+    "submission": ("submissions", "{submission_id}", "Assignment#{assignment_id}"),
+    "submission_grade": ("submissions", "{submission_id}", "Assignment#{assignment_id}"),
+    "submission_custom_status": ("submissions", "{submission_id}", "Assignment#{assignment_id}"),
+    "submission_comment": ("submissions", "{submission_comment_id}", "Submission#{submission_id}"),
+    "rubric_assessment": ("submissions", "{id}", "{artifact_type}#{artifact_id}"),
+    "quiz_submission": ("submissions", "{submission_id}", "Quiz#{quiz_id}"),
+    "course_grade": ("submissions", "{user_id}", "Course#{course_id}"),
+    "grade_override": ("submissions", "{score_id}", "Enrollment#{enrollment_id}"),
+    "final_grade_custom_status": ("submissions", "{score_id}", "Enrollment#{enrollment_id}"),
+    "enrollment": ("enrollments", "{enrollment_id}", "Enrollment#{enrollment_id}"),
+    "enrollment_state": ("enrollments", "{enrollment_id}", "Enrollment#{enrollment_id}"),
+    "user": ("users", "{user_id}", "User#{user_id}"),
+    "user_account_association": ("users", "{account_id}", "User#{user_id}"),
+    "account": ("users", "{account_id}", "Account#{account_id}"),
+    "account_notification": ("users", "{account_notification_id}", "AccountNotification#{account_notification_id}"),
+    "group_category": ("groups", "{group_category_id}", WITHIN),
+    "group": ("groups", "{group_id}", WITHIN),
+    "group_membership": ("groups", "{group_membership_id}", "Group#{group_id}"),
+    "wiki_page": ("content", "{wiki_page_id}", "WikiPage#{wiki_page_id}"),
+    "attachment": ("content", "{attachment_id}", WITHIN),
+    "quiz": ("content", "{quiz_id}", WITHIN),
+    "lti_resource_link": ("content", "{resource_link_id}", WITHIN),
+    "learning_outcome": ("outcomes", "{learning_outcome_id}", f"{WITHIN} or LearningOutcome#{{learning_outcome_id}}"),
+    "learning_outcome_group": (
+        "outcomes",
+        "{learning_outcome_group_id}",
+        f"{WITHIN} or LearningOutcomeGroup#{{learning_outcome_group_id}}",
+    ),
+    "learning_outcome_link": ("outcomes", "{learning_outcome_link_id}", WITHIN),
+    "learning_outcome_result": (
+        "outcomes",
+        "{id} or {user_uuid}#{associated_asset_type}#{associated_asset_id}",
+        "LearningOutcome#{learning_outcome_id}",
+    ),
+    "outcome_calculation_method": ("outcomes", "{outcome_calculation_method_id}", WITHIN),
+    "outcome_friendly_description": ("outcomes", "{outcome_friendly_description_id}", WITHIN),
+    "outcome_proficiency": ("outcomes", "{outcome_proficiency_id}", WITHIN),
+    "outcome_alignment_clone": (
+        "outcomes",
+        "{new_assignment_resource_link_id}",
+        "OutcomeAlignmentClone#{new_assignment_resource_link_id}",
+    ),
+    "conversation": ("conversations", "{conversation_id}", "Conversation#{conversation_id}"),
+    "conversation_message": ("conversations", "{message_id}", "Conversation#{conversation_id}"),
+    "content_migration": ("migrations", "{content_migration_id}", WITHIN),
+    "content_export": ("migrations", "{content_export_id}", WITHIN),
+    "quiz_export": ("migrations", "{content_export_id}", "QuizExport#{content_export_id}"),
+    "master_template": ("migrations", "{master_template_id}", "Course#{blueprint_course_id}"),
+    "master_migration": ("migrations", "{master_migration_id}", "MasterTemplate#{master_template_id}"),
+    "blueprint_subscription": ("migrations", "{child_subscription_id}", "MasterTemplate#{master_template_id}"),
+    "blueprint_restrictions": ("migrations", "{canvas_assignment_id}", "Course#{canvas_course_id}"),
+    "default_blueprint_restrictions": ("migrations", "{canvas_course_id}", "Course#{canvas_course_id}"),
+    "sis_batch": ("migrations", "{sis_batch_id}", "SisBatch#{sis_batch_id}"),
+    "heartbeat": ("migrations", "{region}", "Environment#{environment}"),
 }
-TIMES = {"due_at", "lock_at", "unlock_at", "updated_at", "created_at"}
+SPEAKS_OF = {
+    # Those whose names are not the entity's and what became of it.
+    "discussion_entry_submitted": ("discussion_entry", "discussion_submission"),
+    "plagiarism_resubmit": ("submission",),
+    "grade_change": ("submission_grade",),
+    "submission_custom_grade_status": ("submission_custom_status",),
+    "rubric_assessed": ("rubric_assessment",),
+    "quiz_submitted": ("quiz_submission",),
+    "course_grade_change": ("course_grade",),
+    "grade_override": ("grade_override",),
+    "final_grade_custom_status": ("final_grade_custom_status",),
+    "course_progress": ("course_progress",),
+    "course_completed": ("course_progress",),
+    "outcomes.retry_outcome_alignment_clone": ("outcome_alignment_clone",),
+    "heartbeat": ("heartbeat",),
+}
+OCCURRENCES = {"asset_accessed", "logged_in", "logged_out"}
+ACTIVITY_DAYS = 365
+_NOTHING = "\0"
+EXPORT = "content_export_id"  # of quizzes alone it is a text, as content-export-7
+NO_CANVAS_IDS = {
+    *("associated_integration_id", "destination_course_lti_id", "domain_duplicated_from", "integration_id"),
+    *("new_assignment_resource_link_id", "new_course_resource_link_id", "original_assignment_resource_link_id"),
+    *("sis_source_id", "source_course_lti_id", "student_sis_id", "user_sis_id"),
+}
 ONLY_OF_A_SUBMISSION = {"assignment_id", "submission_id"}
 OF_A_SUBMISSION = ONLY_OF_A_SUBMISSION | {
     "discussion_entry_id",
@@ -48,16 +131,18 @@ def versions(text: str) -> dict[Key, Version]:
     event = json.loads(text, parse_float=Decimal)
     metadata = event.get("metadata") or event["attributes"]
     name = metadata["event_name"]
-    shard = _number(metadata["root_account_id"]) // 10**13
-    body = {k: _value(k, v, shard) for k, v in event["body"].items() if v is not None}
+    shard = shard_of(metadata)
+    body = {k: _value(name, k, v, shard) for k, v in event["body"].items() if v is not None}
     if "assignment_id_duplicated__from" in body:
         body.setdefault("assignment_id_duplicated_from", body.pop("assignment_id_duplicated__from"))
+    if name in OCCURRENCES:
+        return _occurrence(metadata, body, shard)
     if name == "discussion_entry_submitted":
         return {
             **_version(metadata, "discussion_entry", _without(body, ONLY_OF_A_SUBMISSION), shard),
             **_version(metadata, "discussion_submission", {k: body[k] for k in body if k in OF_A_SUBMISSION}, shard),
         }
-    return _version(metadata, name.rpartition("_")[0], body, shard)
+    return _version(metadata, entities_of(name)[0], body, shard)
 
 
 def newest(texts: Iterable[str]) -> dict[Key, list[dict[str, Any]]]:
@@ -75,48 +160,135 @@ def differences(texts: Iterable[str], tables: dict[str, list[dict[str, Any]]]) -
     ``tables`` are their items as plain values, by the name of the table.
     """
     wanted = newest(texts)
-    held = {(table, item["context"], item["entity"]): item for table, items in tables.items() for item in items}
+    items = [(key_of(table, item), item) for table, of_one in tables.items() for item in of_one]
+    held = dict(items)
+    twice = [f"{key} is there more than once" for key, times in Counter(key for key, _ in items).items() if times > 1]
     missing = [f"{key} is missing" for key in wanted.keys() - held.keys()]
     strange = [f"{key} should not be there" for key in held.keys() - wanted.keys()]
     wrong = [
-        f"{key} is {_without(held[key], {'version'})}, and should be {wanted[key]}"
+        f"{key} is {said(held[key])}, and should be {wanted[key]}"
         for key in wanted.keys() & held.keys()
-        if _without(held[key], {"version"}) not in wanted[key]
+        if said(held[key]) not in wanted[key]
     ]
-    return sorted(missing + strange + wrong)
+    return sorted(twice + missing + strange + wrong)
 
 
-def _version(metadata: dict[str, Any], entity: str, body: dict[str, Any], shard: int) -> dict[Key, Version]:
-    table, own_id, context_type, context_id = ENTITIES[entity]
-    context = f"{metadata['root_account_uuid']}#{context_type.format_map(body)}#{body[context_id]}"
-    deleted = body.get("workflow_state") == "deleted"
-    stage = 0 if metadata["event_name"].endswith(("_created", "_submitted")) else 1
-    age = (_instant(metadata["event_time"]), body.get("updated_at", ""), stage, deleted)
-    item = {
-        "context": context,
-        "entity": f"{entity}#{body[own_id]}",
-        "event_name": metadata["event_name"],
-        "event_time": _utc(metadata["event_time"]),
-        "body": body,
-    }
+def key_of(table: str, item: dict[str, Any]) -> Key:
+    """The key that an item goes by here.
+
+    That of an occurrence ends with a digest, in place of which here is what the item says: no two events of these
+    tests say the same in two requests.
+    """
+    if not item["entity"].startswith("activity#"):
+        return table, item["context"], item["entity"]
+    said_by_it = json.dumps(said(item), sort_keys=True, default=str)
+    return table, re.sub("(#Activity)#[0-9a-f]{32}$", r"\1", item["context"]), f"activity#{said_by_it}"
+
+
+def said(item: dict[str, Any]) -> dict[str, Any]:
+    """An item without what only writes go by: its version, or where an occurrence stands."""
+    return _without(item, {"context", "entity"} if item["entity"].startswith("activity#") else {"version"})
+
+
+def entities_of(event_name: str) -> tuple[str, ...]:
+    """The entities that an event of this type speaks of."""
+    return SPEAKS_OF.get(event_name) or (event_name.rpartition("_")[0],)
+
+
+def stage(event_name: str) -> int:
+    """Created before updated before deleted."""
+    return 0 if event_name.endswith(("_created", "_submitted", "_started")) else 1 + event_name.endswith("_deleted")
+
+
+def keys(metadata: dict[str, Any], body: dict[str, Any], shard: int | None) -> Iterator[tuple[str, str, str]]:
+    """Table, context and sort key of each entity that an event speaks of; the ids in ``body`` may have any form."""
+    for entity in entities_of(metadata["event_name"]):
+        table, own, container = ENTITIES[entity]
+        account = metadata.get("root_account_uuid") or ""
+        filled = [_first(metadata["event_name"], each.split(" or "), body, shard) for each in (container, own)]
+        yield table, f"{account}#{filled[0]}", f"{entity}#{filled[1]}"
+
+
+def shard_of(metadata: dict[str, Any]) -> int | None:
+    """The shard of the institution, where it is said."""
+    return _number(metadata["root_account_id"]) // 10**13 if metadata.get("root_account_id") is not None else None
+
+
+def is_id(event_name: str, field: str) -> bool:
+    """Whether Canvas's own id stands in a field of the body, or of an object in it."""
+    field = field.rpartition(".")[2]
+    if field in NO_CANVAS_IDS or field.startswith("lti_") or (event_name, field) == ("quiz_export_complete", EXPORT):
+        return False
+    return field == "id" or field.endswith(("_id", "_from"))
+
+
+def _first(event_name: str, templates: list[str], body: dict[str, Any], shard: int | None) -> str:
+    """The first template of which the body says all."""
+    for template in templates:
+        text = template
+        for path in re.findall("{([^}]*)}", template):
+            text = text.replace(f"{{{path}}}", _in_key(event_name, path, body, shard))
+        if _NOTHING not in text:
+            return text
+    raise AssertionError(f"{event_name} says none of {templates}")
+
+
+def _in_key(event_name: str, path: str, body: dict[str, Any], shard: int | None) -> str:
+    holder, _, member = path.partition(".")
+    value = body[holder][member] if member else body.get(holder)
+    if value is None:
+        return _NOTHING
+    if is_id(event_name, path):
+        return _local(value, shard)
+    return value if isinstance(value, str) else str(int(value))
+
+
+def _version(metadata: dict[str, Any], entity: str, body: dict[str, Any], shard: int | None) -> dict[Key, Version]:
+    name = metadata["event_name"]
+    ((table, context, own),) = [key for key in keys(metadata, body, shard) if key[2].startswith(f"{entity}#")]
+    deleted = body.get("workflow_state") == "deleted" or name.endswith("_deleted")
+    age = (_instant(metadata["event_time"]), body.get("updated_at", ""), stage(name), deleted)
+    item = {"context": context, "entity": own, **_item(metadata, body, shard)}
     if deleted:
         item["deleted"] = True
+    return {(table, context, own): Version(age, item)}
+
+
+def _occurrence(metadata: dict[str, Any], body: dict[str, Any], shard: int | None) -> dict[Key, Version]:
+    moment = _instant(metadata["event_time"])
+    happened_in = _local_context(metadata.get("context_type"), metadata.get("context_id"), shard)
+    kind = str(body.get("asset_type", ""))
+    opened = _local_context("".join(word.capitalize() for word in kind.split("_")), body.get("asset_id"), shard)
+    own = _local_context("User", metadata.get("user_id"), shard)
+    where = own or (metadata["event_name"] == "asset_accessed" and (happened_in or opened)) or "Activity"
+    item = _item(metadata, body, shard) | {"expires_at": int(moment.timestamp() // 1) + ACTIVITY_DAYS * 86_400}
+    if happened_in:
+        item["happened_in"] = happened_in
+    context = f"{metadata['root_account_uuid']}#{where}"
+    key = key_of("activity", item | {"context": context, "entity": "activity#"})
+    return {key: Version((moment, "", 0, False), item)}
+
+
+def _local_context(kind: str | None, number: str | int | None, shard: int | None) -> str | None:
+    return f"{kind}#{_local(number, shard)}" if kind and number is not None else None
+
+
+def _item(metadata: dict[str, Any], body: dict[str, Any], shard: int | None) -> dict[str, Any]:
+    item = {"event_name": metadata["event_name"], "event_time": _utc(metadata["event_time"]), "body": body}
     if metadata.get("user_id") is not None:
         item["user_id"] = _local(metadata["user_id"], shard)
-    return {(table, context, item["entity"]): Version(age, item)}
+    return item
 
 
-def _value(name: str, value: Any, shard: int) -> Any:
-    if name in TIMES or (name == "all_day_date" and "T" in value):
+def _value(event_name: str, name: str, value: Any, shard: int | None) -> Any:
+    if name.endswith(("_at", "_valid_until")) or (name == "all_day_date" and "T" in value):
         return _utc(value)
-    if name.endswith(("_id", "_from")) and not name.startswith(("lti_", "domain", "sis_")):
-        return _local(value, shard)
-    return value
+    return _local(value, shard) if is_id(event_name, name) else value
 
 
-def _local(value: str | int, shard: int) -> str:
+def _local(value: str | int, shard: int | None) -> str:
     number = _number(value)
-    return str(number % 10**13 if number // 10**13 == shard else number)
+    return str(number % 10**13 if shard and number // 10**13 == shard else number)
 
 
 def _number(value: str | int) -> int:

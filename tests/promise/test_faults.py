@@ -18,7 +18,7 @@ from handlers.function import Function
 from handlers.record import Record
 from handlers.write import MOST_ATTEMPTS
 from tests.conftest import NOW, TABLES, Tables
-from tests.promise.events import events
+from tests.promise.events import crowds
 from tests.promise.model import differences, versions
 from tests.promise.proxy import Faulty, Proxy, Rule, client_at, now_and_then, proxy_to
 from tests.promise.worker import BAD, Queue, Worker, held, history, lost
@@ -90,7 +90,7 @@ def test_an_outage_loses_nothing(engine: Tables, proxy: Proxy, fault: str) -> No
 
 
 @given(
-    texts=st.lists(events(), min_size=1, max_size=15),
+    texts=crowds(1, 15),
     bad=st.lists(st.sampled_from(sorted(BAD)), max_size=3),
     script=st.lists(
         st.tuples(st.sampled_from([*sorted(WHOLE), "slow"]), st.integers(1, MOST_ATTEMPTS)), min_size=1, max_size=5
@@ -111,7 +111,7 @@ def test_any_run_of_faults_loses_nothing(
 
 
 @given(
-    texts=st.lists(events(), min_size=1, max_size=25),
+    texts=crowds(1, 25),
     bad=st.lists(st.sampled_from(sorted(BAD)), max_size=3),
     probability=st.sampled_from([0.1, 0.5, 0.9]),
     seed=st.integers(0, 2**32),

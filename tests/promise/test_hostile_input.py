@@ -29,7 +29,7 @@ from handlers.rejected import masked
 from handlers.settings import Settings
 from handlers.write import Writer
 from tests.conftest import NOW, TABLES, Consumer, Tables
-from tests.promise.model import ENTITIES
+from tests.promise.model import OCCURRENCES, keys, shard_of
 
 MARKER = "Ada-Lovelace-7"  # what stands for personal data: it must be nowhere but in the tables
 TOKEN = "1015~notarealtoken"  # noqa: S105  # it says so
@@ -169,7 +169,7 @@ def check(records: list[bytes], outcomes: list[Outcome], engine: Tables) -> None
     """Check that each record is where its outcome says, and nothing else is there, and that nothing is told of it."""
     assert [outcome.record_id for outcome in outcomes] == [str(number) for number in range(len(records))]
     kept = {(item["reason"], item["record"].partition("#")[2]): item for item in map(plain, engine.items("rejected"))}
-    rejected, keys = set(), set()
+    rejected, wanted, occurrences = set(), set(), 0
     for record, outcome in zip(records, outcomes, strict=True):
         if outcome.fate is Fate.REJECTED:
             key = (outcome.cause, hashlib.sha256(record).hexdigest())
@@ -180,9 +180,13 @@ def check(records: list[bytes], outcomes: list[Outcome], engine: Tables) -> None
             assert len(gzip.compress(record)) > MOST_BYTES - 10_000
         else:
             assert outcome.fate in (Fate.STORED, Fate.SUPERSEDED)
-            keys |= keys_of(record)
+            wanted |= keys_of(record)
+            occurrences += not keys_of(record)
     assert kept.keys() == rejected
-    assert {(item["context"]["S"], item["entity"]["S"]) for of in engine.entities().values() for item in of} == keys
+    held = {(item["context"]["S"], item["entity"]["S"]) for of in engine.entities().values() for item in of}
+    activity = {key for key in held if key[1].startswith("activity#")}
+    assert held - activity == wanted
+    assert bool(occurrences) <= len(activity) <= occurrences
     check_that_nothing_is_told(outcomes)
 
 
@@ -212,32 +216,15 @@ def check_that_nothing_is_told(outcomes: list[Outcome]) -> None:
 
 
 def keys_of(record: bytes) -> set[tuple[str, str]]:
-    """The keys that an event's entities have, read from the event as it came."""
+    """The keys that an event's entities have, read from the event as it came; of an occurrence none."""
     document = json.loads(record, parse_float=Decimal, parse_constant=pytest.fail)
     metadata = document["metadata"] if "metadata" in document else document["attributes"]
-    account, name, body = metadata["root_account_uuid"], metadata["event_name"], document["body"]
-    shard = None if metadata.get("root_account_id") is None else number(metadata["root_account_id"]) // 10**13
-    entities = ["discussion_entry"] if name.startswith("discussion_entry") else [name.rpartition("_")[0]]
-    if name == "discussion_entry_submitted":
-        entities.append("discussion_submission")
-    keys = set()
-    for entity in entities:
-        _, own_id, context_type, context_id = ENTITIES[entity]
-        context = f"{account}#{context_type.format_map(body)}#{local(body[context_id], shard)}"
-        assert re.fullmatch(r"[!-\"$-~]+#[A-Za-z][A-Za-z0-9_:]*#[1-9][0-9]*", context)
-        keys.add((context, f"{entity}#{local(body[own_id], shard)}"))
-    return keys
-
-
-def local(value: str | Decimal, shard: int | None) -> str:
-    """An id as the tables have it."""
-    return str(number(value) % 10**13 if shard and number(value) // 10**13 == shard else number(value))
-
-
-def number(value: str | Decimal) -> int:
-    """An id as one number."""
-    shard, tilde, of_shard = str(value).partition("~")
-    return int(shard) * 10**13 + int(of_shard) if tilde else int(value)
+    if metadata["event_name"] in OCCURRENCES:
+        return set()
+    made = {(context, entity) for _, context, entity in keys(metadata, document["body"], shard_of(metadata))}
+    for context, _ in made:
+        assert re.fullmatch(r"[!-\"$-~]*#[A-Za-z][A-Za-z0-9_:]*#[!-\"$-~]+", context)
+    return made
 
 
 SWEPT = [

@@ -20,8 +20,8 @@ import handlers.kinesis
 from cli.generate import refused, samples
 from cli.invoke import plain
 from tests.conftest import Tables, client_of
-from tests.promise.events import events, instants
-from tests.promise.model import differences, versions
+from tests.promise.events import crowds, instants
+from tests.promise.model import differences, key_of, stage, versions
 from tests.promise.shard import Mapping, Shard, StreamRecord, acknowledged, data_of, stream
 from tests.promise.test_order import held
 
@@ -140,7 +140,7 @@ def worker(engine: Tables, monkeypatch: pytest.MonkeyPatch) -> Worker:
 @st.composite
 def records_data(draw: st.DrawFn) -> list[bytes]:
     """The data of some records: versions of a few entities, some sent twice, and some records that are refused."""
-    texts = draw(st.lists(events(), min_size=1, max_size=6))
+    texts = draw(crowds(1, 6))
     texts += draw(st.lists(st.builds(at, st.sampled_from(texts), instants()), max_size=6))
     texts += draw(st.lists(st.sampled_from(texts), max_size=3)) + draw(st.lists(st.sampled_from(BAD), max_size=3))
     return [text.encode() for text in draw(st.permutations(texts))]
@@ -159,11 +159,7 @@ def passed_over(records: Iterable[StreamRecord], engine: Tables) -> list[bytes]:
     kept = digests(engine) if data & REFUSED else set()
     brought = {each: versions(each.decode()) for each in data - REFUSED}
     tables = {table for keys in brought.values() for table, _, _ in keys}
-    ages = {
-        (table, item["context"], item["entity"]): age(item)
-        for table in tables
-        for item in map(plain, engine.items(table))
-    }
+    ages = {key_of(table, item): age(item) for table in tables for item in map(plain, engine.items(table))}
     lost = [each for each in data & REFUSED if digest(each) not in kept]
     for each, newer in brought.items():
         if not all(key in ages and ages[key] >= version.age for key, version in newer.items()):
@@ -173,9 +169,10 @@ def passed_over(records: Iterable[StreamRecord], engine: Tables) -> list[bytes]:
 
 def age(item: dict[str, Any]) -> tuple[datetime, str, int, bool]:
     """How new an item is, as the model says it of a version."""
-    stage = 0 if item["event_name"].endswith(("_created", "_submitted")) else 1
+    if "version" not in item:
+        return datetime.fromisoformat(item["event_time"]), "", 0, False
     updated_at = item["body"].get("updated_at", "")
-    return datetime.fromisoformat(item["event_time"]), updated_at, stage, item.get("deleted", False)
+    return datetime.fromisoformat(item["event_time"]), updated_at, stage(item["event_name"]), item.get("deleted", False)
 
 
 def digests(engine: Tables) -> set[str]:

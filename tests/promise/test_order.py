@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from cli.invoke import plain
 from handlers.fates import Fate
 from tests.conftest import Consumer, Tables
-from tests.promise.events import events
+from tests.promise.events import crowds
 from tests.promise.model import differences
 
-SETS = st.lists(events(), min_size=1, max_size=25)
+SETS = crowds(1, 25)
 
 
 def held(engine: Tables) -> dict[str, list[dict[str, Any]]]:
@@ -61,7 +61,7 @@ def test_one_batch_and_one_by_one_come_to_the_same(engine: Tables, texts: list[s
     assert differences(texts, held(engine)) == []
 
 
-@given(texts=st.lists(events(), min_size=10, max_size=40), seed=st.integers(0, 2**32))
+@given(texts=crowds(10, 40), seed=st.integers(0, 2**32))
 def test_workers_at_once_leave_the_same_tables(engine: Tables, texts: list[str], seed: int) -> None:
     """Four functions over overlapping batches at the same time do not lose each other's updates."""
     engine.empty()

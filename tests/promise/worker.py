@@ -24,7 +24,8 @@ from handlers.record import Record
 from handlers.settings import Settings
 from handlers.write import Writer
 from tests.conftest import NOW, TABLES, Tables
-from tests.promise.model import ENTITIES, Key, Version, differences, versions
+from tests.promise.events import SOME
+from tests.promise.model import ENTITIES, OCCURRENCES, Key, Version, differences, entities_of, key_of, said, versions
 
 CATALOGUE = load()
 # Records that are rejected, and why. What the table of rejected events masks is masked here already.
@@ -37,12 +38,13 @@ Work = Callable[[Sequence[str]], Sequence[Fate]]
 def history(entities: int, hours: Sequence[int] = (8, 9)) -> list[str]:
     """The events of so many entities of each kind, each of its types at each of these hours, and all bad records."""
     texts = []
-    for name, sample in samples().items():
+    for name in SOME:
+        own_id = "asset_id" if name in OCCURRENCES else ENTITIES[entities_of(name)[0]][1].split("}")[0].strip("{")
         for number in range(1, entities + 1):
             for hour in hours:
-                event = json.loads(sample)
+                event = json.loads(samples()[name])
                 event["metadata"]["event_time"] = f"2026-09-01T0{hour}:00:00Z"
-                event["body"][ENTITIES[name.rpartition("_")[0]][1]] = str(number)
+                event["body"][own_id] = str(number)
                 texts.append(json.dumps(event))
     return [*texts, *BAD]
 
@@ -126,9 +128,7 @@ def lost(acknowledged: Sequence[str], sent: Sequence[str], engine: Tables) -> li
     for text in sent:
         for key, version in versions(text).items() if text not in BAD else ():
             brought.setdefault(key, []).append(version)
-    items = {
-        (table, item["context"], item["entity"]): item for table, of_one in held(engine).items() for item in of_one
-    }
+    items = {key_of(table, item): item for table, of_one in held(engine).items() for item in of_one}
     rejected = rejections(engine)
 
     def is_kept(text: str) -> bool:
@@ -143,7 +143,7 @@ def lost(acknowledged: Sequence[str], sent: Sequence[str], engine: Tables) -> li
 
 
 def _is(item: dict[str, Any], version: Version) -> bool:
-    return {name: value for name, value in item.items() if name != "version"} == version.item
+    return said(item) == version.item
 
 
 def held(engine: Tables) -> dict[str, list[dict[str, Any]]]:
