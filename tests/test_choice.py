@@ -54,7 +54,7 @@ def _resources(aws: LocalAws) -> Iterator[Any]:
 
 
 def _account_of(aws: LocalAws, events: int) -> dict[str, Counter[str]]:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 180
     while True:
         account = logged_account(aws)
         if sum(fates[fate] for fates in account.values() for fate in FATES) >= events:
