@@ -36,6 +36,9 @@ os.environ.update(AWS_DEFAULT_REGION="eu-west-1", AWS_ACCESS_KEY_ID="test", AWS_
 for name in ("ALLOWED_ROOT_ACCOUNTS", "REJECTED_RETENTION_DAYS", "ACTIVITY_RETENTION_DAYS"):
     os.environ.pop(name, None)
 
+# Read once: there are many, and some tests make thousands of events of them.
+SAMPLES = samples()
+
 NOW = datetime(2026, 9, 7, 12, 0, tzinfo=UTC)
 
 DYNAMODB_LOCAL = Path(__file__).parent.parent / ".cache" / "dynamodb-local"
@@ -151,7 +154,7 @@ def event() -> Change:
     """
 
     def make(event_name: str, metadata: dict[str, Any] | None = None, **body: Any) -> str:
-        made = json.loads(samples()[event_name])
+        made = json.loads(SAMPLES[event_name])
         made["metadata"] = _without_ellipses(made["metadata"] | (metadata or {}))
         made["body"] = _without_ellipses(made["body"] | body)
         return json.dumps(made)

@@ -7,13 +7,13 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from cli.catalogue import EventType, load
-from cli.generate import samples, stale
+from cli.generate import stale
 from handlers import catalogue
 from handlers.catalogue import SCHEMAS
 from handlers.decode import decode
 from handlers.fates import Rejected
 from handlers.validate import validate
-from tests.conftest import Change
+from tests.conftest import SAMPLES, Change
 
 CATALOGUE = load()
 DEPLOYED = catalogue.load()
@@ -180,4 +180,4 @@ def test_the_rest_of_the_metadata_may_be_anything(event: Change) -> None:
 
 def test_there_is_a_sample_of_each_event_type() -> None:
     """The project has a sample event of its own for every event type."""
-    assert samples().keys() == CATALOGUE.keys()
+    assert SAMPLES.keys() == CATALOGUE.keys()

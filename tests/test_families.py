@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from cli.catalogue import families
-from cli.generate import as_self_hosted, samples
+from cli.generate import as_self_hosted
 from handlers.catalogue import load
 from handlers.decode import decode
 from handlers.route import Item, items
 from handlers.validate import validate
-from tests.conftest import Change
+from tests.conftest import SAMPLES, Change
 
 CATALOGUE = load()
 FAMILIES = families()
@@ -44,10 +44,10 @@ def test_every_event_type_that_canvas_has_is_known() -> None:
     assert {f"{family.name.upper()}_TABLE" for family in FAMILIES} == {family.table for family in FAMILIES}
 
 
-@pytest.mark.parametrize("event_name", samples())
+@pytest.mark.parametrize("event_name", SAMPLES)
 def test_its_sample_gets_the_key_that_was_worked_out_by_hand(event_name: str) -> None:
     """What is said in tests/keys for each event type is what the handlers make, from either envelope."""
-    for text in (samples()[event_name], as_self_hosted(samples()[event_name])):
+    for text in (SAMPLES[event_name], as_self_hosted(SAMPLES[event_name])):
         made = keys(text)
         if CATALOGUE[event_name].entities[0].occurrence:
             made = [[context, entity[: -len("0" * 32)]] for context, entity in made]
@@ -62,10 +62,10 @@ def test_no_request_changes_the_key_of_an_entity(event: Change, event_name: str)
     assert keys(nobody) == keys(elsewhere) == KEYS[event_name]
 
 
-@pytest.mark.parametrize("event_name", samples())
+@pytest.mark.parametrize("event_name", SAMPLES)
 def test_the_form_of_an_id_changes_no_key(event_name: str) -> None:
     """Each id may come local, global, as an integer or with a tilde: the items stay the same, byte for byte."""
-    sent = json.loads(samples()[event_name])
+    sent = json.loads(SAMPLES[event_name])
     if "root_account_id" not in sent["metadata"]:
         return
     wanted = routed(json.dumps(sent))
@@ -84,7 +84,7 @@ def _reformed(value: Any, form: Any) -> Any:
 @pytest.mark.parametrize("event_name", STATES)
 def test_no_partition_is_shared_by_a_whole_institution(event_name: str) -> None:
     """Whatever grows with the institution is partitioned finer than by its account."""
-    for context, _ in keys(samples()[event_name]):
+    for context, _ in keys(SAMPLES[event_name]):
         kind = context.split("#")[1]
         # What an account itself holds, as its groups and outcomes, stands under the account.
         assert kind != "Account" or "context_type" in CATALOGUE[event_name].kinds or event_name.startswith("account_")

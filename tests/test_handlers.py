@@ -18,13 +18,13 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 import handlers.kinesis
 import handlers.sqs
-from cli.generate import EVENTS, ROOT, kinesis_event, refused, samples, sqs_event
+from cli.generate import EVENTS, ROOT, kinesis_event, refused, sqs_event
 from cli.ministack import LocalAws
 from handlers.catalogue import CatalogueError
 from handlers.observe import logger
 from handlers.record import Record
 from handlers.settings import SettingsError
-from tests.conftest import Tables
+from tests.conftest import SAMPLES, Tables
 
 INVOCATIONS = sorted(path for path in EVENTS.glob("*.json") if not path.name.endswith(".response.json"))
 CONTEXT: Any = SimpleNamespace(aws_request_id="request-1", get_remaining_time_in_millis=lambda: 60_000)
@@ -88,7 +88,7 @@ def test_the_first_batch_compiles_nothing(
         raise AssertionError("a schema was compiled")
 
     monkeypatch.setattr("jsonschema_rs.Draft202012Validator", refuse)
-    event = (sqs_event if source == "sqs" else kinesis_event)(list(samples().values()))
+    event = (sqs_event if source == "sqs" else kinesis_event)(list(SAMPLES.values()))
     assert entry_points[source](event, CONTEXT) == {"batchItemFailures": []}
 
 
@@ -112,7 +112,7 @@ def test_each_source_alone_fills_the_same_tables(entry_points: dict[str, Any], t
 def test_what_must_wait_is_named_once(entry_points: dict[str, Any], tables: Tables, source: str) -> None:
     """The response names each record whose table is missing, by message id or sequence number, and no other."""
     tables.client.delete_table(TableName="modules")
-    texts = [samples()["module_created"], samples()["syllabus_updated"], samples()["module_updated"]]
+    texts = [SAMPLES["module_created"], SAMPLES["syllabus_updated"], SAMPLES["module_updated"]]
     event = (sqs_event if source == "sqs" else kinesis_event)(texts)
     ids = [record.get("messageId") or record["kinesis"]["sequenceNumber"] for record in event["Records"]]
     response = entry_points[source]({"Records": event["Records"] + event["Records"][:1]}, CONTEXT)
@@ -122,7 +122,7 @@ def test_what_must_wait_is_named_once(entry_points: dict[str, Any], tables: Tabl
 @pytest.mark.parametrize("source", ["sqs", "kinesis"])
 def test_a_record_that_cannot_be_unwrapped_waits(entry_points: dict[str, Any], source: str) -> None:
     """A record without data, which AWS never sends, is retried and does not crash its batch."""
-    event = (sqs_event if source == "sqs" else kinesis_event)(list(samples().values())[:2])
+    event = (sqs_event if source == "sqs" else kinesis_event)(list(SAMPLES.values())[:2])
     record = event["Records"][0]
     del (record if source == "sqs" else record["kinesis"])["body" if source == "sqs" else "data"]
     failures = entry_points[source](event, CONTEXT)["batchItemFailures"]
@@ -164,7 +164,7 @@ def test_a_record_may_come_with_less_than_aws_sends() -> None:
 def test_without_lambdas_context_there_is_time(entry_points: dict[str, Any]) -> None:
     """A caller outside Lambda has no context, and the batch is processed all the same."""
     no_context: Any = None
-    assert entry_points["sqs"](sqs_event([samples()["module_created"]]), no_context) == {"batchItemFailures": []}
+    assert entry_points["sqs"](sqs_event([SAMPLES["module_created"]]), no_context) == {"batchItemFailures": []}
     assert entry_points["sqs"]({"Records": []}, CONTEXT) == {"batchItemFailures": []}
 
 
@@ -207,7 +207,7 @@ def test_a_fault_is_logged_once_for_all_its_records(
 ) -> None:
     """Records that wait for the same thing are one line, with their number and the first of them."""
     tables.client.delete_table(TableName="modules")
-    event = sqs_event([samples()["module_created"], samples()["module_item_created"]])
+    event = sqs_event([SAMPLES["module_created"], SAMPLES["module_item_created"]])
     entry_points["sqs"](event, CONTEXT)
     (fault,) = [line for line in lines(printed()) if line.get("message") == "retry"]
     assert (fault["level"], fault["cause"], fault["records"]) == ("ERROR", "ResourceNotFound", 2)
@@ -241,7 +241,7 @@ def test_nothing_slow_is_imported_before_it_is_needed(local_aws: LocalAws, sourc
     tables = Tables(local_aws)
     tables.create()
     wrap = sqs_event if source == "sqs" else kinesis_event
-    valid, invalid = wrap(list(samples().values())), wrap([refused()["schema_violation"]])
+    valid, invalid = wrap(list(SAMPLES.values())), wrap([refused()["schema_violation"]])
     done = subprocess.run(
         [sys.executable, "-c", NEW_ENVIRONMENT],
         input=json.dumps([SLOW, source, valid, invalid]), cwd=ROOT, env=os.environ | local_aws.environment(),
@@ -284,6 +284,6 @@ def test_a_report_that_fails_takes_no_acknowledgement_back(
 ) -> None:
     """What is stored stays acknowledged when log or metrics break, and where they broke is told without the text."""
     monkeypatch.setattr("handlers.observe._emit", lambda *_: 1 / 0)
-    assert entry_points["sqs"](sqs_event([samples()["module_created"]]), CONTEXT) == {"batchItemFailures": []}
+    assert entry_points["sqs"](sqs_event([SAMPLES["module_created"]]), CONTEXT) == {"batchItemFailures": []}
     (line,) = [line for line in lines(capsys.readouterr().out) if line.get("message") == "report"]
     assert line["cause"].startswith("ZeroDivisionError at observe.py:")

@@ -12,11 +12,12 @@ import pytest
 from cli import dashboard
 from cli.dashboard import log_lines
 from cli.demo import PARAMETERS
-from cli.generate import refused, samples
+from cli.generate import refused
 from cli.metrics import Metric, embedded, searches
 from cli.ministack import STACK, LocalAws, deploy, ministack
 from handlers.fates import Reason
 from handlers.observe import NAMESPACE
+from tests.conftest import SAMPLES
 from tests.template import FAMILIES, ROOT, TABLES, TEMPLATE, Json, kept, of_type, properties
 
 ALARMS = of_type("AWS::CloudWatch::Alarm")
@@ -86,7 +87,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     with ministack() as aws, pytest.MonkeyPatch.context() as patch:
         patch.setattr(dashboard, "LAST_RUN", tmp_path_factory.mktemp("last-run") / "dashboard.json")
         outputs = deploy(aws, PARAMETERS)
-        texts = [*samples().values(), *refused().values(), _drifted()]
+        texts = [*SAMPLES.values(), *refused().values(), _drifted()]
         for text in texts:
             aws.client("sqs").send_message(QueueUrl=outputs["QueueUrl"], MessageBody=text)
             aws.client("kinesis").put_record(StreamName=outputs["StreamName"], PartitionKey="1", Data=text.encode())
@@ -120,7 +121,7 @@ def _received(aws: LocalAws) -> float:
 
 
 def _drifted() -> str:
-    event = json.loads(samples()["assignment_updated"])
+    event = json.loads(SAMPLES["assignment_updated"])
     event["body"] |= {"colour": "green", "workflow_state": "frozen", "description": "word " * 1637 + "..."}
     return json.dumps(event)
 

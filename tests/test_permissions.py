@@ -11,8 +11,8 @@ from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 import handlers.kinesis
 import handlers.sqs
-from cli.generate import kinesis_event, refused, samples, sqs_event
-from tests.conftest import TABLES, Tables
+from cli.generate import kinesis_event, refused, sqs_event
+from tests.conftest import SAMPLES, TABLES, Tables
 from tests.template import (
     FAMILIES,
     RESOURCES,
@@ -147,10 +147,10 @@ def test_the_functions_call_nothing_that_they_may_not_and_may_nothing_that_they_
     calls: list[tuple[str, Json]],
 ) -> None:
     """The sample events and refusals, in every order that matters, use each grant on each table, and no other."""
-    texts = [*samples().values(), *refused().values()]
+    texts = [*SAMPLES.values(), *refused().values()]
     for entry_point, event in ((handlers.sqs, sqs_event), (handlers.kinesis, kinesis_event)):
         handler = importlib.reload(entry_point).handler
-        for batch in (texts, [_later(text) for text in samples().values()]):
+        for batch in (texts, [_later(text) for text in SAMPLES.values()]):
             assert handler(event(batch), None) == {"batchItemFailures": []}
     assert {operation for operation, _ in calls} == {"BatchExecuteStatement"}
     used = set()

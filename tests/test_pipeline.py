@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli.generate import as_self_hosted, refused, samples
+from cli.generate import as_self_hosted, refused
 from handlers import route
 from handlers.bugs import name_and_place
 from handlers.catalogue import load
@@ -16,7 +16,7 @@ from handlers.decode import decode
 from handlers.fates import Drift, Fate, Outcome, Reason, Violation
 from handlers.fold import newest
 from handlers.instants import instant, utc_text
-from tests.conftest import NOW, TABLES, Change, Consumer, Tables
+from tests.conftest import NOW, SAMPLES, TABLES, Change, Consumer, Tables
 
 CATALOGUE = load()
 STORED, SUPERSEDED, IGNORED, REJECTED, RETRY = Fate.STORED, Fate.SUPERSEDED, Fate.IGNORED, Fate.REJECTED, Fate.RETRY
@@ -71,11 +71,11 @@ def test_a_graded_reply_and_its_twin(consumer: Consumer, event: Change, tables: 
 def test_the_tables_are_a_function_of_the_set_of_events(consumer: Consumer, event: Change, tables: Tables) -> None:
     """Any order, duplication, splitting into batches and envelope of the same events leaves the same tables."""
     chance = random.Random(7)  # noqa: S311  # a shuffle that can be repeated
-    good = [*samples().values()]
+    good = [*SAMPLES.values()]
     for minute in range(4):
         metadata = {"event_time": f"2026-09-06T08:0{minute}:00+01:00"}
         states = ["active", "deleted", None]
-        good += [event(name, metadata, workflow_state=chance.choice(states)) for name in samples()]
+        good += [event(name, metadata, workflow_state=chance.choice(states)) for name in SAMPLES]
     # At one instant only the digest decides.
     good += [event("module_updated", {"event_time": "2026-09-07T08:00:00Z"}, position=n) for n in range(5)]
     texts = [*good, *refused().values()]
@@ -135,7 +135,7 @@ def test_an_outcome_names_its_record_and_what_it_was(tables: Tables, event: Chan
 @pytest.mark.parametrize("reason", refused())
 def test_each_refusal_is_kept_with_its_reason(consumer: Consumer, tables: Tables, reason: str) -> None:
     """Each file of events/refused is rejected for the reason that it is named after, and the neighbours are stored."""
-    good = samples()["module_created"]
+    good = SAMPLES["module_created"]
     outcomes = consumer.deliver(good, refused()[reason])
     assert [outcome.fate for outcome in outcomes] == [STORED, REJECTED]
     assert outcomes[1].cause == reason
@@ -279,7 +279,7 @@ NUMBERS = [
 ]
 
 
-@pytest.mark.parametrize("event_name", samples())
+@pytest.mark.parametrize("event_name", SAMPLES)
 def test_no_number_in_any_field_makes_its_record_wait(consumer: Consumer, event: Change, event_name: str) -> None:
     """Whatever number stands in whatever field, the record is stored or rejected, at once, and its neighbour stored."""
     fields = CATALOGUE[event_name].kinds
@@ -289,7 +289,7 @@ def test_no_number_in_any_field_makes_its_record_wait(consumer: Consumer, event:
         for field in ("root_account_id", "user_id", "event_time", "event_name")
         for number in NUMBERS
     ]
-    outcomes = consumer.deliver(*texts, samples()[event_name])
+    outcomes = consumer.deliver(*texts, SAMPLES[event_name])
     assert {outcome.fate for outcome in outcomes} <= {STORED, SUPERSEDED, REJECTED}
     assert outcomes[-1].fate in (STORED, SUPERSEDED)
 

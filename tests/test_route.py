@@ -9,14 +9,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from cli.generate import samples
 from cli.invoke import plain
 from handlers.catalogue import load
 from handlers.decode import decode
 from handlers.fates import Reason, Rejected, Violation
 from handlers.route import Item, items
 from handlers.storable import MOST_BYTES, size
-from tests.conftest import Change, as_boto3
+from tests.conftest import SAMPLES, Change, as_boto3
 
 # No family says a deletion by an event type of its own yet; Canvas has such types.
 CATALOGUE = load()
@@ -263,7 +262,7 @@ JSON_VALUES = st.recursive(
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    event_name=st.sampled_from(sorted(samples())),
+    event_name=st.sampled_from(sorted(SAMPLES)),
     unknown=st.dictionaries(TEXTS.map("new_{}".format), JSON_VALUES, max_size=4),
     acting=st.sampled_from([None, ..., 4711, "10150000000004711"]),
 )

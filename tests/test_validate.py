@@ -10,14 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cli.generate import samples
 from handlers import catalogue, violations
 from handlers.catalogue import EventType
 from handlers.decode import LiveEvent, decode
 from handlers.fates import Reason, Rejected, Violation
 from handlers.ids import LARGEST, PATTERN
 from handlers.validate import validate
-from tests.conftest import Change
+from tests.conftest import SAMPLES, Change
 
 CATALOGUE = catalogue.load()
 Json = dict[str, Any]
@@ -75,7 +74,7 @@ VALUES = st.one_of(
 
 def sample(event_name: str) -> Json:
     """The sample of an event type, as it is decoded."""
-    event = decode(samples()[event_name].encode())
+    event = decode(SAMPLES[event_name].encode())
     return {"metadata": dict(event.metadata), "body": dict(event.body)}
 
 
@@ -221,7 +220,7 @@ def test_many_violations_are_cut() -> None:
 
 def test_a_schema_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one event compiled is there for all later ones of its type."""
-    events = [decode(text.encode()) for text in samples().values()]
+    events = [decode(text.encode()) for text in SAMPLES.values()]
     event_types = catalogue.load()  # objects of their own, which nothing was compiled for
     for event in events:
         validate(event, event_types[event.name])

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from cli.generate import samples
+from tests.conftest import SAMPLES
 from tests.promise.model import OCCURRENCES, entities_of, is_id
 
 START = datetime(2026, 9, 1, 8, 0, tzinfo=UTC)
@@ -41,10 +41,10 @@ def ids(draw: st.DrawFn, shard: int) -> str | int:
 
 
 @st.composite
-def events(draw: st.DrawFn, names: Sequence[str] = sorted(samples())) -> str:  # the same for ever
+def events(draw: st.DrawFn, names: Sequence[str] = sorted(SAMPLES)) -> str:  # the same for ever
     """An event of one of these types that is accepted, as JSON text, in either envelope."""
     name = draw(st.sampled_from(names))
-    event = json.loads(samples()[name])
+    event = json.loads(SAMPLES[name])
     uuid = draw(st.sampled_from(sorted(SHARDS)))
     shard = SHARDS[uuid]
     metadata: dict[str, Any] = {
@@ -84,7 +84,7 @@ def _joined(themes: list[list[str]]) -> list[str]:
 def _themes() -> list[list[str]]:
     """The event types by the entity, or the kind of occurrence, that they speak of."""
     themes: dict[str, list[str]] = {}
-    for name in sorted(samples()):
+    for name in sorted(SAMPLES):
         themes.setdefault("activity" if name in OCCURRENCES else entities_of(name)[0], []).append(name)
     return list(themes.values())
 

@@ -20,9 +20,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from cli.demo import PARAMETERS, logged_account
-from cli.generate import as_self_hosted, refused, samples
+from cli.generate import as_self_hosted, refused
 from cli.invoke import scan, table_variables
 from cli.ministack import LocalAws, deploy, ministack
+from tests.conftest import SAMPLES
 from tests.promise.model import differences, newest
 from tests.promise.proxy import Proxy, proxy_to
 from tests.promise.shard import Mapping, Shard, stream
@@ -103,8 +104,8 @@ def planned(events: int, chance: random.Random) -> Plan:
 
 
 def _event(chance: random.Random) -> str:
-    name = chance.choice(sorted(samples()))
-    event = json.loads(samples()[name])
+    name = chance.choice(sorted(SAMPLES))
+    event = json.loads(SAMPLES[name])
     moment = datetime(2026, 9, 1, tzinfo=UTC) + timedelta(milliseconds=chance.randrange(10**9))
     event["metadata"]["event_time"] = moment.isoformat(timespec="milliseconds")
     number = str(chance.randrange(1, ENTITIES_OF_A_TYPE))

@@ -5,7 +5,8 @@ import random
 import subprocess
 import sys
 
-from cli.generate import ROOT, refused, samples
+from cli.generate import ROOT, refused
+from tests.conftest import SAMPLES
 from tests.promise.model import differences
 from tests.promise.soak import planned
 
@@ -30,7 +31,7 @@ def test_the_plan_is_worth_its_name() -> None:
 
 def test_the_model_notices_what_is_missing_wrong_or_strange() -> None:
     """Tables that differ from the model in any way are told from those that do not."""
-    module = samples()["module_created"]
+    module = SAMPLES["module_created"]
     item = {"context": "c", "entity": "e"}
     assert "is missing" in differences([module], {"modules": []})[0]
     assert "should not be there" in differences([], {"modules": [item]})[0]

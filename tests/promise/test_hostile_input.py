@@ -17,7 +17,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cli.generate import samples
 from cli.invoke import plain
 from handlers.catalogue import load
 from handlers.deadline import Deadline
@@ -28,14 +27,14 @@ from handlers.record import Record
 from handlers.rejected import masked
 from handlers.settings import Settings
 from handlers.write import Writer
-from tests.conftest import NOW, TABLES, Consumer, Tables
+from tests.conftest import NOW, SAMPLES, TABLES, Consumer, Tables
 from tests.promise.model import OCCURRENCES, keys, shard_of
 
 MARKER = "Ada-Lovelace-7"  # what stands for personal data: it must be nowhere but in the tables
 TOKEN = "1015~notarealtoken"  # noqa: S105  # it says so
 MOST_BYTES = 400 * 1024
 
-GOOD = samples()["syllabus_updated"]  # no other event here speaks of its course
+GOOD = SAMPLES["syllabus_updated"]  # no other event here speaks of its course
 
 # --- JSON texts ---------------------------------------------------------------------------------------------------
 
@@ -118,7 +117,7 @@ VALUES = st.one_of(
 @st.composite
 def mutated_events(draw: st.DrawFn) -> bytes:
     """A good event, of which some fields are replaced by anything, or said twice, or joined by others."""
-    event = json.loads(samples()[draw(st.sampled_from(sorted(samples().keys() - {"syllabus_updated"})))])
+    event = json.loads(SAMPLES[draw(st.sampled_from(sorted(SAMPLES.keys() - {"syllabus_updated"})))])
     parts = {part: [(name, json.dumps(value)) for name, value in event[part].items()] for part in ("metadata", "body")}
     for _ in range(draw(st.integers(1, 3))):
         part = draw(st.sampled_from(["metadata", "body", "body"]))
@@ -157,7 +156,7 @@ RECORDS = st.one_of(
 
 def changed(part: str, field: str, value: str, event_name: str = "module_created") -> bytes:
     """A good event of which one field has another value, given as JSON text."""
-    event = json.loads(samples()[event_name])
+    event = json.loads(SAMPLES[event_name])
     event[part][field] = "@"
     return json.dumps(event).replace('"@"', value).encode()
 
@@ -265,11 +264,11 @@ def test_whatever_comes_is_stored_or_kept_with_its_reason(engine: Tables, hostil
     check(records, outcomes, engine)
 
 
-@given(value=VALUES, event_name=st.sampled_from(sorted(samples())), part=st.sampled_from(["metadata", "body"]))
+@given(value=VALUES, event_name=st.sampled_from(sorted(SAMPLES)), part=st.sampled_from(["metadata", "body"]))
 def test_no_value_in_any_field_crashes(engine: Tables, value: str, event_name: str, part: str) -> None:
     """One hostile value, in each field of an event in turn, ends in the tables or is kept with its reason."""
     engine.empty()
-    fields = [*json.loads(samples()[event_name])[part], "a_new_one"]
+    fields = [*json.loads(SAMPLES[event_name])[part], "a_new_one"]
     records = [changed(part, field, value, event_name) for field in fields]
     check(records, Consumer(engine).deliver(*records), engine)
 

@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import handlers.kinesis
-from cli.generate import refused, samples
+from cli.generate import refused
 from cli.invoke import plain
-from tests.conftest import Tables, client_of
+from tests.conftest import SAMPLES, Tables, client_of
 from tests.promise.events import crowds, instants
 from tests.promise.model import differences, key_of, stage, versions
 from tests.promise.shard import Mapping, Shard, StreamRecord, acknowledged, data_of, stream
@@ -269,14 +269,14 @@ def test_a_poisoned_record_goes_alone_and_its_shard_goes_on(
 
 def poisoned(number: int) -> bytes:
     """An event of a module that no other event speaks of."""
-    event = json.loads(samples()["module_created"])
+    event = json.loads(SAMPLES["module_created"])
     return json.dumps(event | {"body": event["body"] | {"module_id": str(9_000 + number)}}).encode()
 
 
 def test_a_record_too_large_for_any_table_ends_whole_in_the_bucket(worker: Worker, engine: Tables) -> None:
     """What cannot even be kept as rejected is retried as often as the mapping says, and then whole in the bucket."""
     noise = random.Random(1).randbytes(450_000)  # noqa: S311  # data that does not compress
-    good = [text.encode() for text in samples().values()]
+    good = [text.encode() for text in SAMPLES.values()]
     shard = Shard(stream([*good[:5], noise, *good[5:]]), Mapping(batch_size=100), worker)
     done = read([shard], engine, random.Random(0))  # noqa: S311  # no choice among one
     assert [[data_of(record) for record in batch] for batch in shard.bucket] == [[noise]]

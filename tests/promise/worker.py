@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from cli.generate import ROOT, refused, samples
+from cli.generate import ROOT, refused
 from cli.invoke import plain
 from handlers.catalogue import load
 from handlers.deadline import Deadline
@@ -23,7 +23,7 @@ from handlers.pipeline import Pipeline
 from handlers.record import Record
 from handlers.settings import Settings
 from handlers.write import Writer
-from tests.conftest import NOW, TABLES, Tables
+from tests.conftest import NOW, SAMPLES, TABLES, Tables
 from tests.promise.events import SOME
 from tests.promise.model import ENTITIES, OCCURRENCES, Key, Version, differences, entities_of, key_of, said, versions
 
@@ -42,7 +42,7 @@ def history(entities: int, hours: Sequence[int] = (8, 9)) -> list[str]:
         own_id = "asset_id" if name in OCCURRENCES else ENTITIES[entities_of(name)[0]][1].split("}")[0].strip("{")
         for number in range(1, entities + 1):
             for hour in hours:
-                event = json.loads(samples()[name])
+                event = json.loads(SAMPLES[name])
                 event["metadata"]["event_time"] = f"2026-09-01T0{hour}:00:00Z"
                 event["body"][own_id] = str(number)
                 texts.append(json.dumps(event))

@@ -5,7 +5,8 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from cli.generate import samples, sqs_event
+from cli.generate import sqs_event
+from tests.conftest import SAMPLES
 
 # The fields that every event of its type is made different by.
 _OWN = ("assignment_id", "assignment_group_id", "assignment_override_id", "module_id", "module_item_id",
@@ -14,7 +15,7 @@ _OWN = ("assignment_id", "assignment_group_id", "assignment_override_id", "modul
 
 def unlike(count: int, first: int = 0) -> list[str]:
     """So many events of all types in turn, no two of one entity."""
-    events = [json.loads(text) for text in samples().values()]
+    events = [json.loads(text) for text in SAMPLES.values()]
     return [_numbered(events[number % len(events)], first + number) for number in range(count)]
 
 
