@@ -73,11 +73,12 @@ def _routing(event_type: EventType) -> Schema:
                 "table": entity.table,
                 "id": list(entity.ids),
                 "context": list(entity.contexts),
-                "fields": list(entity.fields),
+                "fields": [name for name in entity.fields if "." not in name],
             }
             for entity in event_type.entities
         ],
-        "x-kinds": {name: field.kind for name, field in event_type.fields.items()},
+        "x-kinds": {name: field.kind for name, field in event_type.fields.items() if "." not in name},
+        "x-members": {name: field.kind for name, field in event_type.fields.items() if "." in name},
         "x-renamed": event_type.renamed,
         "x-states": {name: list(field.states) for name, field in event_type.fields.items() if field.states},
         "x-needs-account": not any(entity.without_account for entity in event_type.entities),

@@ -10,6 +10,8 @@ from typing import Any
 
 SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
 
+ID_KINDS = frozenset({"gid", "lid"})
+
 _BRACES = re.compile(r"\{([^}]*)\}")
 
 
@@ -44,15 +46,17 @@ class Entity:
 class EventType:
     """An event type and the entities it speaks of; the first keeps what the schema does not know.
 
-    ``kinds`` are the kinds of the known fields of the body, and of members of objects by their paths, ``renamed`` the
-    names of fields that Canvas also sends under others, by those others, ``states`` the known values of the fields that
-    hold a state. ``needs_account`` is false where Canvas itself sends no root account.
+    ``kinds`` are the kinds of the known fields of the body, ``members`` those of members of its objects by their paths
+    (``course.id``), ``renamed`` the names of fields that Canvas also sends under others, by those others, ``states``
+    the known values of the fields that hold a state. ``needs_account`` is false where Canvas itself sends no root
+    account.
     """
 
     name: str
     schema: Mapping[str, Any]
     entities: tuple[Entity, ...]
     kinds: Mapping[str, str]
+    members: Mapping[str, str]
     renamed: Mapping[str, str]
     states: Mapping[str, frozenset[str]]
     needs_account: bool
@@ -76,16 +80,16 @@ class EventType:
     def key_ids(self) -> tuple[str, ...]:
         """The Canvas ids that the keys of its items may be made of."""
         paths = dict.fromkeys(path for entity in self.entities for path in entity.paths)
-        return tuple(path for path in paths if self.is_id(path))
+        return tuple(path for path in paths if self.kinds.get(path) in ID_KINDS or self.is_id_beyond(path))
 
     @cached_property
     def keys_are_flat(self) -> bool:
         """Whether the fields of the body are all that keys are made of."""
         return not any("." in path for entity in self.entities for path in entity.paths)
 
-    def is_id(self, path: str) -> bool:
-        """Whether a Canvas id stands there."""
-        return self.kinds.get(path) in ("gid", "lid") or (path.startswith("metadata.") and path.endswith("_id"))
+    def is_id_beyond(self, path: str) -> bool:
+        """Whether a Canvas id stands there, in an object or in the metadata."""
+        return self.members.get(path) in ID_KINDS or (path.startswith("metadata.") and path.endswith("_id"))
 
 
 def load(folder: Path = SCHEMAS) -> dict[str, EventType]:
@@ -107,6 +111,7 @@ def _read(path: Path) -> EventType:
             schema,
             tuple(_entity(**entity) for entity in schema["x-entities"]),
             schema["x-kinds"],
+            schema["x-members"],
             schema["x-renamed"],
             {name: frozenset(known) for name, known in schema["x-states"].items()},
             schema["x-needs-account"],

@@ -47,9 +47,10 @@ class _Beyond(dict[str, Any]):
     """The body and, by their paths, members of its objects, the metadata, and class names of what it names."""
 
     def __init__(self, event: LiveEvent, body: Mapping[str, Any], event_type: EventType, shard: int | None) -> None:
-        super().__init__(body)
+        # A field may be called as a path is, and would stand for what it is not.
+        super().__init__((name, value) for name, value in body.items() if "." not in name)
         self._metadata = event.metadata
-        self._is_id = event_type.is_id
+        self._is_id = event_type.is_id_beyond
         self._shard = shard
 
     def __missing__(self, path: str) -> str:

@@ -11,6 +11,7 @@ from cli.catalogue import families
 from cli.generate import as_self_hosted
 from handlers.catalogue import load
 from handlers.decode import decode
+from handlers.fates import Reason, Rejected
 from handlers.route import Item, items
 from handlers.validate import validate
 from tests.conftest import SAMPLES, Change
@@ -147,6 +148,21 @@ def test_a_member_of_an_object_keys_in_local_form_and_stays_as_it_came(event: Ch
     (item,) = routed(event("course_progress", course=course))
     assert dict(item.key)["context"].endswith("#Course#2041")
     assert json.loads(item.attributes["body"])["M"]["course"]["M"]["id"] == {"S": "10150000000002041"}
+
+
+@pytest.mark.parametrize("value", ["a#b", "7", 7, {"id": 7}])
+def test_a_field_called_as_a_member_is_none(event: Change, value: Any) -> None:
+    """A field of the body whose name is the path of a member takes no part in the key, whatever stands in it."""
+    text = event("course_progress", **{"course.id": value, "user.id": value})
+    assert keys(text) == KEYS["course_progress"]
+
+
+@pytest.mark.parametrize("objects", [{"course": {"id": "a#b"}}, {"course": {}}, {"user": {"id": None}}, {"user": None}])
+def test_a_member_that_a_key_needs_must_be_an_id(event: Change, objects: dict[str, Any]) -> None:
+    """What is no id within an object is refused by the schema, as it is elsewhere."""
+    with pytest.raises(Rejected) as caught:
+        routed(event("course_progress", **objects))
+    assert caught.value.reason is Reason.SCHEMA_VIOLATION
 
 
 def test_a_time_as_ruby_prints_it_is_kept_as_any_other(event: Change) -> None:

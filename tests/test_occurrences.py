@@ -81,6 +81,11 @@ def test_what_belongs_to_nobody_is_kept_all_the_same(event: Change, asset: dict[
     assert context(event("logged_out", NOWHERE)).startswith("Activity#")
 
 
+def test_a_field_called_as_metadata_is_none(event: Change) -> None:
+    """A field of the body whose name is a path of the metadata does not say whose an occurrence is."""
+    assert context(event("logged_in", {"user_id": "8123"}, **{"metadata.user_id": "1#User#2"})) == "User#8123"
+
+
 def test_the_same_occurrence_has_one_key(event: Change) -> None:
     """Neither the form of its ids and time nor what is kept of nobody makes an occurrence another."""
     said = {"event_time": TIME, "user_id": "8123", "request_id": "r1", "context_type": "Course", "context_id": "2041"}
