@@ -9,7 +9,22 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import check, dashboard, demo, dlq, doctor, errors, failures, generate, invoke, output, rejected, send, show
+from cli import (
+    check,
+    dashboard,
+    demo,
+    dlq,
+    doctor,
+    draft,
+    errors,
+    failures,
+    generate,
+    invoke,
+    output,
+    rejected,
+    send,
+    show,
+)
 from cli.errors import CommandError
 from handlers.catalogue import CatalogueError
 from handlers.settings import SettingsError
@@ -32,6 +47,7 @@ without AWS:
   canvas-events run --keep                           the same, and leave it up to look around
   canvas-events dashboard                            the dashboard of the template, with that run's numbers
   canvas-events invoke events/sqs_mixed.json         one handler, one event file, here and now
+  canvas-events draft page.md                        a catalogue entry, from documentation or from events
   canvas-events generate                             schemas and sample invocations after a change of the catalogue
 
 Exit status: 0 well, 1 something is wrong or was refused, 2 the command was called wrongly.
@@ -74,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = made.add_subparsers(required=True, metavar="COMMAND")
-    for module in (doctor, show, rejected, dlq, failures, send, check):
+    for module in (doctor, show, rejected, dlq, failures, send, check, draft):
         module.add_to(commands)
 
     run = commands.add_parser("run", help="deploy the template into MiniStack here and send sample events through it")

@@ -29,13 +29,14 @@ def read(paths: Iterable[str]) -> Iterator[FileRecord]:
     Raises ``CommandError`` naming a file that cannot be read, or that is empty.
     """
     for path in paths:
-        data = _bytes(path)
+        data = content(path)
         if not data.strip():
             raise CommandError(f"{path} is empty: it should hold an event, an array of events, or an event a line.")
-        yield from _records("standard input" if path == "-" else path, data)
+        yield from records("standard input" if path == "-" else path, data)
 
 
-def _bytes(path: str) -> bytes:
+def content(path: str) -> bytes:
+    """What a file holds; ``-`` is standard input. Raises ``CommandError`` naming a file that cannot be read."""
     if path == "-":
         return sys.stdin.buffer.read()
     try:
@@ -44,10 +45,11 @@ def _bytes(path: str) -> bytes:
         raise CommandError(f"{path} cannot be read: {error.strerror}.") from None
 
 
-def _records(name: str, data: bytes) -> Iterator[FileRecord]:
+def records(name: str, data: bytes) -> Iterator[FileRecord]:
+    """The records of a file's content, under the name of the file."""
     try:
-        content = data.decode("utf-8-sig")
-        document = json.loads(content)
+        text = data.decode("utf-8-sig")
+        document = json.loads(text)
     except (ValueError, RecursionError):
         yield from _lines(name, data)
         return
@@ -55,10 +57,10 @@ def _records(name: str, data: bytes) -> Iterator[FileRecord]:
         for number, record in enumerate(document["Records"], 1):
             yield FileRecord(f"{name} Records[{number - 1}]", _unwrapped(f"{name} Records[{number - 1}]", record))
     elif isinstance(document, list):
-        for number, element in enumerate(_elements(content)):
+        for number, element in enumerate(_elements(text)):
             yield FileRecord(f"{name}[{number}]", element.encode())
     else:
-        yield FileRecord(name, content.strip().encode())
+        yield FileRecord(name, text.strip().encode())
 
 
 def _lines(name: str, data: bytes) -> Iterator[FileRecord]:

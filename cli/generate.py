@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cli import catalogue, contract, reference
+from cli.errors import CommandError
 from handlers.catalogue import SCHEMAS
 
 ROOT = SCHEMAS.parent
@@ -21,7 +22,7 @@ _ENTERED_MS = 1_788_249_600_000  # 2026-09-01T08:00:00Z
 def files() -> dict[Path, str]:
     """Every generated file and what must be in it.
 
-    Raises ``FileNotFoundError`` for an event type of the catalogue without a sample event.
+    Raises ``CommandError`` for an event type of the catalogue without a sample event.
     """
     return dict(_schemas()) | dict(_invocations()) | {reference.FILE: reference.text()}
 
@@ -76,8 +77,17 @@ def kinesis_event(data: list[str]) -> dict[str, Any]:
 
 def _schemas() -> Iterator[tuple[Path, str]]:
     for name, event_type in catalogue.load().items():
-        example = json.loads((EVENTS / "samples" / f"{name}.json").read_text())
-        yield SCHEMAS / f"{name}.json", contract.text(contract.schema(event_type, example))
+        yield SCHEMAS / f"{name}.json", contract.text(contract.schema(event_type, _sample(name)))
+
+
+def _sample(event_type: str) -> Any:
+    try:
+        return json.loads((EVENTS / "samples" / f"{event_type}.json").read_text())
+    except FileNotFoundError:
+        raise CommandError(
+            f"{event_type} is in the catalogue, and has no sample event. Put one, of made-up persons, into"
+            f" events/samples/{event_type}.json: it goes into the schema and into the tests."
+        ) from None
 
 
 def _invocations() -> Iterator[tuple[Path, str]]:

@@ -25,6 +25,7 @@ from handlers.observe import logger
 from handlers.record import Record
 from handlers.settings import SettingsError
 from tests.conftest import SAMPLES, Tables
+from tests.promise.model import newest
 
 INVOCATIONS = sorted(path for path in EVENTS.glob("*.json") if not path.name.endswith(".response.json"))
 CONTEXT: Any = SimpleNamespace(aws_request_id="request-1", get_remaining_time_in_millis=lambda: 60_000)
@@ -71,11 +72,11 @@ def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 
 def test_each_sample_invocation_gets_its_response(entry_points: dict[str, Any], tables: Tables) -> None:
     """Every file in events/ is answered as the file beside it says, twice, as a warm environment gets it."""
-    assert len(INVOCATIONS) == 2 * (15 + 1)
+    assert len(INVOCATIONS) == 2 * (len(SAMPLES) + 1)
     for path in INVOCATIONS * 2:
         handler = entry_points[path.name.partition("_")[0]]
         assert handler(load(path), CONTEXT) == load(path.with_suffix(".response.json")), path.name
-    assert sum(map(len, tables.entities().values())) == 9
+    assert sum(map(len, tables.entities().values())) == len(newest(SAMPLES.values()))
 
 
 @pytest.mark.parametrize("source", ["sqs", "kinesis"])
@@ -97,7 +98,7 @@ def test_each_source_alone_fills_the_same_tables(entry_points: dict[str, Any], t
     """The mixed batch stores every entity and keeps every refusal with its source, whichever way it comes."""
     path = EVENTS / f"{source}_mixed.json"
     entry_points[source](load(path), CONTEXT)
-    assert sum(map(len, tables.entities().values())) == 9
+    assert sum(map(len, tables.entities().values())) == len(newest(SAMPLES.values()))
     rejected = tables.items("rejected")
     assert {item["reason"]["S"] for item in rejected} == refused().keys()
     records = load(path)["Records"]

@@ -277,6 +277,8 @@ def test_the_digest_is_that_of_the_whole_item(event: Change, event_name: str, un
         assert rejection.reason is Reason.UNSTORABLE  # noqa: PT017  # a number that is too small; nearly all are taken
         return
     for item in made:
+        if item.version is None:
+            return  # an occurrence: tests/test_occurrences.py
         described = {name: json.loads(text) for name, text in item.attributes.items()}
         for name, value in (*item.key, ("version", item.version)):
             assert described.pop(name) == {"S": value}

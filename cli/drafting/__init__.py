@@ -1,0 +1,1 @@
+"""Drafts of catalogue entries: what a source says of event types, the kinds that follow, the entry, what differs."""

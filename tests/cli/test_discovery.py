@@ -1,0 +1,151 @@
+"""An event type that nobody knew: it waits among the rejected, an entry is drafted, and its events come in."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli import ministack, sending
+from cli.generate import ROOT
+from cli.sending import Parcel
+from handlers.fates import Reason
+from tests.cli.conftest import Command, Local, eventually
+from tests.conftest import Change
+
+# What Canvas might send one day; the persons are made up.
+BODY = {
+    "module_note_id": "5501", "module_id": "77", "context_id": "2041", "context_type": "Course", "pinned": True,
+    "text": "Bring safety glasses.", "author_id": "8123", "created_at": "2026-09-01T08:00:00Z",
+    "workflow_state": "active",
+}  # fmt: skip
+
+
+def note(event_name: str, at: str, **body: object) -> str:
+    """An event of a note on a module."""
+    metadata = {"event_name": event_name, "event_time": at, "root_account_uuid": "Rk3fXcVb", "root_account_id": "1"}
+    return json.dumps({"metadata": metadata, "body": BODY | body})
+
+
+CREATED = note("module_note_created", "2026-09-01T08:00:00Z")
+UPDATED = note("module_note_updated", "2026-09-02T08:00:00Z", workflow_state="hidden", author_id="10150000000008123")
+
+
+class Checkout:
+    """A copy of the project, to change as somebody would who adds an event type."""
+
+    def __init__(self, folder: Path, local: Local) -> None:
+        self.folder = folder
+        self._lambda = local.stack.client("lambda")
+        self._names = list(local.stack.of_kind("AWS::Lambda::Function").values())
+        for name in ("cli", "handlers", "schemas", "events", "docs", "package"):
+            shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "template.yaml", folder)
+        (folder / ".cache").mkdir()
+        (folder / ".cache" / "local-stack.json").write_text(json.dumps({"endpoint": local.stack.endpoint}))
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command of this checkout."""
+        return subprocess.run(
+            [sys.executable, "-m", "cli", *arguments],
+            cwd=self.folder,
+            env=os.environ | {"PYTHONPATH": str(self.folder), "COLUMNS": "250"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def deploy(self) -> None:
+        """Give the functions of the stack the code and the schemas of this checkout."""
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(ministack, "ROOT", self.folder)
+            package = ministack._package()
+        for name in self._names:
+            self._lambda.update_function_code(FunctionName=name, ZipFile=package)
+
+
+@pytest.fixture
+def checkout(local: Local, tmp_path: Path) -> Iterator[Checkout]:
+    """The copy; at the end the functions have their own code again."""
+    yield Checkout(tmp_path, local)
+    package = ministack._package()
+    for name in local.stack.of_kind("AWS::Lambda::Function").values():
+        local.stack.client("lambda").update_function_code(FunctionName=name, ZipFile=package)
+
+
+def send(local: Local, *texts: str) -> None:
+    """Send events to the queue, as Canvas does."""
+    sending.send(sending.queue(local.stack), [Parcel(text.encode()) for text in texts])
+
+
+def test_an_unknown_event_type_is_discovered_drafted_added_and_brought_in(local: Local, checkout: Checkout) -> None:
+    """The whole way, with the very entry that is printed, in the family that it names."""
+    send(local, CREATED, UPDATED)
+    eventually(lambda: len(local.rejected()) == 2)
+
+    drafted = checkout.run("draft", "--rejected", "--local")
+    assert drafted.returncode == 1, drafted.stderr
+    assert drafted.stdout.splitlines()[0] == "# For schemas/catalogue/modules.toml, to judge by the names there."
+    for said in ("8123", "Bring safety"):
+        assert said not in drafted.stdout + drafted.stderr
+    family = checkout.folder / "schemas" / "catalogue" / "modules.toml"
+    family.write_text(f"{family.read_text()}\n{drafted.stdout}")
+
+    without_sample = checkout.run("generate")
+    assert without_sample.returncode == 1
+    assert "module_note_created is in the catalogue, and has no sample event" in without_sample.stderr
+    for name, text in (("module_note_created", CREATED), ("module_note_updated", UPDATED)):
+        (checkout.folder / "events" / "samples" / f"{name}.json").write_text(text)
+    generated = checkout.run("generate")
+    assert generated.returncode == 0, generated.stderr
+    checkout.deploy()
+
+    redriven = checkout.run("rejected", "redrive", "--reason", "unknown_event_type", "--local", "--json")
+    assert redriven.returncode == 0, redriven.stdout + redriven.stderr
+    assert [each["end"] for each in json.loads(redriven.stdout)] == ["stored", "stored"]
+    assert local.rejected() == []
+    (item,) = local.items(local.stack.entity_tables["MODULES_TABLE"])
+    assert item["context"]["S"] == "Rk3fXcVb#Course#2041"
+    assert item["entity"]["S"] == "module_note#5501"
+    assert item["event_name"]["S"] == "module_note_updated"
+    assert item["body"]["M"]["created_at"]["S"] == "2026-09-01T08:00:00.000000Z"
+
+
+def test_all_unknown_types_that_wait_are_drafted_or_the_one_that_is_named(local: Local, canvas_events: Command) -> None:
+    """Each type by itself; what was rejected for other reasons is no business of it."""
+    local.reject(CREATED, Reason.UNKNOWN_EVENT_TYPE, event_name="module_note_created")
+    other = CREATED.replace("module_note", "zebra")
+    local.reject(other, Reason.UNKNOWN_EVENT_TYPE, event_name="zebra_created")
+    local.reject(CREATED.replace("module_note", "yak"), Reason.FOREIGN_ACCOUNT, event_name="yak_created")
+    both = canvas_events("draft", "--rejected", "--local")
+    assert both.status == 1
+    assert ("[module_note]" in both.out, "[zebra]" in both.out, "[yak]" in both.out) == (True, True, False)
+    one = canvas_events("draft", "--rejected", "zebra_created", "--local")
+    assert ("[module_note]" in one.out, "[zebra]" in one.out) == (False, True)
+
+
+def test_a_type_that_speaks_of_a_known_entity_is_compared_with_it(
+    local: Local, event: Change, canvas_events: Command
+) -> None:
+    """A new event of modules becomes one of the entry that is there, with the fields that it lacks."""
+    text = event("module_updated", metadata={"event_name": "module_archived"}, pinned=True)
+    local.reject(text, Reason.UNKNOWN_EVENT_TYPE, event_name="module_archived")
+    done = canvas_events("draft", "--rejected", "module_archived", "--local")
+    assert done.status == 1
+    assert "against [module] of schemas/catalogue/modules.toml" in done.out
+    assert 'events  = ["module_created", "module_updated", "module_archived"]' in done.out
+    assert 'pinned = "bool  …"' in done.out
+
+
+def test_none_waiting_is_told(local: Local, canvas_events: Command) -> None:
+    """Nothing to draft is an error, and says of what."""
+    local.reject(CREATED, Reason.FOREIGN_ACCOUNT, event_name="module_note_created")
+    done = canvas_events("draft", "--rejected", "--local")
+    assert (done.status, done.out) == (1, "")
+    assert "no event of an unknown type waits among the rejected" in done.err
+    done = canvas_events("draft", "--rejected", "zebra_created", "--local")
+    assert "no event zebra_created waits among the rejected" in done.err
