@@ -19,10 +19,11 @@ from cli.generate import as_self_hosted, refused, samples
 from cli.invoke import scan, table_variables
 from cli.ministack import STACK, LocalAws, deploy, kept, ministack
 from cli.nesting import Nesting
+from cli.stack import family
 from handlers.observe import NO_TYPE
 
-COURSE = "2041"
-SECONDS_TO_SETTLE = 60
+COURSE, PERSON = "2041", "8123"
+SECONDS_TO_SETTLE = 180
 PARAMETERS = {"KinesisStream": "create", "DeletionProtection": "false", "MaximumBatchingWindowInSeconds": "1"}
 FATES = ("stored", "superseded", "rejected", "ignored")
 
@@ -49,9 +50,9 @@ def run(*, keep: bool) -> int:
         rejected = items.pop("REJECTED_TABLE")
         console.print(_account_table(sent, account))
         held = [item for family in items.values() for item in family]
-        console.print(
-            "", picture.contents(f"Course#{COURSE}", held, Nesting(load())), "\nWhat was rejected, and why", sep="\n"
-        )
+        for context in (f"Course#{COURSE}", f"User#{PERSON}"):
+            console.print("", picture.contents(context, held, Nesting(load())), sep="\n")
+        console.print("\nWhat was rejected, and why")
         console.print(picture.rejections(rejected))
         problems = list(_problems(aws, outputs, sent, account, len(rejected)))
         for problem in problems:
@@ -130,16 +131,26 @@ def _batch_line(message: str) -> dict[str, dict[str, int]]:
 
 
 def _account_table(sent: list[Sent], account: dict[str, Counter[str]]) -> Table:
-    table = Table("event type", title="\nWhat became of the records", title_justify="left")
-    for name in ("sent", *FATES):
+    """The fates by family; the log has them by event type."""
+    table = Table("family", title="\nWhat became of the records", title_justify="left")
+    for name in ("event types", "sent", *FATES):
         table.add_column(name, justify="right")
     counts = Counter(_event_type(record.text) for record in sent)
+    event_types: dict[str, list[str]] = {}
     for event_type in sorted(counts.keys() | account.keys()):
-        fates = account.get(event_type, Counter())
-        table.add_row(event_type, *(str(count or "·") for count in (counts[event_type], *(fates[f] for f in FATES))))
-    total = sum(account.values(), Counter[str]())
+        known = load().get(event_type)
+        event_types.setdefault(family(known.table) if known else NO_TYPE, []).append(event_type)
+
+    def add(name: str, those: list[str]) -> None:
+        fates = sum((account.get(each, Counter()) for each in those), Counter[str]())
+        known = sum(each != NO_TYPE for each in those)
+        numbers = (known, sum(counts[each] for each in those), *(fates[fate] for fate in FATES))
+        table.add_row(name, *(str(number or "·") for number in numbers))
+
+    for name, those in sorted(event_types.items()):
+        add(name, those)
     table.add_section()
-    table.add_row("all", *(str(count or "·") for count in (len(sent), *(total[fate] for fate in FATES))))
+    add("all", list(itertools.chain.from_iterable(event_types.values())))
     return table
 
 
@@ -167,7 +178,13 @@ def _say_how_to_look_around(console: Console, aws: LocalAws, outputs: dict[str, 
         return
     with kept(aws):
         console.print("\nIt stays up until Ctrl-C. In another terminal:\n")
-        for command in (f"show {COURSE}", "rejected list", "doctor", "send events/samples/module_created.json"):
+        for command in (
+            f"show {COURSE}",
+            f"show User#{PERSON} activity",
+            "rejected list",
+            "doctor",
+            "send events/samples/module_created.json",
+        ):
             console.print(f"  .venv/bin/canvas-events {command} --local", highlight=False, soft_wrap=True)
         console.print("  .venv/bin/canvas-events dashboard", highlight=False, soft_wrap=True)
         console.print("\nor with the AWS CLI:\n")

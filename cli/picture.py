@@ -67,7 +67,9 @@ def _line(item: Item, *, occurred: bool) -> Text:
     # The end of an occurrence's key says nothing to a person.
     key = item["entity"].rpartition("#")[0] if occurred else item["entity"]
     headline = next((_headline(str(body[name])) for name in _HEADLINES if name in body), "")
-    details = ", ".join(form.format(body[name]) for name, form in _DETAILS.items() if name in body)
+    known = {name: form.format(body[name]) for name, form in _DETAILS.items() if name in body}
+    # Its own id is in its key.
+    details = ", ".join(text for name, text in known.items() if not item["entity"].endswith(f"#{body[name]}"))
     line = output.text(key, "cyan").append(f" {output.visible(headline)} ", "default")
     where = f" in {item['happened_in']}" if "happened_in" in item else ""
     line.append(output.visible(f"{details} · {item['event_name']}{where}".removeprefix(" · ")), "dim")

@@ -147,7 +147,8 @@ def open_stack(options: argparse.Namespace) -> Stack:
             each["LogicalResourceId"]: Resource(each["ResourceType"], each["PhysicalResourceId"])
             for page in pages
             for each in page["StackResourceSummaries"]
-            if each.get("PhysicalResourceId")
+            # A table that was retained when its family was taken out is the stack's no more.
+            if each.get("PhysicalResourceId") and each["ResourceStatus"] not in ("DELETE_COMPLETE", "DELETE_SKIPPED")
         },
     )
 

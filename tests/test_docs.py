@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.__main__ import parser
+from cli.catalogue import load
 from tests.template import ROOT, of_type
 
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -95,3 +96,20 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 
 def _code_of_the_commands() -> str:
     return "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "cli").rglob("*.py")))
+
+
+def test_whoever_erases_a_person_is_told_of_every_field_that_names_one() -> None:
+    """Each field of the catalogue that holds a person's id, name or login is in personal-data.md."""
+    text = (ROOT / "docs" / "personal-data.md").read_text(encoding="utf-8")
+    named = re.compile(
+        r"(?:.*_)?(?:user|student|grader|author|assessor|teacher|member)(?:_(?:id|uuid|name|login|sis_id))?"
+    )
+    fields = {
+        name
+        for event_type in load().values()
+        for entity in event_type.entities
+        for name in (*entity.fields, *(path.removeprefix("metadata.") for path in entity.paths))
+        if named.fullmatch(name)
+    }
+    assert {"user_id", "student_id", "grader_id", "author_id", "user_login", "user_name", "user"} <= fields
+    assert sorted(name for name in fields if f"`{name}`" not in text) == []

@@ -91,7 +91,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         for text in texts:
             aws.client("sqs").send_message(QueueUrl=outputs["QueueUrl"], MessageBody=text)
             aws.client("kinesis").put_record(StreamName=outputs["StreamName"], PartitionKey="1", Data=text.encode())
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while _received(aws) < 2 * len(texts):
             assert time.monotonic() < until, "the functions did not take the events in time"
             time.sleep(0.2)  # until the next look

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -158,7 +159,7 @@ def test_a_mapping_that_is_off(local: Local) -> None:
         ({"REJECTED_RETENTION_DAYS": "soon"}, State.FAULT, "does not start: REJECTED_RETENTION_DAYS"),
         ({"MODULES_TABLE": ""}, State.WARNING, "ignores the events of MODULES_TABLE"),
         ({"MODULES_TABLE": "another"}, State.FAULT, "writes to other tables than the stack's: MODULES_TABLE"),
-        ({}, State.OK, "knows every table"),
+        ({}, State.OK, "knows the table of every family that is kept"),
     ],
 )
 def test_the_settings_of_a_function(local: Local, change: dict[str, str], state: State, text: str) -> None:
@@ -209,6 +210,66 @@ def test_a_family_without_its_table(local: Local) -> None:
     assert (State.WARNING, "there is no table for MODULES_TABLE: its events are ignored") in troubles(
         storage.tables, local.stack
     )
+
+
+def test_a_family_that_was_not_chosen_is_no_fault(local: Local) -> None:
+    """What the parameter Families leaves out is told, and is neither a warning nor a fault of stack or function."""
+    local.stack.parameters = {**local.stack.parameters, "Families": "assignments, courses ,discussions"}
+    left_out = {"MODULES_TABLE"} | {name for name in local.stack.entity_tables if name not in local.stack.chosen_tables}
+    for name in left_out:
+        del local.stack._tables[name]
+    local.stack.__dict__.pop("entity_tables")
+    told = {each.text: each.state for each in storage.tables(local.stack)}
+    assert told["kept are assignments, courses, discussions"] is State.OK
+    (text,) = [text for text, state in told.items() if state is State.INFO]
+    assert text.startswith("not kept are ")
+    assert {f"{name.upper()}_TABLE" for name in re.findall(r"\w+", text.partition(":")[0])[3:]} == left_out
+    assert not [text for text in told if "events are ignored" in text]
+    finding = functions._settings("SqsFunction", local.stack.environment, local.stack)
+    assert finding.state is State.OK
+    chosen_and_missing = {**local.stack.environment, "COURSES_TABLE": ""}
+    finding = functions._settings("SqsFunction", chosen_and_missing, local.stack)
+    assert (finding.state, "ignores the events of COURSES_TABLE:" in finding.text) == (State.WARNING, True)
+
+
+def test_what_should_expire_and_what_should_last(local: Local) -> None:
+    """Time to live is asked of rejected events and of activity, and recovery of all else, table by table."""
+    local.stack.occurrence_tables = frozenset({"ACTIVITY_TABLE"})
+    local.stack.entity_tables = {name: local.stack._tables[name] for name in ("ACTIVITY_TABLE", "MODULES_TABLE")}
+    dynamodb = local.stack.client("dynamodb")
+    found = [text for _, text in troubles(storage.tables, local.stack)]
+    assert "items never expire in activity, rejected: time to live is off" in found
+    assert "what is lost cannot be restored in modules, rejected: point-in-time recovery is off" in found
+    on = {"Enabled": True, "AttributeName": "expires_at"}
+    for table in (local.stack.entity_tables["ACTIVITY_TABLE"], local.stack.rejected_table):
+        dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification=on)
+    for table in (local.stack.entity_tables["MODULES_TABLE"], local.stack.rejected_table):
+        dynamodb.update_continuous_backups(
+            TableName=table, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+        )
+    try:
+        texts = [each.text for each in storage.tables(local.stack)]
+    finally:
+        for table in (local.stack.entity_tables["ACTIVITY_TABLE"], local.stack.rejected_table):
+            dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification={**on, "Enabled": False})
+        for table in (local.stack.entity_tables["MODULES_TABLE"], local.stack.rejected_table):
+            dynamodb.update_continuous_backups(
+                TableName=table, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": False}
+            )
+    assert "items expire in activity, rejected" in texts
+    assert "all that lasts can be restored to any moment of the last weeks" in texts
+
+
+def test_activity_needs_no_permission_to_update(local: Local) -> None:
+    """What happened once is only ever inserted, as what is rejected; doctor asks for no more."""
+    local.stack.occurrence_tables = frozenset({"ACTIVITY_TABLE"})
+    local.stack.entity_tables = {name: local.stack._tables[name] for name in ("ACTIVITY_TABLE", "MODULES_TABLE")}
+    configuration = functions.configurations(local.stack)["SqsFunction"]
+    needed = {arn.rpartition("/")[2]: actions for arn, actions in functions._needed(local.stack, configuration).items()}
+    insert, update = "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"
+    assert needed[local.stack.entity_tables["ACTIVITY_TABLE"]] == (insert,)
+    assert needed[local.stack.rejected_table] == (insert,)
+    assert needed[local.stack.entity_tables["MODULES_TABLE"]] == (insert, update)
 
 
 def test_what_is_not_there_any_more_is_a_fault() -> None:

@@ -28,13 +28,13 @@ def entity(name: str, id: str, context: str, *fields: str) -> str:  # noqa: A002
 def nesting(tmp_path: Path) -> Nesting:
     """A catalogue with a course in an account, assignments in a course, submissions and overrides below those."""
     (tmp_path / "a.toml").write_text(
-        'table = "A_TABLE"\n'
+        'about = "A"\ntable = "A_TABLE"\n'
         + entity("course", "course_id", "Account#{account_id}", "account_id")
         + entity("syllabus", "course_id", "Course#{course_id}")
         + entity("assignment", "assignment_id", "{context_type}#{context_id}", "context_type", "context_id")
     )
     (tmp_path / "b.toml").write_text(
-        'table = "B_TABLE"\n'
+        'about = "B"\ntable = "B_TABLE"\n'
         + entity("submission", "submission_id", "Assignment#{assignment_id}", "assignment_id")
         + entity("override", "override_id", "Assignment#{assignment_id}", "assignment_id")
         + entity("mark", "submission_id", "Grader#{grader_id}", "grader_id")
@@ -58,6 +58,41 @@ def test_what_names_an_entity_in_its_context_stands_below_it(
 ) -> None:
     """A new family finds its place by its catalogue entry, and no code."""
     assert [(context, set(tables)) for context, tables in nesting.below(entity)] == below
+
+
+OCCURRENCES = """
+about = "What people did."
+table = "ACTIVITY_TABLE"
+[page_view]
+about = "A page that somebody saw."
+events = ["page_viewed"]
+occurrence = "activity"
+context = ["User#{metadata.user_id}", "{metadata.context_type}#{metadata.context_id}"]
+[page_view.fields]
+url = "str The page."
+"""
+
+
+def test_occurrences_stand_below_nothing_and_come_last(tmp_path: Path) -> None:
+    """Of what happened there may be any number: nobody gets it by looking at a person, and the newest is first."""
+    (tmp_path / "activity.toml").write_text(OCCURRENCES)
+    (tmp_path / "users.toml").write_text(
+        'about = "People."\ntable = "USERS_TABLE"\n'
+        + entity("user", "user_id", "User#{user_id}")
+        + entity("grade", "user_id", "Course#{course_id}", "course_id")
+        + entity("login", "login_id", "User#{user_id}", "user_id")
+    )
+    nesting = Nesting(load(tmp_path))
+    assert list(nesting.below("user#1")) == [("User#1", frozenset({"USERS_TABLE"}))]
+    assert list(nesting.below("grade#1")) == []  # a person is not below each of their grades
+    assert list(nesting.below("activity#2026-09-03T09:15:27.004000Z#aa")) == []
+    assert nesting.is_occurrence("activity")
+    assert nesting.is_occurrence("activity#2026")
+    assert not nesting.is_occurrence("user#1")
+    keys = ["activity#2026-09-01#b", "user#1", "activity#2026-09-02#a", "login#2"]
+    assert [item["entity"] for item in nesting.in_order([{"entity": key} for key in keys])] == [
+        "login#2", "user#1", "activity#2026-09-02#a", "activity#2026-09-01#b",
+    ]  # fmt: skip
 
 
 def test_the_catalogue_that_is_here() -> None:

@@ -314,6 +314,17 @@ def test_a_graded_reply_is_stored_when_both_of_its_items_are(local: Local, event
     assert local.entities() == ["discussion_entry#4", "discussion_submission#4"]
 
 
+def test_an_occurrence_is_stored_when_it_is_there(local: Local, event: Change, sent: list[tuple[str, bytes]]) -> None:
+    """What happened has no version: redriven it is done when it is there, and what is there is not sent again."""
+    local.reject(event("logged_in"))
+    assert ends(local) == [End.STORED]
+    local.reject(event("logged_in"))
+    assert ends(local) == [End.STORED_ALREADY]
+    assert len(sent) == 1
+    assert [name.partition("#")[0] for name in local.entities()] == ["activity"]
+    assert local.rejected() == []
+
+
 def test_what_was_rejected_for_real_comes_back_when_mended(
     local: Local, event: Change, deployed_functions: Deployed
 ) -> None:

@@ -2,8 +2,12 @@
 
 from typing import Any
 
-from cli import show
-from cli.catalogue import load
+import pytest
+
+from cli import catalogue, show
+from cli import reader as cli_reader
+from cli.nesting import Nesting
+from cli.reader import Reader
 from tests.cli.conftest import Command, Local
 
 ACCOUNT, OTHER = "Rk3fXc", "Zz9yYw"
@@ -53,7 +57,7 @@ def test_a_kind_or_an_entity_alone(local: Local, canvas_events: Command) -> None
     assert [item["entity"] for item in kind] == ["assignment#9001"]
     done = canvas_events("show", "2041", "assignment#9001", "--local")
     assert "Lab report" in done.out
-    assert load()["assignment_updated"].fields["title"].about in done.out
+    assert catalogue.load()["assignment_updated"].fields["title"].about in done.out
 
 
 def test_with_two_accounts_it_asks_which(local: Local, canvas_events: Command) -> None:
@@ -119,3 +123,116 @@ def test_the_account_of_the_stack_spares_the_scan(local: Local) -> None:
     """When the stack takes the events of one account only, named by its uuid, nothing is read to find it out."""
     local.stack.parameters = {"AllowedRootAccounts": ACCOUNT}
     assert show._only_account(local.stack) == ACCOUNT
+
+
+@pytest.fixture
+def person(local: Local) -> Local:
+    """A person, and 31 things that they opened, one a day in August."""
+    local.put("USERS_TABLE", f"{ACCOUNT}#User#8123", "user#8123", name="Grace Example")
+    for day in range(1, 32):
+        time = f"2026-08-{day:02}T09:15:27.004000Z"
+        key = {"context": {"S": f"{ACCOUNT}#User#8123"}, "entity": {"S": f"activity#{time}#{day:032x}"}}
+        local.dynamodb.put_item(
+            TableName=local.stack.entity_tables["ACTIVITY_TABLE"],
+            Item=key | {
+                "event_name": {"S": "asset_accessed"}, "event_time": {"S": time}, "happened_in": {"S": "Course#2041"},
+                "expires_at": {"N": "1819098927"}, "body": {"M": {"asset_name": {"S": f"Page {day}"}}},
+            },
+        )  # fmt: skip
+    return local
+
+
+@pytest.mark.usefixtures("person")
+def test_of_a_person_the_newest_activity_is_shown_and_that_there_is_more(canvas_events: Command) -> None:
+    """Beside the person the last twenty of what they did, newest first; where the rest is, is said."""
+    done = canvas_events("show", "User#8123", "--account", ACCOUNT, "--local")
+    lines = [line.strip("├└─ ") for line in done.out.splitlines()[1:]]
+    assert lines[0].startswith("user#8123 Grace Example")
+    assert [line.split()[0] for line in lines[1:]] == [
+        f"activity#2026-08-{day:02}T09:15:27.004000Z" for day in range(31, 11, -1)
+    ]
+    assert lines[1].endswith("Page 31 asset_accessed in Course#2041")
+    assert "There is more activity than the newest 20: `canvas-events show User#8123 activity --newest 200`" in done.err
+
+
+@pytest.mark.usefixtures("person")
+@pytest.mark.parametrize(
+    ("arguments", "days", "told"),
+    [
+        (["activity"], range(31, 0, -1), False),
+        (["activity", "--newest", "31"], range(31, 0, -1), False),
+        (["activity", "--newest", "30"], range(31, 1, -1), True),
+        (["activity#2026-08-0"], range(9, 0, -1), False),
+        (["activity#2026-08-0", "--newest", "5"], range(9, 4, -1), True),
+        (["activity#2026-08-07"], [7], False),
+        (["user"], [], False),
+        (["--newest", "3"], [31, 30, 29], True),
+    ],
+)
+def test_more_of_it_or_a_day_of_it(
+    canvas_events: Command, arguments: list[str], days: list[int], *, told: bool
+) -> None:
+    """A kind, the beginning of a time and a number say how much; what is left out is always said."""
+    done = canvas_events("show", "User#8123", *arguments, "--account", ACCOUNT, "--local", "--json")
+    shown = [item["event_time"][8:10] for item in done.json if item["entity"].startswith("activity#")]
+    assert shown == [f"{day:02}" for day in days]
+    assert ("There is more activity" in done.err) is told
+
+
+@pytest.mark.usefixtures("person")
+def test_one_occurrence_is_shown_with_every_field(canvas_events: Command) -> None:
+    """Where a time names one alone, its fields and their meanings are shown."""
+    done = canvas_events("show", "User#8123", "activity#2026-08-07", "--account", ACCOUNT, "--local")
+    assert catalogue.load()["asset_accessed"].fields["asset_name"].about in done.out
+    assert "Course#2041" in done.out
+
+
+def test_no_more_activity_is_read_than_is_shown(person: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person's years are not read to show their last day: DynamoDB is asked for one more than that."""
+    reader = Reader(person.stack, Nesting(catalogue.load()), newest=5)
+    asked: list[int] = []
+    table = reader._handles["ACTIVITY_TABLE"]
+    query = table.query
+
+    def count(**request: Any) -> Any:
+        answer = query(**request)
+        asked.append(answer["ScannedCount"])
+        return answer
+
+    monkeypatch.setattr(table, "query", count)
+    reader.read(f"{ACCOUNT}#User#8123")
+    assert asked == [6]
+
+
+def test_of_what_stands_below_only_the_first_is_read(local: Local, canvas_events: Command) -> None:
+    """A topic with very many replies does not fill the picture of its course, and the way to all of them is said."""
+    local.put("DISCUSSIONS_TABLE", f"{ACCOUNT}#Course#2041", "discussion_topic#640", title="Introductions")
+    for number in range(21):
+        local.put("DISCUSSIONS_TABLE", f"{ACCOUNT}#DiscussionTopic#640", f"discussion_entry#{number:02}", text="Hello")
+    done = canvas_events("show", "2041", "--account", ACCOUNT, "--local")
+    assert done.out.count("discussion_entry#") == 20
+    assert "DiscussionTopic#640 has more than these 20: `canvas-events show DiscussionTopic#640`." in done.err
+    done = canvas_events("show", "DiscussionTopic#640", "--account", ACCOUNT, "--local")
+    assert done.out.count("discussion_entry#") == 21
+
+
+def test_not_any_number_of_contexts_is_looked_into(
+    local: Local, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A course of hundreds of assignments costs a bounded number of requests; what was left out is said."""
+    monkeypatch.setattr(cli_reader, "MOST_CONTEXTS_BELOW", 2)
+    for number in range(1, 8):
+        local.put("ASSIGNMENTS_TABLE", f"{ACCOUNT}#Course#2041", f"assignment#{number}", title="Lab")
+        local.put("ASSIGNMENTS_TABLE", f"{ACCOUNT}#Assignment#{number}", f"assignment_override#{number}", type="Group")
+    done = canvas_events("show", "2041", "--account", ACCOUNT, "--local")
+    assert (done.out.count(" assignment#"), done.out.count("assignment_override#")) == (7, 2)
+    assert "Not looked into, beyond the first 2: Assignment#3, Assignment#4, Assignment#5 and 2 more." in done.err
+
+
+def test_what_has_no_account_is_found_and_is_no_institution(local: Local, canvas_events: Command) -> None:
+    """A heartbeat belongs to nobody: its key begins with #, and it does not make the tables of two institutions."""
+    local.put("MODULES_TABLE", "#Environment#production", "heartbeat#us-east-1", region="us-east-1")
+    fill(local)
+    done = canvas_events("show", "#Environment#production", "--local", "--json")
+    assert [item["entity"] for item in done.json] == ["heartbeat#us-east-1"]
+    assert canvas_events("show", "2041", "--local").status == 0

@@ -1,0 +1,122 @@
+"""A deployment of some families: what is there, and what becomes of the events of the others."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from cli.demo import FATES, logged_account
+from cli.generate import samples
+from cli.invoke import scan, table_variables
+from cli.ministack import STACK, LocalAws, deploy, ministack
+from handlers.catalogue import load
+from tests.template import TABLES
+
+CHOSEN = ("submissions", "activity")
+PARAMETERS = {"Families": ", ".join(CHOSEN), "DeletionProtection": "false", "MaximumBatchingWindowInSeconds": "1"}
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A stack of the chosen families that took one event of every type."""
+
+    outputs: dict[str, str]
+    resources: dict[str, str]
+    account: dict[str, Counter[str]]
+    items: dict[str, list[dict[str, Any]]]
+    waiting: int
+
+
+@pytest.fixture(scope="module")
+def deployed() -> Iterator[Deployed]:
+    """The template with two families, after an event of every type came through the queue."""
+    with ministack() as aws:
+        outputs = deploy(aws, PARAMETERS)
+        for text in samples().values():
+            aws.client("sqs").send_message(QueueUrl=outputs["QueueUrl"], MessageBody=text)
+        yield Deployed(
+            outputs,
+            {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in _resources(aws)},
+            _account_of(aws, len(samples())),
+            {variable: scan(aws, table) for variable, table in table_variables(outputs).items()},
+            _waiting(aws, outputs),
+        )
+
+
+def _resources(aws: LocalAws) -> Iterator[Any]:
+    for page in aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK):
+        yield from page["StackResourceSummaries"]
+
+
+def _account_of(aws: LocalAws, events: int) -> dict[str, Counter[str]]:
+    until = time.monotonic() + 180
+    while True:
+        account = logged_account(aws)
+        if sum(fates[fate] for fates in account.values() for fate in FATES) >= events:
+            return account
+        assert time.monotonic() < until, "the function did not take the events in time"
+        time.sleep(0.2)  # until the next look
+
+
+def _waiting(aws: LocalAws, outputs: dict[str, str]) -> int:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    queues = (outputs["QueueUrl"], outputs["DeadLetterQueueUrl"])
+    answers = [aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names) for url in queues]
+    return sum(int(number) for answer in answers for number in answer["Attributes"].values())
+
+
+KEPT = {name for name, event_type in load().items() if event_type.table in {f"{each.upper()}_TABLE" for each in CHOSEN}}
+
+
+def _of_one(fates: Counter[str]) -> str:
+    """The fate of the one event of a type."""
+    (fate,) = (fate for fate in FATES for _ in range(fates[fate]))
+    return fate
+
+
+def test_only_the_tables_that_were_chosen_are_there(deployed: Deployed) -> None:
+    """No table, output or variable of another family is made; that of rejected events always is."""
+    tables = {*(TABLES[family] for family in CHOSEN), "RejectedTable"}
+    assert {name for name in deployed.resources if name.endswith("Table")} == tables
+    assert {name for name in deployed.outputs if name.endswith("TableName")} == {f"{table}Name" for table in tables}
+
+
+def test_events_of_the_chosen_families_are_stored(deployed: Deployed) -> None:
+    """Each event type of them ends in the table of its family, as if all were deployed."""
+    assert KEPT
+    for name in KEPT:
+        assert _of_one(deployed.account[name]) in ("stored", "superseded"), name
+    for family in CHOSEN:
+        held = deployed.items[f"{family.upper()}_TABLE"]
+        assert held
+        assert {item["event_name"] for item in held} <= KEPT
+
+
+def test_all_other_events_are_ignored_counted_and_gone(deployed: Deployed) -> None:
+    """They are counted as ignored, acknowledged, and neither rejected nor delivered again."""
+    ignored = {name for name, fates in deployed.account.items() if fates["ignored"]}
+    assert ignored == samples().keys() - KEPT
+    assert {_of_one(deployed.account[name]) for name in ignored} == {"ignored"}
+    assert deployed.items["REJECTED_TABLE"] == []
+    assert deployed.waiting == 0
+
+
+def test_activity_has_its_end_in_its_table(deployed: Deployed) -> None:
+    """By default what happened is deleted a year after it did."""
+    for item in deployed.items["ACTIVITY_TABLE"]:
+        happened = datetime.fromisoformat(item["event_time"]).timestamp()
+        assert item["expires_at"] - int(happened) == 365 * 24 * 3600
+
+
+@pytest.mark.parametrize("families", ["grades", "modules,", ""])
+def test_a_family_that_there_is_not_is_refused(families: str) -> None:
+    """A slip of the pen stops the deployment before anything is made, and says what may be chosen."""
+    with ministack() as aws:
+        with pytest.raises(ClientError, match="some of these, separated by commas: assignments, modules"):
+            deploy(aws, PARAMETERS | {"Families": families})
+        assert aws.client("dynamodb").list_tables()["TableNames"] == []
