@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.__main__ import parser
-from cli.catalogue import load
+from cli.catalogue import families, load
 from tests.template import ROOT, of_type
 
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -53,6 +53,15 @@ def test_every_alarm_has_its_section_of_the_runbook() -> None:
     assert sections <= anchors(runbook)
     table = runbook.read_text(encoding="utf-8").partition("\n## ")[0]
     assert sections <= {link.removeprefix("#") for link in LINK.findall(table)}
+
+
+def test_the_readme_names_every_family_and_every_kind_of_item() -> None:
+    """What a user could look for is in the README's table, and nothing that is not there."""
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| family |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (?:`(\w+)`)? ?\| (.*) \| .* \|$", table, re.MULTILINE)
+    assert sorted(name for name, _ in rows if name) == sorted(family.name for family in families())
+    said = {word for _, kinds in rows for word in INLINE.findall(kinds)}
+    assert said - {"_group", "_link", "_result"} <= {entity.kind for family in families() for entity in family.entities}
 
 
 @pytest.mark.parametrize(("document", "line"), COMMAND_LINES)
