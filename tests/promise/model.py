@@ -181,8 +181,13 @@ def key_of(table: str, item: dict[str, Any]) -> Key:
     """
     if not item["entity"].startswith("activity#"):
         return table, item["context"], item["entity"]
-    said_by_it = json.dumps(said(item), sort_keys=True, default=str)
+    said_by_it = json.dumps(said(item), sort_keys=True, default=_as_number)
     return table, re.sub("(#Activity)#[0-9a-f]{32}$", r"\1", item["context"]), f"activity#{said_by_it}"
+
+
+def _as_number(value: Decimal) -> int | float:
+    """Numbers from a table are Decimals, those of a text may be integers."""
+    return int(value) if value == value.to_integral_value() else float(value)
 
 
 def said(item: dict[str, Any]) -> dict[str, Any]:

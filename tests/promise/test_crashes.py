@@ -16,6 +16,7 @@ import pytest
 from cli.ministack import LocalAws
 from handlers.fates import Fate
 from tests.conftest import Tables
+from tests.promise.model import versions
 from tests.promise.proxy import Proxy, proxy_to
 from tests.promise.worker import Queue, Worker, answer_of, history, invocation, start
 
@@ -67,7 +68,7 @@ def wait_for_requests(process: "subprocess.Popen[str]", proxy: Proxy, requests: 
 
 @pytest.mark.parametrize("stage", ["pipeline.decode", "pipeline.validate", "pipeline.items", "write._ladder"])
 def test_what_no_code_can_take_ends_as_a_dead_letter(engine: Tables, stage: str) -> None:
-    """A record that a bug fails on is received until the dead-letter queue gets it; the others never are.
+    """A record that a bug fails on is received until the dead-letter queue gets it; those of other entities never are.
 
     Once the bug is mended it comes back from there, and the tables are as if there had been none.
     """
@@ -77,7 +78,10 @@ def test_what_no_code_can_take_ends_as_a_dead_letter(engine: Tables, stage: str)
     queue = Queue(engine, sent, seed=2, most_receives=MOST_RECEIVES)
     with mock.patch(f"handlers.{stage}", failing_on_poison(stage)):
         queue.deliver_until_empty(Worker(engine.client))
-    assert sorted(queue.dead_letters) == sorted(poisoned)
+    assert set(poisoned) <= set(queue.dead_letters)
+    # What was folded into one of them, delivery after delivery, shares its fate: nothing newer of it was written.
+    entities = {key for text in poisoned for key in versions(text)}
+    assert all(versions(text).keys() <= entities for text in queue.dead_letters)
     again = Queue(engine, sent, seed=3)
     again.deliver_until_empty(Worker(engine.client))
 
