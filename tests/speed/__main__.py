@@ -14,6 +14,7 @@ from handlers.decode import decode
 from handlers.route import Item, items
 from handlers.storable import size
 from handlers.write import MOST_STATEMENTS
+from tests.conftest import SAMPLES
 from tests.speed import cold_start
 from tests.speed.arena import FLOOR, OURS, USUAL, contestants, endpoint, ratio
 from tests.speed.streams import invocation, redundant, unlike
@@ -116,7 +117,7 @@ def _first(rounds: int) -> Iterator[Row]:
         firsts = []
         for _ in range(rounds):
             with endpoint(delay) as url, contestants(url, OURS) as (ours,):
-                first, *later = (ours.take(unlike(15, first=number * 15)) for number in range(8))
+                first, *later = (ours.take(unlike(len(SAMPLES), first=number * len(SAMPLES))) for number in range(8))
                 firsts += [(first, each) for each in later]
         where = f"{delay} ms a request" if delay else "no delay"
         wall = ratio([(first["wall"], later["wall"]) for first, later in firsts])

@@ -25,5 +25,5 @@ def handler(event: dict[str, Any], _: Any) -> Any:
 
 def _statement(text: str) -> dict[str, Any]:
     metadata = orjson.loads(text)["metadata"]
-    values = (metadata["root_account_uuid"], metadata["request_id"], text)
+    values = (metadata.get("root_account_uuid", ""), metadata["request_id"], text)
     return {"Statement": INSERT, "Parameters": [{"S": value} for value in values]}

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from cli.generate import sqs_event
+from handlers.catalogue import load
 from tests.conftest import SAMPLES
 
-# The fields that every event of its type is made different by.
-_OWN = ("assignment_id", "assignment_group_id", "assignment_override_id", "module_id", "module_item_id",
-        "discussion_topic_id", "discussion_entry_id", "course_id")  # fmt: skip
+CATALOGUE = load()
+_FIRST = 1_000_000
 
 
 def unlike(count: int, first: int = 0) -> list[str]:
@@ -35,7 +35,13 @@ def invocation(texts: Sequence[str]) -> str:
 
 
 def _numbered(event: dict[str, Any], number: int) -> str:
-    body = {name: str(1_000_000 + number) if name in _OWN else value for name, value in event["body"].items()}
+    """The event with another number in all that its keys are made of, and of another request."""
+    body = dict(event["body"])
+    for entity in CATALOGUE[event["metadata"]["event_name"]].entities:
+        for path in entity.paths:
+            holder, _, member = path.partition(".")
+            if holder in body and not holder.endswith("_type"):
+                body[holder] = body[holder] | {member: str(_FIRST + number)} if member else str(_FIRST + number)
     metadata = event["metadata"] | {"request_id": f"6f0f7c1e-5f1b-4a0e-9c36-{number:012d}"}
     return json.dumps({"metadata": metadata, "body": body}, separators=(",", ":"))
 

@@ -29,9 +29,9 @@ def record_handler(record: SQSRecord) -> None:
     event = json.loads(record.body, parse_float=Decimal)
     metadata, body = event["metadata"], event["body"]
     validators[metadata["event_name"]].validate(event)
-    entity_id = next(value for name, value in body.items() if name.endswith("_id"))
+    entity_id = next((value for name, value in body.items() if name.endswith("_id")), metadata.get("request_id"))
     item = {
-        "context": f"{metadata['root_account_uuid']}#{body.get('context_type')}#{body.get('context_id')}",
+        "context": f"{metadata.get('root_account_uuid')}#{body.get('context_type')}#{body.get('context_id')}",
         "entity": f"{metadata['event_name']}#{entity_id}",
         "version": metadata["event_time"],
         "body": body,
