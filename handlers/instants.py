@@ -64,7 +64,7 @@ def _in_utc(text: str) -> str:
 
 
 # An event's date-times are read twice, to validate it and to keep it.
-_in_utc_lately = lru_cache(maxsize=128)(_in_utc)
+_in_utc_lately = lru_cache(maxsize=1024)(_in_utc)
 
 
 # Time#to_s of Ruby, which some fields come in: to_json would have given ISO 8601.

@@ -14,10 +14,9 @@ from handlers.decode import decode
 from handlers.route import Item, items
 from handlers.storable import size
 from handlers.write import MOST_STATEMENTS
-from tests.conftest import SAMPLES
 from tests.speed import cold_start
 from tests.speed.arena import FLOOR, OURS, USUAL, contestants, endpoint, ratio
-from tests.speed.streams import invocation, redundant, unlike
+from tests.speed.streams import EVERY_TYPE, invocation, redundant, unlike
 
 BATCH = 1_000
 
@@ -84,6 +83,16 @@ def _processor(rounds: int) -> Iterator[Row]:
         yield Row(f"wall clock, {where}: the usual handler's / ours", wall, least=25 if delay else None)
 
 
+def _every_type(rounds: int) -> Iterator[Row]:
+    """Events of every type in turn, which no stream brings in equal shares."""
+    figures = []
+    with endpoint(0) as url, contestants(url, OURS, FLOOR) as (ours, floor):
+        for number in range(rounds + 1):
+            batch = unlike(BATCH, number * BATCH, EVERY_TYPE)
+            figures.append((floor.take(batch, batch)["cpu"], ours.take(batch, batch)["cpu"]))
+    yield Row("CPU, no delay, all types in equal shares: the floor's / ours", ratio(figures[1:]))
+
+
 def _redundant(rounds: int) -> Iterator[Row]:
     """Half of the events are duplicates, or soon overtaken."""
     half, whole = redundant(BATCH), unlike(BATCH)
@@ -117,7 +126,7 @@ def _first(rounds: int) -> Iterator[Row]:
         firsts = []
         for _ in range(rounds):
             with endpoint(delay) as url, contestants(url, OURS) as (ours,):
-                first, *later = (ours.take(unlike(len(SAMPLES), first=number * len(SAMPLES))) for number in range(8))
+                first, *later = (ours.take(unlike(len(EVERY_TYPE), number * 100, EVERY_TYPE)) for number in range(8))
                 firsts += [(first, each) for each in later]
         where = f"{delay} ms a request" if delay else "no delay"
         wall = ratio([(first["wall"], later["wall"]) for first, later in firsts])
@@ -153,6 +162,7 @@ def _routed(texts: list[str]) -> list[Item]:
 
 COMPARISONS: dict[str, Callable[[int], Iterator[Row]]] = {
     "Processor time and wall clock": _processor,
+    "Every event type": _every_type,
     "Redundant streams": _redundant,
     "Proportion": _proportion,
     "The first batch": _first,
