@@ -230,6 +230,8 @@ def _check_fields(entity: Entity) -> None:
         holder, _, member = path.partition(".")
         if member and kinds.get(holder) != "obj":
             raise ValueError(f"fields: {path} is in {holder}, which is no field of the kind obj")
+        if member and holder == "metadata":
+            raise ValueError(f"fields: {path} would be read in the metadata of the event, and not in its body")
 
 
 def _ids(value: object) -> tuple[str, ...]:

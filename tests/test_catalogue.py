@@ -123,6 +123,10 @@ def test_a_member_of_an_object_can_be_a_key(tmp_path: Path) -> None:
             r"\[thing\] without_account is true, or",
         ),
         (GOOD.replace('"thing_id"', '"thing.id"'), r"\[thing\] speaks of thing.id, which is not among its fields"),
+        (
+            GOOD + 'metadata = "obj  A."\n"metadata.user_id" = "lid  B."',
+            r"\[thing\] fields: metadata.user_id would be read in the metadata",
+        ),
         (GOOD + '"course_id.id" = "lid  No."', r"\[thing\] fields: course_id.id is in course_id, which is no .* obj"),
     ],
 )
