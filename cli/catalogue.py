@@ -1,7 +1,6 @@
 """The catalogue of event types, as ``schemas/catalogue/*.toml`` says it."""
 
 import re
-import string
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,8 +25,14 @@ KINDS = frozenset(
 # What occurrences may be keyed by beside their bodies.
 METADATA = {"metadata.user_id": "gid", "metadata.context_type": "str", "metadata.context_id": "gid"}
 
-# What stands between the fields of a key.
-_LITERAL = re.compile("[A-Za-z#]*")
+# Of these a key may be made: what is no text has no form there.
+_KEY_KINDS = frozenset({"gid", "lid", "str", "uuid"})
+
+# What a sort key begins with.
+_KIND = re.compile("[a-z][a-z_]*")
+
+# A part of a key: a word, or a field. Two fields without "#" between them would give two entities one key.
+_PART = re.compile(r"[A-Za-z]+|\{([A-Za-z0-9_.]+)\}")
 
 
 class CatalogueError(CommandError):
@@ -133,11 +138,12 @@ class EventType:
 
 
 def names(template: str) -> tuple[str, ...]:
-    """The fields in a template. Raises ``ValueError`` for what is none."""
-    parts = [(literal, name) for literal, name, _, _ in string.Formatter().parse(template)]
-    if not all(_LITERAL.fullmatch(literal) for literal, _ in parts):
-        raise ValueError(f"{template!r}: between fields only letters and # may stand")
-    return tuple(name for _, name in parts if name)
+    """The fields in a template. Raises ``ValueError`` for what is none, or would be the same for all entities."""
+    parts = [_PART.fullmatch(part) for part in template.split("#")]
+    fields = tuple(part[1] for part in parts if part and part[1])
+    if not all(parts) or not fields:
+        raise ValueError(f"{template!r}: a key is of words and {{fields}}, one field at least, with # between them")
+    return fields
 
 
 def load(folder: Path = CATALOGUE) -> dict[str, EventType]:
@@ -186,39 +192,57 @@ def _entity(name: str, table: str, entry: object) -> Entity:
             f"[{name}] must say {', '.join(sorted(_ENTRY))} and id or occurrence, may say {', '.join(sorted(_ALSO))},"
             " and nothing else"
         )
+    kind = str(entry.get("occurrence", name))
+    if not _KIND.fullmatch(kind):
+        raise CatalogueError(f"[{name}] sort keys would begin with {kind!r}: a word it must be, as activity")
+    if entry.get("without_account", True) is not True:
+        raise CatalogueError(f"[{name}] without_account is true, or is not there")
     try:
         entity = Entity(
             name=name,
-            kind=str(entry.get("occurrence", name)),
+            kind=kind,
             table=table,
             about=str(entry["about"]),
             events=tuple(_list(entry["events"])),
-            ids=_ids(entry.get("id", [])),
+            ids=_ids(entry["id"]) if "id" in entry else (),
             contexts=_templates(entry["context"]),
             renamed=_strings(entry.get("renamed", {})),
-            without_account=entry.get("without_account") is True,
+            without_account="without_account" in entry,
             fields={field: _field(field, text) for field, text in _strings(entry["fields"]).items()},
         )
-        needed = (*entity.paths, *entity.renamed.values())
+        _check_fields(entity)
     except (TypeError, ValueError) as error:
         raise CatalogueError(f"[{name}] {error}") from error
-    for field in needed:
-        known = entity.fields.keys() | (METADATA.keys() if not entity.ids else ())
-        if field.removesuffix(".class") not in known:
-            raise CatalogueError(f"[{name}] speaks of {field}, which is not among its fields")
-    for field in entity.fields:
-        holder, _, member = field.partition(".")
-        if member and (holder not in entity.fields or entity.fields[holder].kind != "obj"):
-            raise CatalogueError(f"[{name}] fields: {field} is in {holder}, which is no field of the kind obj")
     return entity
 
 
+def _check_fields(entity: Entity) -> None:
+    """Raise ``ValueError`` for what the entity speaks of and has not, or cannot make a key of."""
+    kinds = {name: field.kind for name, field in entity.fields.items()}
+    known = kinds if entity.ids else kinds | METADATA
+    for path in (*entity.paths, *entity.renamed.values()):
+        if path.removesuffix(".class") not in known:
+            raise ValueError(f"speaks of {path}, which is not among its fields")
+    for path in entity.paths:
+        if known[path.removesuffix(".class")] not in _KEY_KINDS:
+            raise ValueError(f"{path} is no part of a key: it must be {', '.join(sorted(_KEY_KINDS))}")
+    for path in kinds:
+        holder, _, member = path.partition(".")
+        if member and kinds.get(holder) != "obj":
+            raise ValueError(f"fields: {path} is in {holder}, which is no field of the kind obj")
+        if member and holder == "metadata":
+            raise ValueError(f"fields: {path} would be read in the metadata of the event, and not in its body")
+
+
 def _ids(value: object) -> tuple[str, ...]:
-    return (f"{{{value}}}",) if isinstance(value, str) else tuple(_list(value))
+    return _templates(f"{{{value}}}" if isinstance(value, str) else value)
 
 
 def _templates(value: object) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(_list(value))
+    templates = (value,) if isinstance(value, str) else tuple(_list(value))
+    if not templates:
+        raise ValueError("id and context name one field at least")
+    return templates
 
 
 def _field(name: str, text: str) -> Field:

@@ -36,7 +36,8 @@ _OCCURRENCES = """\
 These are occurrences: nothing has a state, so each event is an item of its own, kept once, in time order under whom or
 what it belongs to. Beside the usual attributes, but without `version`, an item has `happened_in`, the context of the
 request (`Course#2041`), where Canvas says one, and `expires_at`: its time and `ACTIVITY_RETENTION_DAYS`, after which
-DynamoDB deletes it.
+DynamoDB deletes it (but never one whose end is more than five years past when it comes, as from an archive). A class is
+that of Canvas, as `DiscussionTopic` for `discussion_topic`.
 """
 
 
@@ -95,7 +96,8 @@ def _sort_key(entity: Entity) -> str:
 
 
 def _placeholders(template: str) -> str:
-    return re.sub(r"\{([^}]*)\}", lambda field: f"<{field[1].removesuffix('.class')}>", template)
+    named = re.sub(r"\{(\w+)\.class\}", r"<class of \1>", template)
+    return re.sub(r"\{([^}]*)\}", r"<\1>", named)
 
 
 def _fields(entity: Entity) -> Iterator[str]:

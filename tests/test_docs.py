@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cli import reference
 from cli.__main__ import parser
 from cli.catalogue import families, load
 from tests.template import ROOT, of_type
@@ -122,3 +123,10 @@ def test_whoever_erases_a_person_is_told_of_every_field_that_names_one() -> None
     }
     assert {"user_id", "student_id", "grader_id", "author_id", "user_login", "user_name", "user"} <= fields
     assert sorted(name for name in fields if f"`{name}`" not in text) == []
+
+
+def test_the_reference_says_what_stands_in_a_key() -> None:
+    """Fields and members stand in keys by their names; a type that is made a class is told as that."""
+    text = reference.text()
+    for key in ("<account>#<class of asset_type>#<asset_id>", "course_progress#<user.id>"):
+        assert f"`{key}`" in text
