@@ -12,6 +12,7 @@ from handlers.fates import Reason, Rejected, Violation
 from handlers.ids import localised, shard_of
 from handlers.instants import EPOCH, in_utc, ruby_in_utc
 from handlers.keys import filled, first_filled, said_by
+from handlers.mask import masked_text
 from handlers.storable import MOST_BYTES, NotStorable, attribute, fits, quoted
 
 # Attributes that an item has or has not: an update takes away those that the newer event does not give.
@@ -203,6 +204,10 @@ def _string(value: str | int, _: int | None) -> str:
     return str(int(value)) if not isinstance(value, str) else value
 
 
+def _url(value: str, _: int | None) -> str:
+    return masked_text(value)
+
+
 # The form in which a value of each kind is kept; those of other kinds are kept as they came.
 FORMS: Mapping[str, Callable[[Any, int | None], Any]] = {
     "gid": localised,
@@ -213,6 +218,7 @@ FORMS: Mapping[str, Callable[[Any, int | None], Any]] = {
     "str": _string,
     "state": _string,
     "uuid": _string,
+    "url": _url,
 }
 
 

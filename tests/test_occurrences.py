@@ -71,6 +71,27 @@ def test_without_a_person_it_stands_under_where_or_what(
     assert context(event("asset_accessed", metadata, **body)) == wanted
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (
+            "https://canvas.example.edu/courses/2041?module=1#top",
+            "https://canvas.example.edu/courses/2041?module=1#top",
+        ),
+        (
+            "https://canvas.example.edu/?access_token=1015~abc&a=1",
+            "https://canvas.example.edu/?access_token=REDACTED&a=1",
+        ),
+        ("/login?next=%2Ffiles%3Fsf_verifier%3Dabc%26a%3D1", "/login?next=%2Ffiles%3Fsf_verifier%3DREDACTED%26a%3D1"),
+        ("/ü?verifier=abc", "/ü?verifier=REDACTED"),
+        ("", ""),
+    ],
+)
+def test_no_token_is_kept_in_the_url_of_a_login(event: Change, sent: str, kept: str) -> None:
+    """Where Canvas led a person may have the key to a file in it, which is nobody's who reads activity."""
+    assert plain(as_boto3(only(event("logged_in", redirect_url=sent)).attributes))["body"]["redirect_url"] == kept
+
+
 @pytest.mark.parametrize("asset", [{"asset_type": ...}, {"asset_id": None}, {"asset_type": "a#b"}, {"asset_type": ""}])
 def test_what_belongs_to_nobody_is_kept_all_the_same(event: Change, asset: dict[str, Any]) -> None:
     """Where nothing says whose an occurrence is, it is its own context: no partition is shared by all such."""

@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from handlers.fates import Reason, Rejected, Violation
+from handlers.mask import masked
 from handlers.record import Record
-from handlers.rejected import masked, rejected_item
+from handlers.rejected import rejected_item
 from handlers.route import Item
 from handlers.storable import MOST_BYTES, size
 from tests.conftest import NOW, as_boto3

@@ -15,7 +15,7 @@ _STRINGS = frozenset({Form.STRING, Form.TEXT, Form.UUID, Form.TIME, Form.RUBY_TI
 # The forms that each kind takes; a digit string under an id's name is one of a string too.
 _TAKES: Mapping[str, frozenset[Form]] = {
     **dict.fromkeys(("gid", "lid"), IDS | {Form.WHOLE}),
-    **dict.fromkeys(("str", "text", "uuid", "state"), _STRINGS),
+    **dict.fromkeys(("str", "text", "uuid", "url", "state"), _STRINGS),
     "time": frozenset({Form.TIME}),
     "ruby_time": frozenset({Form.TIME, Form.RUBY_TIME}),
     "date": frozenset({Form.DATE, Form.TIME}),
@@ -27,7 +27,7 @@ _TAKES: Mapping[str, frozenset[Form]] = {
 }
 
 # Kinds whose values are kept in the same way: between them nothing is wrong.
-_ALIKE = ({"gid", "lid"}, {"str", "text", "uuid", "state"}, {"time", "ruby_time", "date"}, {"num", "int"})
+_ALIKE = ({"gid", "lid"}, {"str", "text", "uuid", "url", "state"}, {"time", "ruby_time", "date"}, {"num", "int"})
 
 
 @dataclass(frozen=True)

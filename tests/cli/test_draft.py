@@ -415,7 +415,7 @@ def test_every_sample_is_as_the_catalogue_says(canvas_events: Command) -> None:
 
 def test_drafted_anew_every_sample_has_the_kinds_of_the_catalogue() -> None:
     """Where values are seen, the kind that is drafted is kept in the same way as the one that people chose."""
-    alike = ({"gid", "lid"}, {"str", "text", "uuid", "state"}, {"time", "ruby_time", "date"}, {"num", "int"})
+    alike = ({"gid", "lid"}, {"str", "text", "uuid", "url", "state"}, {"time", "ruby_time", "date"}, {"num", "int"})
     known = catalogue.load()
     wrong = []
     for name, text in samples().items():

@@ -21,10 +21,10 @@ from cli.invoke import plain
 from handlers.catalogue import load
 from handlers.deadline import Deadline
 from handlers.fates import Fate, Outcome, Reason
+from handlers.mask import masked
 from handlers.observe import logger, report
 from handlers.pipeline import Pipeline
 from handlers.record import Record
-from handlers.rejected import masked
 from handlers.settings import Settings
 from handlers.write import Writer
 from tests.conftest import NOW, SAMPLES, TABLES, Consumer, Tables
