@@ -10,7 +10,7 @@ from typing import Any
 
 SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
 
-ID_KINDS = frozenset({"gid", "lid"})
+_ID_KINDS = frozenset({"gid", "lid"})
 
 _BRACES = re.compile(r"\{([^}]*)\}")
 
@@ -77,19 +77,15 @@ class EventType:
         return tuple(name for name, kind in self.kinds.items() if kind == "text")
 
     @cached_property
-    def key_ids(self) -> tuple[str, ...]:
-        """The Canvas ids that the keys of its items may be made of."""
-        paths = dict.fromkeys(path for entity in self.entities for path in entity.paths)
-        return tuple(path for path in paths if self.kinds.get(path) in ID_KINDS or self.is_id_beyond(path))
-
-    @cached_property
     def keys_are_flat(self) -> bool:
         """Whether the fields of the body are all that keys are made of."""
         return not any("." in path for entity in self.entities for path in entity.paths)
 
-    def is_id_beyond(self, path: str) -> bool:
-        """Whether a Canvas id stands there, in an object or in the metadata."""
-        return self.members.get(path) in ID_KINDS or (path.startswith("metadata.") and path.endswith("_id"))
+    def is_id(self, path: str) -> bool:
+        """Whether a Canvas id stands there: in the body, in an object of it, or in the metadata."""
+        if path.startswith("metadata."):
+            return path.endswith("_id")
+        return self.kinds.get(path) in _ID_KINDS or self.members.get(path) in _ID_KINDS
 
 
 def load(folder: Path = SCHEMAS) -> dict[str, EventType]:

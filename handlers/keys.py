@@ -16,12 +16,12 @@ _CLASS = re.compile("[A-Za-z][A-Za-z0-9_:/]{0,63}")
 def said_by(event: LiveEvent, body: Mapping[str, Any], event_type: EventType, shard: int | None) -> Mapping[str, Any]:
     """What templates of keys may ask for, with ids in the form of keys; ``body`` has them so already.
 
-    Raises ``Rejected`` where an id has no one form, since nobody says which shard the institution lives on.
+    Where nobody says which shard the institution lives on, asking for an id that could have two forms raises
+    ``Rejected``.
     """
-    said = body if event_type.keys_are_flat else _Beyond(event, body, event_type, shard)
     if shard is None:
-        _refuse_ambiguous(said, event_type)
-    return said
+        return _WithoutShard(event, body, event_type, shard)
+    return body if event_type.keys_are_flat else _Beyond(event, body, event_type, shard)
 
 
 def first_filled(templates: tuple[str, ...], said: Mapping[str, Any]) -> str | None:
@@ -50,7 +50,7 @@ class _Beyond(dict[str, Any]):
         # A field may be called as a path is, and would stand for what it is not.
         super().__init__((name, value) for name, value in body.items() if "." not in name)
         self._metadata = event.metadata
-        self._is_id = event_type.is_id_beyond
+        self._event_type = event_type
         self._shard = shard
 
     def __missing__(self, path: str) -> str:
@@ -62,7 +62,18 @@ class _Beyond(dict[str, Any]):
         value = (self._metadata if holder == "metadata" else self[holder]).get(name)
         if value is None:
             raise KeyError(path)
-        return localised(value, self._shard) if self._is_id(path) else str(value)
+        return localised(value, self._shard) if self._event_type.is_id(path) else str(value)
+
+
+class _WithoutShard(_Beyond):
+    """The same, of an event that does not say which shard its ids are of."""
+
+    def __getitem__(self, path: str) -> Any:
+        value = super().__getitem__(path)
+        if self._event_type.is_id(path) and is_ambiguous(value, None):
+            place = path if path.startswith("metadata.") else f"body.{path}"
+            raise Rejected(Reason.UNROUTABLE, Violation("metadata.root_account_id", "required", f"to localise {place}"))
+        return value
 
 
 def _class_name(path: str, name: str) -> str:
@@ -73,11 +84,3 @@ def _class_name(path: str, name: str) -> str:
     if not _CLASS.fullmatch(name):
         raise KeyError(path)
     return re.sub("[:/]+", "::", name.title()).replace("_", "") if name.islower() else name
-
-
-def _refuse_ambiguous(said: Mapping[str, Any], event_type: EventType) -> None:
-    for path in event_type.key_ids:
-        value = first_filled((f"%({path})s",), said)
-        if value is not None and is_ambiguous(value, None):
-            place = path if path.startswith("metadata.") else f"body.{path}"
-            raise Rejected(Reason.UNROUTABLE, Violation("metadata.root_account_id", "required", f"to localise {place}"))

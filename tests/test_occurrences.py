@@ -160,6 +160,9 @@ def test_a_global_id_without_the_shard_makes_no_key(event: Change) -> None:
         Reason.UNROUTABLE, Violation("metadata.root_account_id", "required", "to localise metadata.user_id")
     )
     assert context(event("logged_in", {"root_account_id": ..., "user_id": "8123"})) == "User#8123"
+    # What the key is not made of may have any form.
+    accessed = event("asset_accessed", {"root_account_id": ..., "user_id": "8123"}, asset_id="10150000000009001")
+    assert context(accessed) == "User#8123"
 
 
 @pytest.mark.parametrize(

@@ -320,7 +320,7 @@ def test_a_global_id_without_the_shard_cannot_be_keyed(event: Change) -> None:
     """Where the shard is not known a global id could stand for two keys: it gets none, a local one gets its own."""
     rejection = rejection_of(event("assignment_created", {"root_account_id": ...}))
     assert rejection == Rejected(
-        Reason.UNROUTABLE, Violation("metadata.root_account_id", "required", "to localise body.assignment_id")
+        Reason.UNROUTABLE, Violation("metadata.root_account_id", "required", "to localise body.context_id")
     )
     rejection = rejection_of(event("module_created", {"root_account_id": "1"}, context_id="10150000000002041"))
     assert rejection.violations[0].expected == "to localise body.context_id"
