@@ -52,19 +52,15 @@ class Function:
     """
 
     def __init__(self, source: str) -> None:
-        known = catalogue.load()
-        settings = Settings.read(os.environ, frozenset(event_type.table for event_type in known.values()))
-        for event_type in known.values():
-            if event_type.table in settings.tables:
-                _rehearse(event_type)
-        client = boto3.client(
-            "dynamodb",
-            config=Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS),
-        )
-        self._source = source
-        self._pipeline = Pipeline(settings, known, Writer(client, settings.tables), lambda: datetime.now(UTC))
-        # What is here now stays for ever, so the garbage collector need not look through it in each batch.
-        gc.freeze()
+        # What is made now stays for ever: the garbage collector would look through it time and again in vain, now
+        # and in each batch.
+        gc.disable()
+        try:
+            self._source = source
+            self._pipeline = _pipeline()
+            gc.freeze()
+        finally:
+            gc.enable()
 
     def answer(self, batch: Iterable[tuple[str, Unwrap]], context: "LambdaContext") -> Response:
         """Process a batch and name the records that are to be delivered again.
@@ -83,6 +79,19 @@ class Function:
             report(self._source, request_id, outcomes, effort)
         except Exception as bug:  # noqa: BLE001  # what is stored stays acknowledged, whatever becomes of the report
             print(json.dumps({"level": "ERROR", "message": "report", "cause": name_and_place(bug)}))
+
+
+def _pipeline() -> Pipeline:
+    known = catalogue.load()
+    settings = Settings.read(os.environ, frozenset(event_type.table for event_type in known.values()))
+    for event_type in known.values():
+        if event_type.table in settings.tables:
+            _rehearse(event_type)
+    client = boto3.client(
+        "dynamodb",
+        config=Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS),
+    )
+    return Pipeline(settings, known, Writer(client, settings.tables), lambda: datetime.now(UTC))
 
 
 def _rehearse(event_type: EventType) -> None:

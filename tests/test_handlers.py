@@ -1,5 +1,6 @@
 """The Lambda entry points, driven as Lambda drives them."""
 
+import gc
 import importlib
 import json
 import os
@@ -272,6 +273,7 @@ def test_a_function_without_its_settings_does_not_start(module: Any, monkeypatch
     monkeypatch.delenv("REJECTED_TABLE")
     with pytest.raises(SettingsError, match="REJECTED_TABLE"):
         importlib.reload(module)
+    assert gc.isenabled()
 
 
 def test_a_package_that_is_not_whole_does_not_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
