@@ -130,3 +130,11 @@ def test_the_reference_says_what_stands_in_a_key() -> None:
     text = reference.text()
     for key in ("<account>#<class of asset_type>#<asset_id>", "course_progress#<user.id>"):
         assert f"`{key}`" in text
+
+
+def test_the_reference_says_which_event_types_a_family_needs() -> None:
+    """What must be ticked in Canvas for a family is one line of its section, and no event type is in none."""
+    said = dict(re.findall(r"^## (\w+)\n\n.*\n\nEvent types: (.*)\.$", reference.text(), re.MULTILINE))
+    assert {family: set(INLINE.findall(line)) for family, line in said.items()} == {
+        family.name: {event for entity in family.entities for event in entity.events} for family in families()
+    }
