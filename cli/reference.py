@@ -13,9 +13,10 @@ _INTRODUCTION = """\
 
 Generated from `schemas/catalogue/` by `make generate`; do not edit it here.
 
-Each event type has one row in the first table: the environment variable that names its table, and the key of its items;
-`<account>` is `root_account_uuid`. What the items hold is further down, family by family. In keys and bodies an id is
-that of Canvas's REST API and URLs, local to your institution. Beside the body an item has the attributes that the
+Each event type has one row in the first table, and each family further down a line with its own, to tick in Canvas Data
+Services. A row says the environment variable that names its table, and the key of its items; `<account>` is
+`root_account_uuid`. What the items hold is further down, family by family. In keys and bodies an id is that of Canvas's
+REST API and URLs, local to your institution. Beside the body an item has the attributes that the
 [README](../README.md#what-is-kept) describes. **Each field may be missing, which means null**, but for those that the
 key is made of.
 
@@ -67,6 +68,8 @@ def _index(known: list[Family]) -> Iterator[str]:
 def _family(family: Family) -> Iterator[str]:
     yield f"## {family.name}\n"
     yield f"{family.about} Table: `{family.table}`.\n"
+    # A set: one event type may speak of two entities, as that of a reply and what it counts for.
+    yield f"Event types: {_list(sorted({event for entity in family.entities for event in entity.events}))}.\n"
     if any(not entity.ids for entity in family.entities):
         yield _OCCURRENCES
     for entity in family.entities:

@@ -109,7 +109,7 @@ def _code_of_the_commands() -> str:
 
 
 def test_whoever_erases_a_person_is_told_of_every_field_that_names_one() -> None:
-    """Each field of the catalogue that holds a person's id, name or login is in personal-data.md."""
+    """Each field that holds a person's id, name or login is in personal-data.md, and each id in its search."""
     text = (ROOT / "docs" / "personal-data.md").read_text(encoding="utf-8")
     named = re.compile(
         r"(?:.*_)?(?:user|student|grader|author|assessor|teacher|member)(?:_(?:id|uuid|name|login|sis_id))?"
@@ -123,6 +123,10 @@ def test_whoever_erases_a_person_is_told_of_every_field_that_names_one() -> None
     }
     assert {"user_id", "student_id", "grader_id", "author_id", "user_login", "user_name", "user"} <= fields
     assert sorted(name for name in fields if f"`{name}`" not in text) == []
+    # A SIS id, and that towards LTI tools, never stand alone.
+    ids = {name for name in fields if re.search("_(?:uu)?id$", name)} - {"lti_user_id", "student_sis_id", "user_sis_id"}
+    assert len(ids) > 4
+    assert sorted(name for name in ids if not re.search(rf'"(?:body\.)?{name}"', text)) == [], "find.py passes over it"
 
 
 def test_the_reference_says_what_stands_in_a_key() -> None:
@@ -130,3 +134,11 @@ def test_the_reference_says_what_stands_in_a_key() -> None:
     text = reference.text()
     for key in ("<account>#<class of asset_type>#<asset_id>", "course_progress#<user.id>"):
         assert f"`{key}`" in text
+
+
+def test_the_reference_says_which_event_types_a_family_needs() -> None:
+    """What must be ticked in Canvas for a family is one line of its section, and no event type is in none."""
+    said = dict(re.findall(r"^## (\w+)\n\n.*\n\nEvent types: (.*)\.$", reference.text(), re.MULTILINE))
+    assert {family: set(INLINE.findall(line)) for family, line in said.items()} == {
+        family.name: {event for entity in family.entities for event in entity.events} for family in families()
+    }
