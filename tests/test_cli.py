@@ -1,5 +1,6 @@
 """The commands, run as a person runs them."""
 
+import itertools
 import json
 import os
 import re
@@ -54,6 +55,23 @@ def test_run_accounts_for_every_record() -> None:
     assert re.search(rf"kinesis received +{sent['stream']} ", seen.stdout)
 
 
+def test_run_keeps_the_families_that_are_named() -> None:
+    """As with the parameter Families: the other families' events are ignored, and the account still adds up."""
+    done = command("run", "--families", "submissions, activity")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "or ignored with its family" in done.stdout
+    rows = {row[0]: row[1:] for line in done.stdout.splitlines() if (row := re.findall(r"[\w()]+|·", line))}
+    event_types, sent, *fates, ignored = rows["assignments"]
+    assert (event_types, fates, ignored) == ("6", ["·"] * 3, sent)
+    assert rows["submissions"][-1] == "·"
+
+
+def test_run_names_the_families_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    """A family that is written wrong is told before anything is started, with those that there are."""
+    assert main(["run", "--families", "modules,submission"]) == 1
+    assert capsys.readouterr().err.startswith("error: there is no family submission. There are activity, assignments,")
+
+
 def test_a_dashboard_without_a_run_says_how_to_make_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -63,15 +81,16 @@ def test_a_dashboard_without_a_run_says_how_to_make_one(
     assert "make run" in capsys.readouterr().err
 
 
-def test_run_leaves_nothing_running() -> None:
-    """Who ends it in the middle leaves no process behind."""
+def test_run_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Who ends it when it has said how to look around leaves no process behind, and no file of MiniStack's."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "run", "--keep"], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-m", "cli", "run", "--keep", "--families", "submissions"],
+        cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
     assert process.stdout is not None
-    for line in process.stdout:
-        if "It stays up until Ctrl-C" in line:
-            break
+    said = list(itertools.takewhile(lambda line: "aws logs" not in line, process.stdout))
+    assert [line for line in said if "It stays up until Ctrl-C" in line]
+    assert list(tmp_path.rglob("ministack-lambda-*"))
     children = _descendants(process.pid)
     assert children
     process.send_signal(signal.SIGTERM)
@@ -81,6 +100,7 @@ def test_run_leaves_nothing_running() -> None:
     while any(_is_running(child) for child in children) and time.monotonic() < until:
         time.sleep(0.1)
     assert not [child for child in children if _is_running(child)]
+    assert list(tmp_path.iterdir()) == []
 
 
 def _descendants(pid: int) -> list[int]:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from cli import ministack, sending
+from cli import sending
 from cli.generate import ROOT
+from cli.ministack import LocalAws, redeploy
 from cli.sending import Parcel
 from handlers.fates import Reason
 from tests.cli.conftest import Command, Local, eventually
@@ -40,8 +41,6 @@ class Checkout:
 
     def __init__(self, folder: Path, local: Local) -> None:
         self.folder = folder
-        self._lambda = local.stack.client("lambda")
-        self._names = list(local.stack.of_kind("AWS::Lambda::Function").values())
         for name in ("cli", "handlers", "schemas", "events", "docs", "package"):
             shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "template.yaml", folder)
@@ -59,22 +58,13 @@ class Checkout:
             check=False,
         )
 
-    def deploy(self) -> None:
-        """Give the functions of the stack the code and the schemas of this checkout."""
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(ministack, "ROOT", self.folder)
-            package = ministack._package()
-        for name in self._names:
-            self._lambda.update_function_code(FunctionName=name, ZipFile=package)
-
 
 @pytest.fixture
 def checkout(local: Local, tmp_path: Path) -> Iterator[Checkout]:
     """The copy; at the end the functions have their own code again."""
     yield Checkout(tmp_path, local)
-    package = ministack._package()
-    for name in local.stack.of_kind("AWS::Lambda::Function").values():
-        local.stack.client("lambda").update_function_code(FunctionName=name, ZipFile=package)
+    assert local.stack.endpoint is not None
+    redeploy(LocalAws(local.stack.endpoint), {})
 
 
 def send(local: Local, *texts: str) -> None:
@@ -102,7 +92,8 @@ def test_an_unknown_event_type_is_discovered_drafted_added_and_brought_in(local:
         (checkout.folder / "events" / "samples" / f"{name}.json").write_text(text)
     generated = checkout.run("generate")
     assert generated.returncode == 0, generated.stderr
-    checkout.deploy()
+    redeployed = checkout.run("run", "--redeploy")
+    assert redeployed.returncode == 0, redeployed.stderr
 
     redriven = checkout.run("rejected", "redrive", "--reason", "unknown_event_type", "--local", "--json")
     assert redriven.returncode == 0, redriven.stdout + redriven.stderr
