@@ -138,7 +138,8 @@ def _batch_line(message: str) -> dict[str, dict[str, int]]:
 
 def _account_table(sent: list[Sent], account: dict[str, Counter[str]]) -> Table:
     """The fates by family; the log has them by event type."""
-    table = Table("family", title="\nWhat became of the records", title_justify="left")
+    table = Table(title="\nWhat became of the records", title_justify="left")
+    table.add_column("family", no_wrap=True)
     for name in ("event types", "sent", *FATES):
         table.add_column(name, justify="right")
     counts = Counter(_event_type(record.text) for record in sent)
@@ -230,6 +231,9 @@ def _event_time(text: str) -> str:
 def _in_another_course(text: str) -> str:
     event = json.loads(text)
     event["body"] = {name: _other_id(name, value) for name, value in event["body"].items()}
+    # Of another person too: what is kept once should not look as if it were kept twice.
+    metadata = event["metadata"]
+    metadata |= {name: _other_id(name, metadata[name]) for name in ("user_id", "context_id") if name in metadata}
     return json.dumps(event)
 
 

@@ -1,5 +1,6 @@
 """The commands, run as a person runs them."""
 
+import io
 import itertools
 import json
 import os
@@ -17,8 +18,9 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from rich.console import Console
 
-from cli import generate
+from cli import demo, generate
 from cli.__main__ import main
 from cli.demo import what_to_send
 from cli.generate import ROOT
@@ -46,6 +48,7 @@ def test_run_accounts_for_every_record() -> None:
     assert f"{sent.total()}/{sent.total()}" in done.stdout
     assert [family for family in FAMILIES if not re.search(rf"│ {family} +│", done.stdout)] == []
     assert re.search(r"user#8123 .*\n.*\n.*activity#\S+Z .*logged_out", done.stdout)
+    assert done.stdout.count("asset_accessed in Course#2041") == 1
     for shown in ("assignment#9001", "Week 1: Cells and membranes", "caliper_format", "body.due_at", "unroutable"):
         assert shown in done.stdout
     assert "Traceback" not in done.stderr
@@ -72,11 +75,21 @@ def test_run_names_the_families_that_there_are(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err.startswith("error: there is no family submission. There are activity, assignments,")
 
 
+def test_the_account_names_every_family_in_full() -> None:
+    """On a terminal of 80 columns the families are readable, whatever else has to wrap."""
+    console = Console(width=80, file=io.StringIO())
+    console.print(demo._account_table(list(what_to_send()), {}))
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert [family for family in FAMILIES if f" {family} " not in shown] == []
+
+
 def test_a_dashboard_without_a_run_says_how_to_make_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Who asks too early is told what to run first."""
     monkeypatch.setattr("cli.dashboard.LAST_RUN", tmp_path / "dashboard.json")
+    monkeypatch.setattr("cli.ministack.KEPT", tmp_path / "local-stack.json")
     assert main(["dashboard"]) == 1
     assert "make run" in capsys.readouterr().err
 

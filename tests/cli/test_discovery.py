@@ -117,6 +117,11 @@ def test_all_unknown_types_that_wait_are_drafted_or_the_one_that_is_named(local:
     assert ("[module_note]" in both.out, "[zebra]" in both.out, "[yak]" in both.out) == (True, True, False)
     one = canvas_events("draft", "--rejected", "zebra_created", "--local")
     assert ("[module_note]" in one.out, "[zebra]" in one.out) == (False, True)
+    local.reject(UPDATED, Reason.UNKNOWN_EVENT_TYPE, event_name="module_note_updated")
+    for said in (["module_note_created", "module_note_updated"], ["module_note_*"]):
+        several = canvas_events("draft", "--local", "--rejected", *said)
+        assert ("[module_note]" in several.out, "[zebra]" in several.out) == (True, False)
+        assert 'events  = ["module_note_created", "module_note_updated"]' in several.out
 
 
 def test_a_type_that_speaks_of_a_known_entity_is_compared_with_it(
@@ -130,6 +135,7 @@ def test_a_type_that_speaks_of_a_known_entity_is_compared_with_it(
     assert "against [module] of schemas/catalogue/modules.toml" in done.out
     assert 'events  = ["module_created", "module_updated", "module_archived"]' in done.out
     assert 'pinned = "bool  …"' in done.out
+    assert "its lines go into that entry, and not to the end of the file" in done.err
 
 
 def test_none_waiting_is_told(local: Local, canvas_events: Command) -> None:
@@ -140,3 +146,6 @@ def test_none_waiting_is_told(local: Local, canvas_events: Command) -> None:
     assert "no event of an unknown type waits among the rejected" in done.err
     done = canvas_events("draft", "--rejected", "zebra_created", "--local")
     assert "no event zebra_created waits among the rejected" in done.err
+    local.reject(CREATED, Reason.UNKNOWN_EVENT_TYPE, event_name="module_note_created")
+    done = canvas_events("draft", "--local", "--rejected", "module_note_*", "zebra_*")
+    assert "no event zebra_* waits among the rejected" in done.err
