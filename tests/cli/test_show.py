@@ -59,7 +59,8 @@ def test_a_pipe_gets_whole_lines_and_a_terminal_whole_words(
     """No line is cut: a terminal's are broken where it ends, and those that are piped on are not broken at all."""
     name = "Cells and membranes of plants and animals"
     local.put("MODULES_TABLE", f"{ACCOUNT}#Course#2041", "module#77", name=name, workflow_state="active", position="1")
-    monkeypatch.setenv("TERM", "dumb")  # without colours; 80 columns
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", "dumb")  # without colours, and 80 columns wide
     command = ["show", f"{ACCOUNT}#Course#2041", "--local"]
     line = f"└── module#77 {name} active, place 1 · module_updated"
     assert canvas_events(*command).out.splitlines()[1] == line
