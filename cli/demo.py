@@ -231,9 +231,10 @@ def _event_time(text: str) -> str:
 def _in_another_course(text: str) -> str:
     event = json.loads(text)
     event["body"] = {name: _other_id(name, value) for name, value in event["body"].items()}
-    # Of another person too: what is kept once should not look as if it were kept twice.
     metadata = event["metadata"]
-    metadata |= {name: _other_id(name, metadata[name]) for name in ("user_id", "context_id") if name in metadata}
+    if "context_id" in metadata:
+        # Of another person there, or what is kept once would look as if it were kept twice.
+        metadata |= {name: _other_id(name, metadata.get(name)) for name in ("user_id", "context_id")}
     return json.dumps(event)
 
 

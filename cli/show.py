@@ -106,7 +106,7 @@ def _hints(asked: str, entity: str, stack: Stack) -> Iterator[str]:
     for event_type in catalogue.load().values():
         if kind in [each.kind for each in event_type.entities] and event_type.table not in stack.entity_tables:
             yield f"The stack {stack.name} keeps no {family(event_type.table)}: their events are ignored."
-            break
+            return
     of_what, _, number = asked.rpartition("#")
     if not of_what:
         yield f"{number} was taken for a course. A person is User#{number}, a group Group#{number}, and so on."
