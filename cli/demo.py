@@ -234,7 +234,7 @@ def _in_another_course(text: str) -> str:
     metadata = event["metadata"]
     if "context_id" in metadata:
         # Of another person there, or what is kept once would look as if it were kept twice.
-        metadata |= {name: _other_id(name, metadata.get(name)) for name in ("user_id", "context_id")}
+        metadata |= {name: _other_id(name, metadata[name]) for name in ("user_id", "context_id") if name in metadata}
     return json.dumps(event)
 
 
