@@ -8,8 +8,8 @@ PYTHON313 ?= python3.13
 
 .PHONY: run dashboard test prove soak build bench check generate lock dynamodb-local clean
 
-run: .venv/installed  ## deploy the template into MiniStack here and send sample events through it
-	$(BIN)/canvas-events run $(if $(KEEP),--keep)
+run: .venv/installed  ## the template in MiniStack here, with sample events: make run KEEP=1 FAMILIES=submissions,activity
+	$(BIN)/canvas-events run $(if $(KEEP),--keep) $(if $(FAMILIES),--families '$(FAMILIES)')
 
 dashboard: .venv/installed  ## the dashboard of template.yaml, with the numbers of the last run
 	$(BIN)/canvas-events dashboard

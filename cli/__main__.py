@@ -21,6 +21,7 @@ from cli import (
     generate,
     invoke,
     output,
+    redeploy,
     rejected,
     send,
     show,
@@ -45,12 +46,23 @@ without AWS:
   canvas-events check event.json                     would it be stored, and if not, why
   canvas-events run                                  the whole system on this machine, with sample events
   canvas-events run --keep                           the same, and leave it up to look around
+  canvas-events run --redeploy                       let that stack take what was changed since
   canvas-events dashboard                            the dashboard of the template, with that run's numbers
   canvas-events invoke events/sqs_mixed.json         one handler, one event file, here and now
   canvas-events draft page.md                        a catalogue entry, from documentation or from events
   canvas-events generate                             schemas and sample invocations after a change of the catalogue
 
 Exit status: 0 well, 1 something is wrong or was refused, 2 the command was called wrongly.
+"""
+
+
+RUN_EXAMPLES = """\
+examples:
+  canvas-events run                                   all of it
+  canvas-events run --families submissions,activity   as with this parameter Families
+  canvas-events run --keep                            and leave it up; in another terminal, after `make generate`:
+  canvas-events run --redeploy                        the stack that is up takes what was changed, and keeps its items
+  canvas-events run --redeploy --families all         and another choice of families
 """
 
 
@@ -81,6 +93,10 @@ def _fail(text: str) -> int:
     return 1
 
 
+def _run(options: argparse.Namespace) -> int:
+    return redeploy.run(options.families) if options.redeploy else demo.run(options.families, keep=options.keep)
+
+
 def parser() -> argparse.ArgumentParser:
     """The commands and what they take."""
     made = argparse.ArgumentParser(
@@ -93,9 +109,21 @@ def parser() -> argparse.ArgumentParser:
     for module in (doctor, show, rejected, dlq, failures, send, check, draft):
         module.add_to(commands)
 
-    run = commands.add_parser("run", help="deploy the template into MiniStack here and send sample events through it")
-    run.add_argument("--keep", action="store_true", help="leave it up until Ctrl-C, and say how to look around")
-    run.set_defaults(command=lambda options: demo.run(keep=options.keep))
+    run = commands.add_parser(
+        "run",
+        help="deploy the template into MiniStack here and send sample events through it",
+        epilog=RUN_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = run.add_mutually_exclusive_group()
+    what.add_argument("--keep", action="store_true", help="leave it up until Ctrl-C, and say how to look around")
+    what.add_argument(
+        "--redeploy",
+        action="store_true",
+        help="send nothing: bring the stack that --keep left up to the template, the code and the schemas of now",
+    )
+    run.add_argument("--families", metavar="NAMES", help="keep these alone, as submissions,activity (default: all)")
+    run.set_defaults(command=_run)
 
     see = commands.add_parser("dashboard", help="show the template's dashboard with the numbers of the last run")
     see.set_defaults(command=lambda _: dashboard.run())

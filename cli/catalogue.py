@@ -206,9 +206,9 @@ def _entity(name: str, table: str, entry: object) -> Entity:
             events=tuple(_list(entry["events"])),
             ids=_ids(entry["id"]) if "id" in entry else (),
             contexts=_templates(entry["context"]),
-            renamed=_strings(entry.get("renamed", {})),
+            renamed=_strings(entry.get("renamed", {}), "renamed"),
             without_account="without_account" in entry,
-            fields={field: _field(field, text) for field, text in _strings(entry["fields"]).items()},
+            fields={field: _field(field, text) for field, text in _strings(entry["fields"], "fields").items()},
         )
         _check_fields(entity)
     except (TypeError, ValueError) as error:
@@ -267,9 +267,12 @@ def _event_type(name: str, entities: tuple[Entity, ...]) -> EventType:
     return EventType(name, entities[0].table, entities)
 
 
-def _strings(value: object) -> dict[str, str]:
-    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
-        raise TypeError(f"expected a table of strings, not {value!r}")
+def _strings(value: object, what: str) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise TypeError(f'{what} is a table of strings, as {what} = {{ name = "…" }}')
+    for name, text in value.items():
+        if not isinstance(text, str):
+            raise TypeError(f"{what}: `{name}` is no string. Does its line belong into another table of the file?")
     return value
 
 

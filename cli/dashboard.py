@@ -22,7 +22,7 @@ from rich.table import Table
 from cli.errors import CommandError
 from cli.generate import ROOT
 from cli.metrics import Metric, Search, calculate, embedded, searches, statistic
-from cli.ministack import STACK, LocalAws
+from cli.ministack import STACK, LocalAws, left_up
 
 LAST_RUN = ROOT / ".cache" / "last-run" / "dashboard.json"
 
@@ -42,11 +42,13 @@ def run() -> int:
 
     Raises ``CommandError`` when there is neither.
     """
-    if not LAST_RUN.exists():
+    aws = left_up()
+    if aws and _is_up(aws.endpoint):
+        picture = keep(aws)
+    elif LAST_RUN.exists():
+        picture = json.loads(LAST_RUN.read_text(encoding="utf-8"))
+    else:
         raise CommandError("there was no run yet: start one with `make run`, then show its dashboard.")
-    picture = json.loads(LAST_RUN.read_text(encoding="utf-8"))
-    if _is_up(picture["endpoint"]):
-        picture = keep(LocalAws(picture["endpoint"]))
     Console().print(_Screen(picture))
     return 0
 
@@ -56,7 +58,6 @@ def keep(aws: LocalAws) -> dict[str, Any]:
     run = Run(aws)
     body = json.loads(aws.client("cloudwatch").get_dashboard(DashboardName=_dashboard(aws))["DashboardBody"])
     picture = {
-        "endpoint": aws.endpoint,
         "taken": datetime.now(UTC).isoformat(timespec="seconds"),
         "widgets": [
             {"title": each["properties"]["title"], "y": each["y"], "rows": list(run.rows(each))}

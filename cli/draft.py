@@ -20,12 +20,16 @@ examples:
   canvas-events draft https://developerdocs.instructure.com/services/canvas/data-services/live-events/event-format/canvas/file.data_service_canvas_enrollment
   canvas-events draft captured.jsonl                  events: one, an array, one a line, or a Lambda invocation
   canvas-events draft --rejected grade_change         the events of that type that a stack rejected as unknown
+  canvas-events draft --rejected 'module_note_*'      those of all types of that beginning
   canvas-events draft --rejected --local              all that it rejected as unknown, type by type
 
 Exit status, as that of diff: 0 nothing differs from the catalogue, 1 something does, or is new in it (or the source
 cannot be read, which standard error says), 2 the command was called wrongly.
 """
 
+_OF_THOSE_THERE = """\
+What is headed "against [an entry]" is no entry: its lines go into that entry, and not to the end of the file.\
+"""
 _NEXT = """\
 Next: 1. Look at what is marked "review", write the meanings in your own words, and paste it into
          schemas/catalogue/<family>.toml. A new family: docs/upgrading.md.
@@ -52,8 +56,9 @@ def add_to(commands: Any) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("sources", nargs="*", default=[], metavar="SOURCE", help="a file, an https address, or -")
     source.add_argument(
-        "--rejected", nargs="?", const="", metavar="EVENT_TYPE", help="what a stack rejected as an unknown event type"
-    )
+        "--rejected", nargs="*", metavar="EVENT_TYPE",
+        help="what a stack rejected as an unknown event type: all, or those of these types, as 'module_note_*'",
+    )  # fmt: skip
     parser.set_defaults(command=run)
 
 
@@ -62,12 +67,14 @@ def run(called: argparse.Namespace) -> int:
     if called.rejected is None:
         observed = [each for source in called.sources for each in sources.read(source)]
     else:
-        observed = sources.of_rejected(open_stack(called), called.rejected or None)
+        observed = sources.of_rejected(open_stack(called), called.rejected)
     drafts = list(drafted(observed, catalogue.families()))
     print("\n\n".join(map(_text, drafts)))
     new = [each for each in drafts if each]
     if new:
         sys.stdout.flush()
+        if any(isinstance(each, Comparison) for each in new):
+            say(_OF_THOSE_THERE)
         for step in _NEXT.splitlines():
             say(step)
     return 1 if new else 0

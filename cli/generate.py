@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from handlers.catalogue import SCHEMAS
 
 ROOT = SCHEMAS.parent
 EVENTS = ROOT / "events"
+
+NEW_FAMILY = "docs/upgrading.md#a-new-family-with-a-table-of-its-own"
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT}:canvas-live-events"
@@ -44,6 +47,13 @@ def write() -> list[Path]:
         else:
             path.unlink()
     return changed
+
+
+def without_table() -> list[str]:
+    """The families, by their variables, whose tables the functions of ``template.yaml`` do not know."""
+    template = (ROOT / "template.yaml").read_text()
+    tables = {event_type.table for event_type in catalogue.load().values()}
+    return sorted(table for table in tables if not re.search(rf"^ +{table}:", template, re.MULTILINE))
 
 
 def samples() -> dict[str, str]:
@@ -158,6 +168,8 @@ def run(*, check: bool) -> int:
     changed = stale() if check else write()
     for path in changed:
         print(f"{'out of step' if check else 'written'}: {path.relative_to(ROOT)}")
+    for table in without_table():
+        print(f"template.yaml sets no {table}, so that the events of its family are ignored: {NEW_FAMILY}")
     if check and changed:
         print("Run `make generate` and commit what it writes.")
         return 1

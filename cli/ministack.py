@@ -1,6 +1,7 @@
 """MiniStack, an AWS in one process on this machine, and the template deployed into it."""
 
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -13,11 +14,12 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 
 from cli.errors import CommandError
 from cli.generate import ROOT
@@ -61,11 +63,16 @@ def ministack() -> Iterator[LocalAws]:
     Raises ``LocalStackError`` with what it said when it does not come up.
     """
     port = free_port()
-    with tempfile.TemporaryFile() as log:
+    # It unpacks the functions' code into the folder for temporary files, and leaves it there.
+    with (
+        tempfile.TemporaryDirectory(prefix="canvas-events-", ignore_cleanup_errors=True) as folder,
+        tempfile.TemporaryFile() as log,
+    ):
         process = subprocess.Popen(
             [sys.executable, "-m", "ministack"],
             # Its MQTT listener would take a port that this has no use for.
-            env=_environment() | {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "IOT_MTLS_ENABLED": "0"},
+            env=_environment()
+            | {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "IOT_MTLS_ENABLED": "0", "TMPDIR": folder},
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -100,39 +107,71 @@ def kept(aws: LocalAws) -> Iterator[None]:
             KEPT.unlink() if before is None else KEPT.write_text(before)
 
 
-def deploy(aws: LocalAws, parameters: dict[str, str]) -> dict[str, str]:
+def left_up() -> LocalAws | None:
+    """The AWS of the stack that was left up on this machine; None where none was."""
+    try:
+        return LocalAws(json.loads(KEPT.read_text())["endpoint"])
+    except (OSError, ValueError, LookupError):
+        return None
+
+
+def deploy(aws: LocalAws, parameters: Mapping[str, str]) -> dict[str, str]:
     """Create the stack from ``template.yaml`` itself; its outputs by name.
 
     The functions' code is what ``package/`` links to. MiniStack runs it with this Python, which has the libraries.
     Raises ``LocalStackError`` with CloudFormation's reason.
     """
     aws.client("s3").create_bucket(Bucket="packages", CreateBucketConfiguration={"LocationConstraint": REGION})
-    aws.client("s3").put_object(Bucket="packages", Key="package.zip", Body=_package())
-    template = (ROOT / "template.yaml").read_text().replace("CodeUri: package/", "CodeUri: s3://packages/package.zip")
-    template = _without_splits(template, parameters.get("Families", "all"))
-    # From a bucket, as `sam deploy` sends it: CloudFormation takes a megabyte there, and 51,200 bytes directly.
-    aws.client("s3").put_object(Bucket="packages", Key="template.yaml", Body=template.encode())
+    aws.client("cloudformation").create_stack(**_uploaded(aws, parameters))
+    return _outputs(aws)
+
+
+def redeploy(aws: LocalAws, changed: Mapping[str, str]) -> dict[str, str]:
+    """Bring the stack that is there to the template, code and schemas of now; its outputs by name.
+
+    Of its parameters those that are ``changed`` change. Raises as ``deploy``.
+    """
     cloudformation = aws.client("cloudformation")
-    cloudformation.create_stack(
-        StackName=STACK,
-        TemplateURL=f"{aws.endpoint}/packages/template.yaml",
-        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
-        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-    )
-    outputs = _outputs(cloudformation)
-    _mend_concurrency(aws.client("lambda"))
-    return outputs
+    stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
+    parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
+    try:
+        cloudformation.update_stack(**_uploaded(aws, {**parameters, **changed}))
+    except ClientError as error:
+        if "No updates are to be performed" not in str(error):
+            raise
+    return _outputs(aws)
 
 
-def _outputs(cloudformation: Any) -> dict[str, str]:
+def _uploaded(aws: LocalAws, parameters: Mapping[str, str]) -> dict[str, Any]:
+    """Upload template and package, as ``sam deploy`` does; what CloudFormation is then to be asked for."""
+    package = _package()
+    # By its content: CloudFormation takes new code only from a new place.
+    key = f"{hashlib.sha256(package).hexdigest()}.zip"
+    aws.client("s3").put_object(Bucket="packages", Key=key, Body=package)
+    template = (ROOT / "template.yaml").read_text().replace("CodeUri: package/", f"CodeUri: s3://packages/{key}")
+    template = _without_splits(template, parameters.get("Families", "all"))
+    # From a bucket: CloudFormation takes a megabyte there, and 51,200 bytes directly.
+    aws.client("s3").put_object(Bucket="packages", Key="template.yaml", Body=template.encode())
+    return {
+        "StackName": STACK,
+        "TemplateURL": f"{aws.endpoint}/packages/template.yaml",
+        "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+        "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    }
+
+
+def _outputs(aws: LocalAws) -> dict[str, str]:
+    """Wait until the stack is made, or changed; its outputs."""
+    cloudformation = aws.client("cloudformation")
     until = time.monotonic() + SECONDS_TO_START
     while True:
         stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
-        if stack["StackStatus"] == "CREATE_COMPLETE":
+        if stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+            _mend_concurrency(aws.client("lambda"))
             return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-        if stack["StackStatus"] != "CREATE_IN_PROGRESS" or time.monotonic() > until:
+        if not stack["StackStatus"].endswith("_IN_PROGRESS") or time.monotonic() > until:
             reason = stack.get("StackStatusReason", "")
-            raise LocalStackError(f"The stack was not created: {stack['StackStatus']} {reason}")
+            raise LocalStackError(f"The stack was not deployed: {stack['StackStatus']} {reason}")
         time.sleep(0.1)  # until the next look
 
 

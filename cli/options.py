@@ -1,8 +1,11 @@
 """How the commands are called: what they have in common."""
 
 import argparse
+import re
 from typing import Any
 
+from cli import catalogue
+from cli.errors import CommandError
 from cli.ministack import STACK
 
 
@@ -38,6 +41,20 @@ def group(commands: Any, name: str, about: str, examples: str, *, more: str) -> 
         name, help=about, description=more, epilog=examples, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     return parser.add_subparsers(required=True, metavar="ACTION")
+
+
+def choice(families: str | None) -> dict[str, str]:
+    """The parameter Families as a person named them; empty where nobody did.
+
+    Raises ``CommandError`` for a family that is not there.
+    """
+    if families is None:
+        return {}
+    known = [each.name for each in catalogue.families()]
+    unknown = [name for name in re.split(" *, *", families) if name not in known]
+    if unknown and families != "all":
+        raise CommandError(f"there is no family {', '.join(unknown)}. There are {', '.join(known)}, and all.")
+    return {"Families": families}
 
 
 def natural(said: str) -> int:

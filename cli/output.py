@@ -21,10 +21,12 @@ from rich.text import Text
 # Those that turn the direction of text round, so that it reads as something else than it is.
 _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
+LONGEST_LINE = 100_000  # where nothing is to be broken
 
-def out() -> Console:
-    """Where results go."""
-    return Console(highlight=False)
+
+def out(*, whole_lines: bool = False) -> Console:
+    """Where results go. With ``whole_lines`` only a terminal breaks them: who pipes them on wants each in one."""
+    return Console(highlight=False, width=LONGEST_LINE if whole_lines and not sys.stdout.isatty() else None)
 
 
 def notes() -> Console:

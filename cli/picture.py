@@ -1,9 +1,11 @@
 """Items as a person would want to see them."""
 
+import contextlib
 import html
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -23,13 +25,22 @@ _DETAILS = {
     "state": "{}",
     "grade": "grade {}",
     "score": "score {}",
+    "current_score": "score {} so far",
+    "final_score": "final score {}",
+    "override_score": "override {}",
+    "override_status": "status {}",
+    "submission_status": "status {}",
+    "progress": "{0[requirement_completed_count]} of {0[requirement_count]} requirements",
     "points_possible": "{} points",
     "group_weight": "{} %",
     "position": "place {}",
     "due_at": "due {}",
-    "user_id": "by user {}",
+    "user_id": "of user {}",
     "submission_id": "submission {}",
 }
+
+# Entities whose user_id is who made them; of the others it is the person whom they are about.
+_MADE_BY = frozenset({"attachment", "discussion_entry", "discussion_submission", "submission_comment"})
 
 
 def contents(context: str, items: Iterable[Item], nesting: Nesting) -> Tree:
@@ -67,9 +78,7 @@ def _line(item: Item, *, occurred: bool) -> Text:
     # The end of an occurrence's key says nothing to a person.
     key = item["entity"].rpartition("#")[0] if occurred else item["entity"]
     headline = next((_headline(str(body[name])) for name in _HEADLINES if name in body), "")
-    known = {name: form.format(body[name]) for name, form in _DETAILS.items() if name in body}
-    # Its own id is in its key.
-    details = ", ".join(text for name, text in known.items() if not item["entity"].endswith(f"#{body[name]}"))
+    details = ", ".join(_details(item["entity"], body))
     line = output.text(key, "cyan").append(f" {output.visible(headline)} ", "default")
     where = f" in {item['happened_in']}" if "happened_in" in item else ""
     line.append(output.visible(f"{details} · {item['event_name']}{where}".removeprefix(" · ")), "dim")
@@ -77,6 +86,16 @@ def _line(item: Item, *, occurred: bool) -> Text:
         line.stylize("strike")
         line.append(" deleted", "red")
     return line
+
+
+def _details(entity: str, body: Mapping[str, Any]) -> Iterator[str]:
+    kind = entity.partition("#")[0]
+    for name, form in _DETAILS.items():
+        # Its own id is in its key.
+        if name in body and not entity.endswith(f"#{body[name]}"):
+            with contextlib.suppress(LookupError, TypeError):  # an object without the members that are shown
+                text = form.format(body[name])
+                yield text.replace("of user", "by user") if name == "user_id" and kind in _MADE_BY else text
 
 
 def _headline(markup: str) -> str:

@@ -1,14 +1,15 @@
 """``send``: events from files to the queue or the stream."""
 
 import argparse
+from collections import Counter
 from typing import Any
 
 from cli import check, files, options, sending
 from cli.errors import CommandError
 from cli.output import out, plural, print_json, say
 from cli.sending import Parcel
-from cli.stack import open_stack
-from cli.verdict import Judge
+from cli.stack import Stack, family, open_stack
+from cli.verdict import Judge, Verdict
 from handlers.fates import Fate
 
 EXAMPLES = """\
@@ -18,6 +19,8 @@ examples:
   canvas-events send - < events.jsonl                 an event a line, from standard input
   canvas-events send --dry-run events.jsonl           what would be sent
 """
+
+Judged = tuple[files.FileRecord, Verdict]
 
 
 def add_to(commands: Any) -> None:
@@ -38,14 +41,17 @@ def add_to(commands: Any) -> None:
 def run(called: argparse.Namespace) -> int:
     """The command: 0 when everything was sent, 1 otherwise."""
     records = list(files.read(called.files))
+    judge = Judge()
+    judged = [(record, judge.judge(record.data)) for record in records]
     if not called.unchecked:
-        _check(records, as_json=called.json)
+        _refuse(judged, judge, as_json=called.json)
     stack = open_stack(called)
     destination = sending.queue(stack) if called.to == "queue" else sending.stream(stack)
     if called.dry_run:
         if called.json:
             print_json([{"place": record.place, "id": None, "fault": None} for record in records])
         say(f"Dry run: {plural(len(records), 'record')} would go to {destination.name}.")
+        _tell_ignored(judged, stack)
         return 0
     receipts = sending.send(destination, [Parcel(record.data) for record in records])
     failed = [(record.place, receipt.fault) for record, receipt in zip(records, receipts, strict=True) if receipt.fault]
@@ -56,12 +62,21 @@ def run(called: argparse.Namespace) -> int:
         say(f"not sent: {place}: {fault}")
     if not called.json:
         out().print(f"{plural(len(records) - len(failed), 'record')} sent to {destination.name}.", soft_wrap=True)
+    _tell_ignored(judged, stack)
     return 1 if failed else 0
 
 
-def _check(records: list[files.FileRecord], *, as_json: bool) -> None:
-    judge = Judge()
-    judged = [(record, judge.judge(record.data)) for record in records]
+def _tell_ignored(judged: list[Judged], stack: Stack) -> None:
+    """Say what the stack will ignore, as it does with the events of families that it does not keep."""
+    event_types = (stack.catalogue.get(verdict.outcome.event_name or "") for _, verdict in judged)
+    tables = Counter(each.table for each in event_types if each and each.table not in stack.entity_tables)
+    if tables:
+        families = ", ".join(sorted(map(family, tables)))
+        say(f"{tables.total():,} of them will be ignored: {stack.name} keeps no {families}.")
+
+
+def _refuse(judged: list[Judged], judge: Judge, *, as_json: bool) -> None:
+    """Raise ``CommandError`` where a record would be rejected, after it was shown why."""
     bad = [(record, verdict) for record, verdict in judged if verdict.outcome.fate is not Fate.STORED]
     if bad:
         if as_json:
@@ -69,6 +84,6 @@ def _check(records: list[files.FileRecord], *, as_json: bool) -> None:
         else:
             check.show(bad, judge)
         raise CommandError(
-            f"{len(bad)} of {plural(len(records), 'record')} would be rejected, so none was sent."
+            f"{len(bad)} of {plural(len(judged), 'record')} would be rejected, so none was sent."
             " --unchecked sends them all the same."
         )

@@ -3,16 +3,18 @@
 import argparse
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from rich.table import Table
 
 from cli import catalogue, options, output, picture
+from cli.drafting.entry import class_name
 from cli.errors import CommandError
 from cli.nesting import Item, Nesting, tail
 from cli.output import out, print_json, say
 from cli.reader import NEWEST, Reader
-from cli.stack import Stack, open_stack
+from cli.stack import Stack, family, open_stack
 from handlers.ids import PATTERN, SHARD, as_number
 
 EXAMPLES = """\
@@ -30,7 +32,16 @@ examples:
 NEWEST_ALONE = 200  # occurrences, where they alone are asked for
 MOST_TO_SCAN = 1_000  # items of each table, when it must be found out whose the tables are
 
-_ATTRIBUTES = ("context", "event_name", "event_time", "user_id", "deleted", "happened_in", "expires_at")
+# What an item has beside its body, and what that means.
+_ATTRIBUTES = {
+    "context": "What contains it: the partition key.",
+    "event_name": "The event that told it last.",
+    "event_time": "When Canvas made that event.",
+    "user_id": "Who acted, in that event.",
+    "deleted": "Whether it was deleted.",
+    "happened_in": "The context of the request.",
+    "expires_at": "When it is deleted from the table, in seconds since 1970.",
+}
 
 
 def add_to(commands: Any) -> None:
@@ -65,12 +76,14 @@ def run(called: argparse.Namespace) -> int:
         items += reader.read_below(items)
     if not items:
         say(f"The tables hold nothing under {context}{f' {called.entity}' if called.entity else ''}.")
+        for hint in _hints(called.context, called.entity or "", stack):
+            say(hint)
     if called.json:
         print_json(items)
     elif called.entity and "#" in called.entity and len(items) == 1:
         out().print(fields(items[0]))
     elif items:
-        out().print(picture.contents(tail(context), items, nesting), soft_wrap=True)
+        out(whole_lines=True).print(picture.contents(tail(context), items, nesting))
     for sentence in reader.left_out:
         say(sentence)
     return 0 if items else 1
@@ -80,11 +93,25 @@ def fields(item: Item) -> Table:
     """An item as a table of its fields, with what the catalogue says of each."""
     event_type = catalogue.load().get(item["event_name"])
     known = event_type.fields if event_type else {}
-    rows = [(name, item[name], "") for name in _ATTRIBUTES if name in item]
+    rows = [(name, item[name], meaning) for name, meaning in _ATTRIBUTES.items() if name in item]
     for name, value in sorted(item["body"].items()):
         shown = value if isinstance(value, str) else json.dumps(value, default=output.readable, ensure_ascii=False)
         rows.append((name, shown, known[name].about if name in known else "(not in the catalogue)"))
     return output.table(("field", "value", "meaning"), rows, title=item["entity"])
+
+
+def _hints(asked: str, entity: str, stack: Stack) -> Iterator[str]:
+    """Why there may be nothing, where that can be told."""
+    kind = entity.partition("#")[0]
+    for event_type in catalogue.load().values():
+        if kind in [each.kind for each in event_type.entities] and event_type.table not in stack.entity_tables:
+            yield f"The stack {stack.name} keeps no {family(event_type.table)}: their events are ignored."
+            return
+    of_what, _, number = asked.rpartition("#")
+    if not of_what:
+        yield f"{number} was taken for a course. A person is User#{number}, a group Group#{number}, and so on."
+    elif "#" not in of_what and of_what.islower():
+        yield f"Types have capitals: {class_name(of_what)}#{number}."
 
 
 def _context(asked: str, account: str | None, stack: Stack) -> str:
@@ -130,11 +157,11 @@ def _only_account(stack: Stack) -> str:
 def _accounts_in_tables(stack: Stack) -> list[str]:
     """The root accounts that the first items of each table are of.
 
-    No index lists them, and only who reads everything can be sure to miss none.
+    No index lists them, and only who reads everything can be sure to miss none: so where there is more, that is said.
     """
     client = stack.client("dynamodb")
     found: set[str] = set()
-    read = 0.0
+    read, is_all = 0.0, True
     for table in stack.entity_tables.values():
         page = client.scan(
             TableName=table, Limit=MOST_TO_SCAN, ProjectionExpression="#c",
@@ -142,8 +169,10 @@ def _accounts_in_tables(stack: Stack) -> list[str]:
         )  # fmt: skip
         found |= {account for item in page["Items"] if (account := item["context"]["S"].partition("#")[0])}
         read += page.get("ConsumedCapacity", {}).get("CapacityUnits", 0)
-    say(
-        f"No account was named: looked into up to {MOST_TO_SCAN:,} items of each table for whose they are"
-        f" ({read:g} read units). --account spares that."
-    )
+        is_all = is_all and "LastEvaluatedKey" not in page
+    if not is_all:
+        say(
+            f"No account was named: looked into up to {MOST_TO_SCAN:,} items of each table for whose they are"
+            f" ({read:g} read units). --account spares that."
+        )
     return sorted(found)

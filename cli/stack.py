@@ -1,7 +1,6 @@
 """Where the commands work: a deployed stack and its resources, in AWS or on this machine."""
 
 import argparse
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from cli.errors import CommandError
-from cli.ministack import KEPT, LocalAws
+from cli.ministack import LocalAws, left_up
 from handlers import catalogue, rejected
 from handlers.catalogue import EventType
 
@@ -132,7 +131,8 @@ def open_stack(options: argparse.Namespace) -> Stack:
 
     Raises ``CommandError`` when there is none, and what boto3 raises when AWS cannot be asked.
     """
-    session, endpoint = _local() if options.local else (_session(options), None)
+    aws = local() if options.local else None
+    session, endpoint = (aws.session, aws.endpoint) if aws else (_session(options), None)
     cloudformation = _client(session, "cloudformation", endpoint)
     described = _describe(cloudformation, options.stack, session.region_name)
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=options.stack)
@@ -163,12 +163,12 @@ def _session(options: argparse.Namespace) -> boto3.Session:
     return boto3.Session(profile_name=options.profile, region_name=options.region)
 
 
-def _local() -> tuple[boto3.Session, str]:
-    try:
-        endpoint = json.loads(KEPT.read_text())["endpoint"]
-    except (OSError, ValueError, LookupError):
-        raise CommandError("no stack is up on this machine. `make run KEEP=1` in another terminal starts it.") from None
-    return LocalAws(endpoint).session, endpoint
+def local() -> LocalAws:
+    """The AWS of the stack that is up on this machine. Raises ``CommandError`` where none is."""
+    aws = left_up()
+    if aws is None:
+        raise CommandError("no stack is up on this machine. `make run KEEP=1` in another terminal starts it.")
+    return aws
 
 
 def _describe(cloudformation: Any, name: str, region: str) -> Any:

@@ -91,6 +91,7 @@ def test_a_member_of_an_object_can_be_a_key(tmp_path: Path) -> None:
         (GOOD.replace('about = "Things."', ""), "things.toml: it must begin with about = .* and table ="),
         (GOOD.replace('["thing_created"]', '"thing_created"'), r"things.toml: \[thing\] expected a list of strings"),
         (GOOD.replace("[thing]", "[thing"), "things.toml: "),
+        (GOOD + '\nevents = ["thing_lost"]', r"things.toml: \[thing\] fields: `events` is no string\. Does its line"),
         (
             GOOD + GOOD.split("\n", 3)[3].replace("[thing", "[other").replace("lid  Its", "gid  Its"),
             r"\[other\] thing_created: course_id is of two kinds",

@@ -1,5 +1,7 @@
 """The commands, run as a person runs them."""
 
+import io
+import itertools
 import json
 import os
 import re
@@ -16,8 +18,9 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from rich.console import Console
 
-from cli import generate
+from cli import demo, generate
 from cli.__main__ import main
 from cli.demo import what_to_send
 from cli.generate import ROOT
@@ -45,6 +48,7 @@ def test_run_accounts_for_every_record() -> None:
     assert f"{sent.total()}/{sent.total()}" in done.stdout
     assert [family for family in FAMILIES if not re.search(rf"│ {family} +│", done.stdout)] == []
     assert re.search(r"user#8123 .*\n.*\n.*activity#\S+Z .*logged_out", done.stdout)
+    assert done.stdout.count("asset_accessed in Course#2041") == 1
     for shown in ("assignment#9001", "Week 1: Cells and membranes", "caliper_format", "body.due_at", "unroutable"):
         assert shown in done.stdout
     assert "Traceback" not in done.stderr
@@ -54,24 +58,52 @@ def test_run_accounts_for_every_record() -> None:
     assert re.search(rf"kinesis received +{sent['stream']} ", seen.stdout)
 
 
+def test_run_keeps_the_families_that_are_named() -> None:
+    """As with the parameter Families: the other families' events are ignored, and the account still adds up."""
+    done = command("run", "--families", "submissions, activity")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "or ignored with its family" in done.stdout
+    rows = {row[0]: row[1:] for line in done.stdout.splitlines() if (row := re.findall(r"[\w()]+|·", line))}
+    event_types, sent, *fates, ignored = rows["assignments"]
+    assert (event_types, fates, ignored) == ("6", ["·"] * 3, sent)
+    assert rows["submissions"][-1] == "·"
+
+
+def test_run_names_the_families_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    """A family that is written wrong is told before anything is started, with those that there are."""
+    assert main(["run", "--families", "modules,submission"]) == 1
+    assert capsys.readouterr().err.startswith("error: there is no family submission. There are activity, assignments,")
+
+
+def test_the_account_names_every_family_in_full() -> None:
+    """On a terminal of 80 columns the families are readable, whatever else has to wrap."""
+    console = Console(width=80, file=io.StringIO())
+    console.print(demo._account_table(list(what_to_send()), {}))
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert [family for family in FAMILIES if f" {family} " not in shown] == []
+
+
 def test_a_dashboard_without_a_run_says_how_to_make_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Who asks too early is told what to run first."""
     monkeypatch.setattr("cli.dashboard.LAST_RUN", tmp_path / "dashboard.json")
+    monkeypatch.setattr("cli.ministack.KEPT", tmp_path / "local-stack.json")
     assert main(["dashboard"]) == 1
     assert "make run" in capsys.readouterr().err
 
 
-def test_run_leaves_nothing_running() -> None:
-    """Who ends it in the middle leaves no process behind."""
+def test_run_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Who ends it when it has said how to look around leaves no process behind, and no file of MiniStack's."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "run", "--keep"], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-m", "cli", "run", "--keep", "--families", "submissions"],
+        cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
     assert process.stdout is not None
-    for line in process.stdout:
-        if "It stays up until Ctrl-C" in line:
-            break
+    said = list(itertools.takewhile(lambda line: "aws logs" not in line, process.stdout))
+    assert [line for line in said if "It stays up until Ctrl-C" in line]
+    assert list(tmp_path.rglob("ministack-lambda-*"))
     children = _descendants(process.pid)
     assert children
     process.send_signal(signal.SIGTERM)
@@ -81,6 +113,7 @@ def test_run_leaves_nothing_running() -> None:
     while any(_is_running(child) for child in children) and time.monotonic() < until:
         time.sleep(0.1)
     assert not [child for child in children if _is_running(child)]
+    assert list(tmp_path.iterdir()) == []
 
 
 def _descendants(pid: int) -> list[int]:
@@ -136,6 +169,19 @@ def test_generate_check_names_what_is_out_of_step(
     monkeypatch.setattr(generate, "files", lambda: wanted | {stale: "{}"})
     assert main(["generate", "--check"]) == 1
     assert "out of step: schemas/module_created.json" in capsys.readouterr().out
+
+
+def test_generate_says_that_a_family_has_no_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A family that is new in the catalogue and not in template.yaml would be ignored: that is said at once."""
+    assert main(["generate", "--check"]) == 0
+    assert "template.yaml" not in capsys.readouterr().out
+    (tmp_path / "template.yaml").write_text(re.sub("MODULES_TABLE: .*", "", (ROOT / "template.yaml").read_text()))
+    monkeypatch.setattr(generate, "ROOT", tmp_path)
+    assert generate.without_table() == ["MODULES_TABLE"]
+    main(["generate", "--check"])
+    assert "template.yaml sets no MODULES_TABLE" in capsys.readouterr().out
 
 
 def test_generate_writes_what_is_missing_and_removes_what_is_left_over(

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -378,11 +379,12 @@ def test_the_picture_here_is_the_dashboard_with_what_the_functions_sent(deployed
 
 
 def test_the_picture_of_a_stack_that_is_down_is_the_last(
-    deployed: Deployed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    deployed: Deployed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """What was kept is shown when nothing answers any more, and red stands for an alarm."""
-    kept = json.loads(dashboard.LAST_RUN.read_text()) | {"endpoint": "http://127.0.0.1:9"}
-    dashboard.LAST_RUN.write_text(json.dumps(kept))
+    kept = json.loads(dashboard.LAST_RUN.read_text())
+    (tmp_path / "local-stack.json").write_text('{"endpoint": "http://127.0.0.1:9"}')
+    monkeypatch.setattr("cli.ministack.KEPT", tmp_path / "local-stack.json")
     monkeypatch.setenv("COLUMNS", "200")
     assert dashboard.run() == 0
     shown = capsys.readouterr().out

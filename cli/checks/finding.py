@@ -1,10 +1,12 @@
 """What a check finds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from botocore.exceptions import ClientError
+
+from cli import generate
 
 # CloudFormation compares templates: it does not see by itself what was changed or deleted beside it.
 DEPLOY = "Changed by hand: docs/runbook.md#changed-by-hand. Never deployed so: `make build && sam deploy`."
@@ -46,6 +48,14 @@ Findings = Iterator[Finding]
 def judged(well: bool, good: str, bad: str, do: str, state: State = State.FAULT) -> Finding:
     """The finding that something is well, or that it is not."""
     return Finding(State.OK, good) if well else Finding(state, bad, do)
+
+
+def not_deployed(variables: Iterable[str]) -> str:
+    """What to do where families have no table in the stack, by its variables."""
+    new = [variable for variable in variables if variable in generate.without_table()]
+    if new:
+        return f"template.yaml has no {', '.join(new)} either: {generate.NEW_FAMILY}."
+    return f"If that is not meant: {DEPLOY}"
 
 
 def gone(error: Exception) -> Finding | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cli.checks.finding import DEPLOY, Finding, Findings, State, judged
+from cli.checks.finding import DEPLOY, Finding, Findings, State, judged, not_deployed
 from cli.checks.queues import attributes_of
 from cli.stack import Stack
 from handlers import rejected
@@ -97,7 +97,7 @@ def _settings(name: str, variables: Mapping[str, str], stack: Stack) -> Finding:
         not missing,
         f"{name} knows the table of every family that is kept",
         f"{name} ignores the events of {', '.join(missing)}: these are not set",
-        f"If that is not meant: {DEPLOY}",
+        not_deployed(missing),
         State.WARNING,
     )
 

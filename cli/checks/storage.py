@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from cli.checks.finding import DEPLOY, Finding, Findings, State, gone, judged
+from cli.checks.finding import DEPLOY, Finding, Findings, State, gone, judged, not_deployed
 from cli.dlq import DeadLetters
 from cli.failures import Failures
 from cli.output import plural
@@ -46,7 +46,7 @@ def _families(stack: Stack) -> Findings:
         )
     for variable in sorted(stack.chosen_tables - deployed):
         yield Finding(
-            State.WARNING, f"there is no table for {variable}: its events are ignored", f"If not meant: {DEPLOY}"
+            State.WARNING, f"there is no table for {variable}: its events are ignored", not_deployed([variable])
         )
 
 

@@ -19,20 +19,25 @@ _FOREIGN_ID = re.compile(r"(?:^|_)(?:sis(?!_batch)|lti|integration|vendor)_")
 _TEXT = re.compile(r"(?:^|_)(?:body|description|text|title|message|comment|comments|html)$")
 _FRACTIONAL = re.compile(r"(?:^|_)(?:points?|scores?|weight|percent\w*|possible|grade|rate|ratio|mastery)(?:_|$)")
 
-# What gives a kind away where no value does: first the name, then the meaning. The first that fits decides.
-_BY_NAME = (
+# What gives a kind away where no value does: what is sure of the name, then the meaning, then the rest of the name. The
+# first that fits decides.
+_BY_SURE_NAME = (
     ("list", r"_ids$"),
     ("time", r"_at$"),
     ("date", r"_date$"),
     ("bool", r"^(?:is|has|can)_"),
-    ("str", r"(?:^|_)(?:type|uuid|name|url)$"),
-    ("num", _FRACTIONAL.pattern),
 )
 _BY_MEANING = (
     ("bool", r"\b(?:whether|true if|true or false|boolean|flag)\b|^(?:if|is|indicates if)\b"),
     ("list", r"\b(?:an array|a list|list of|array of)\b"),
     ("obj", r"\b(?:an object|a hash|json)\b"),
     ("time", r"\b(?:timestamp|date ?-?time|the (?:time|date) (?:at|on|when|of)|time (?:at|when)|date (?:at|when))\b"),
+)
+_BY_NAME = (
+    ("str", r"(?:^|_)(?:type|uuid|name|url)$"),
+    ("num", _FRACTIONAL.pattern),
+)
+_BY_VAGUE_MEANING = (
     ("int", r"\b(?:number of|count of|position|how many)\b"),
     ("uuid", r"\buuid\b"),
 )
@@ -140,7 +145,7 @@ def _guess(name: str, meaning: str) -> str:
     if is_id(name):
         is_foreign = _FOREIGN_ID.search(name) or re.search(r"\b(?:uuid|guid|sis|lti)\b", meaning)
         return "str" if is_foreign else "gid" if "global" in meaning else "lid"
-    for hints, text in ((_BY_NAME, name), (_BY_MEANING, meaning)):
+    for hints, text in ((_BY_SURE_NAME, name), (_BY_MEANING, meaning), (_BY_NAME, name), (_BY_VAGUE_MEANING, meaning)):
         for kind, hint in hints:
             if re.search(hint, text):
                 return kind

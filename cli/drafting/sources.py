@@ -4,7 +4,8 @@ import http.client
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 
 from cli import files, rejected
 from cli.drafting import pages
@@ -35,19 +36,25 @@ def read(source: str) -> list[Observed]:
     return pages.read(data.decode("utf-8-sig", errors="replace"), name)
 
 
-def of_rejected(stack: Stack, event_type: str | None) -> list[Observed]:
-    """The event types that wait as unknown in a stack's table of rejected events: the one, or all of them.
+def of_rejected(stack: Stack, event_types: Sequence[str]) -> list[Observed]:
+    """The event types that wait as unknown in a stack's table of rejected events: these, or all of them.
 
-    Raises ``CommandError`` when none waits.
+    Of the types each may be a pattern, as ``module_note_*``. Raises ``CommandError`` when none of one waits.
     """
-    selection = Selection(reason=Reason.UNKNOWN_EVENT_TYPE, event_type=event_type)
+    selection = Selection(reason=Reason.UNKNOWN_EVENT_TYPE)
     with progress() as shown:
         items = shown.track(rejected.read(stack, selection, payloads=True), description="reading what was rejected")
-        found = of_events(map(rejected.payload, items), "the table of rejected events", may_be_none=True)
-    if not found:
-        what = event_type or "of an unknown type"
+        payloads = (rejected.payload(item) for item in items if _is_meant(item, event_types))
+        found = of_events(payloads, "the table of rejected events", may_be_none=True)
+    missing = [each for each in event_types if not any(fnmatchcase(one.name, each) for one in found)]
+    if missing or not found:
+        what = ", ".join(missing) or "of an unknown type"
         raise CommandError(f"no event {what} waits among the rejected of the stack {stack.name}.")
     return found
+
+
+def _is_meant(item: rejected.Item, event_types: Sequence[str]) -> bool:
+    return not event_types or any(fnmatchcase(item.get("event_name", ""), each) for each in event_types)
 
 
 def of_events(events: Iterable[bytes], name: str, *, may_be_none: bool = False) -> list[Observed]:

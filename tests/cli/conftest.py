@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cli import stack as cli_stack
+from cli import ministack as cli_ministack
 from cli.__main__ import main
 from cli.demo import PARAMETERS
 from cli.ministack import deploy, ministack
@@ -62,7 +62,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, 
         deploy(aws, PARAMETERS | {"AlarmEmail": "data-team@example.edu"})  # MiniStack confirms it at once
         kept = tmp_path_factory.mktemp("cli") / "local-stack.json"
         kept.write_text(json.dumps({"endpoint": aws.endpoint}))
-        patched.setattr(cli_stack, "KEPT", kept)
+        patched.setattr(cli_ministack, "KEPT", kept)
         yield open_stack(where().parse_args(["--local"])), kept
 
 
@@ -70,7 +70,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, 
 def local(deployed: tuple[Stack, Path], monkeypatch: pytest.MonkeyPatch) -> "Local":
     """The deployed stack, emptied."""
     stack, kept = deployed
-    monkeypatch.setattr(cli_stack, "KEPT", kept)
+    monkeypatch.setattr(cli_ministack, "KEPT", kept)
     # A test may change what it knows of the stack; the clients, which take long to make, are shared.
     made = Local(replace(stack, resources=dict(stack.resources), _clients=dict(stack._clients)))
     made.empty()

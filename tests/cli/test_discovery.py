@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from cli import ministack, sending
+from cli import sending
 from cli.generate import ROOT
+from cli.ministack import LocalAws, redeploy
 from cli.sending import Parcel
 from handlers.fates import Reason
 from tests.cli.conftest import Command, Local, eventually
@@ -40,8 +41,6 @@ class Checkout:
 
     def __init__(self, folder: Path, local: Local) -> None:
         self.folder = folder
-        self._lambda = local.stack.client("lambda")
-        self._names = list(local.stack.of_kind("AWS::Lambda::Function").values())
         for name in ("cli", "handlers", "schemas", "events", "docs", "package"):
             shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "template.yaml", folder)
@@ -59,22 +58,13 @@ class Checkout:
             check=False,
         )
 
-    def deploy(self) -> None:
-        """Give the functions of the stack the code and the schemas of this checkout."""
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(ministack, "ROOT", self.folder)
-            package = ministack._package()
-        for name in self._names:
-            self._lambda.update_function_code(FunctionName=name, ZipFile=package)
-
 
 @pytest.fixture
 def checkout(local: Local, tmp_path: Path) -> Iterator[Checkout]:
     """The copy; at the end the functions have their own code again."""
     yield Checkout(tmp_path, local)
-    package = ministack._package()
-    for name in local.stack.of_kind("AWS::Lambda::Function").values():
-        local.stack.client("lambda").update_function_code(FunctionName=name, ZipFile=package)
+    assert local.stack.endpoint is not None
+    redeploy(LocalAws(local.stack.endpoint), {})
 
 
 def send(local: Local, *texts: str) -> None:
@@ -102,7 +92,8 @@ def test_an_unknown_event_type_is_discovered_drafted_added_and_brought_in(local:
         (checkout.folder / "events" / "samples" / f"{name}.json").write_text(text)
     generated = checkout.run("generate")
     assert generated.returncode == 0, generated.stderr
-    checkout.deploy()
+    redeployed = checkout.run("run", "--redeploy")
+    assert redeployed.returncode == 0, redeployed.stderr
 
     redriven = checkout.run("rejected", "redrive", "--reason", "unknown_event_type", "--local", "--json")
     assert redriven.returncode == 0, redriven.stdout + redriven.stderr
@@ -126,6 +117,11 @@ def test_all_unknown_types_that_wait_are_drafted_or_the_one_that_is_named(local:
     assert ("[module_note]" in both.out, "[zebra]" in both.out, "[yak]" in both.out) == (True, True, False)
     one = canvas_events("draft", "--rejected", "zebra_created", "--local")
     assert ("[module_note]" in one.out, "[zebra]" in one.out) == (False, True)
+    local.reject(UPDATED, Reason.UNKNOWN_EVENT_TYPE, event_name="module_note_updated")
+    for said in (["module_note_created", "module_note_updated"], ["module_note_*"]):
+        several = canvas_events("draft", "--local", "--rejected", *said)
+        assert ("[module_note]" in several.out, "[zebra]" in several.out) == (True, False)
+        assert 'events  = ["module_note_created", "module_note_updated"]' in several.out
 
 
 def test_a_type_that_speaks_of_a_known_entity_is_compared_with_it(
@@ -139,6 +135,7 @@ def test_a_type_that_speaks_of_a_known_entity_is_compared_with_it(
     assert "against [module] of schemas/catalogue/modules.toml" in done.out
     assert 'events  = ["module_created", "module_updated", "module_archived"]' in done.out
     assert 'pinned = "bool  …"' in done.out
+    assert "its lines go into that entry, and not to the end of the file" in done.err
 
 
 def test_none_waiting_is_told(local: Local, canvas_events: Command) -> None:
@@ -149,3 +146,6 @@ def test_none_waiting_is_told(local: Local, canvas_events: Command) -> None:
     assert "no event of an unknown type waits among the rejected" in done.err
     done = canvas_events("draft", "--rejected", "zebra_created", "--local")
     assert "no event zebra_created waits among the rejected" in done.err
+    local.reject(CREATED, Reason.UNKNOWN_EVENT_TYPE, event_name="module_note_created")
+    done = canvas_events("draft", "--local", "--rejected", "module_note_*", "zebra_*")
+    assert "no event zebra_* waits among the rejected" in done.err

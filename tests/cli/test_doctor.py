@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 
-from cli import checks
+from cli import checks, generate
 from cli.checks import deployment, functions, queues, storage
 from cli.checks.finding import Finding, State, gone
 from cli.generate import kinesis_event
@@ -210,6 +210,17 @@ def test_a_family_without_its_table(local: Local) -> None:
     assert (State.WARNING, "there is no table for MODULES_TABLE: its events are ignored") in troubles(
         storage.tables, local.stack
     )
+
+
+def test_a_new_family_without_its_table_in_the_template(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where template.yaml has no such table either, deploying is no help: how a family is added is named."""
+    monkeypatch.setattr(generate, "without_table", lambda: ["MODULES_TABLE"])
+    del local.stack._tables["MODULES_TABLE"]
+    variables = local.stack.environment | {"REJECTED_TABLE": local.stack.rejected_table}
+    findings = [*storage.tables(local.stack), functions._settings("SqsFunction", variables, local.stack)]
+    told = [each.do for each in findings if "MODULES_TABLE" in each.text]
+    assert len(told) == 2
+    assert all("docs/upgrading.md#a-new-family-with-a-table-of-its-own" in do for do in told)
 
 
 def test_a_family_that_was_not_chosen_is_no_fault(local: Local) -> None:

@@ -206,6 +206,8 @@ def test_the_values_decide_the_kind(name: str, values: list[Any], kind: str) -> 
         ("members", "An array of the members.", "list"),
         ("tries", "The number of attempts.", "int"),
         ("score", "The raw score.", "num"),
+        ("points_possible", "The number of points that can be reached.", "num"),
+        ("hide_points", "Boolean value that indicates whether points are hidden.", "bool"),
         ("user_name", "The user's name.", "str"),
         ("notes", "The notes. NOTE: This field will be truncated to only include the first 8192 characters.", "text"),
         ("workflow_state", "Its state (active, deleted).", "state"),

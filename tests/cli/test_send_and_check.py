@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cli import send
 from cli.catalogue import load
 from cli.generate import EVENTS, ROOT, as_self_hosted, refused, samples
 from tests.cli.conftest import Command, Local, eventually
@@ -84,6 +85,23 @@ def test_a_dry_run_sends_nothing(local: Local, canvas_events: Command) -> None:
     assert [each["id"] for each in planned.json] == [None]
     assert local.visible_in(local.stack.queue_url) == 0
     assert local.entities() == []
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_send_says_what_the_stack_will_ignore(
+    dry: list[str], canvas_events: Command, local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who sends events of families that the stack does not keep is told so, and which these are."""
+    local.stack.resources = {
+        name: each for name, each in local.stack.resources.items() if name not in ("ModulesTable", "UsersTable")
+    }
+    monkeypatch.setattr(send, "open_stack", lambda _: local.stack)
+    events = [str(EVENTS / "samples" / f"{name}.json") for name in ("module_created", "user_created", "group_created")]
+    done = canvas_events("send", *dry, *events, "--local")
+    assert "2 of them will be ignored: canvas-live-events keeps no modules, users." in done.err
+    assert "ignored" not in canvas_events("send", *dry, events[2], "--local").err
+    if not dry:
+        eventually(lambda: local.entities() == ["group#415"])
 
 
 def test_send_refuses_what_would_be_rejected(local: Local, canvas_events: Command) -> None:

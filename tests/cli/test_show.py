@@ -38,7 +38,36 @@ def test_a_course_is_found_by_its_id_alone(local: Local, canvas_events: Command)
         "syllabus",
     ]  # fmt: skip
     assert lines[2].startswith("│   └── assignment_override#52")
-    assert "read units" in done.err  # what it cost to find out whose the tables are
+    assert done.err == ""
+
+
+def test_what_it_cost_to_find_the_account_is_told_where_one_might_be_missed(
+    local: Local, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables that were not read to their end may hold another account, and whoever pays should know."""
+    fill(local)
+    monkeypatch.setattr(show, "MOST_TO_SCAN", 1)
+    done = canvas_events("show", "2041", "--local")
+    assert done.status == 0
+    assert "looked into up to 1 items of each table" in done.err
+    assert "read units" in done.err
+
+
+def test_a_pipe_gets_whole_lines_and_a_terminal_whole_words(
+    local: Local, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No line is cut: a terminal's are broken where it ends, and those that are piped on are not broken at all."""
+    name = "Cells and membranes of plants and animals"
+    local.put("MODULES_TABLE", f"{ACCOUNT}#Course#2041", "module#77", name=name, workflow_state="active", position="1")
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", "dumb")  # without colours, and 80 columns wide
+    command = ["show", f"{ACCOUNT}#Course#2041", "--local"]
+    line = f"└── module#77 {name} active, place 1 · module_updated"
+    assert canvas_events(*command).out.splitlines()[1] == line
+    monkeypatch.setattr("cli.output.sys.stdout.isatty", lambda: True)
+    lines = canvas_events(*command).out.splitlines()[1:]
+    assert len(lines) > 1
+    assert " ".join(" ".join(lines).split()) == line
 
 
 def test_every_way_to_name_a_course_finds_it(local: Local, canvas_events: Command) -> None:
@@ -58,6 +87,30 @@ def test_a_kind_or_an_entity_alone(local: Local, canvas_events: Command) -> None
     done = canvas_events("show", "2041", "assignment#9001", "--local")
     assert "Lab report" in done.out
     assert catalogue.load()["assignment_updated"].fields["title"].about in done.out
+
+
+def test_who_acted_is_told_from_whom_it_is_about(local: Local, canvas_events: Command) -> None:
+    """Both are called user_id: that of the event, and that of the body."""
+    local.put("SUBMISSIONS_TABLE", f"{ACCOUNT}#Course#2041", "course_grade#8123", user_id="8123")
+    key: Any = {"context": {"S": f"{ACCOUNT}#Course#2041"}, "entity": {"S": "course_grade#8123"}}
+    local.dynamodb.update_item(
+        TableName=local.stack.entity_tables["SUBMISSIONS_TABLE"], Key=key,
+        UpdateExpression="SET user_id = :t, event_name = :n",
+        ExpressionAttributeValues={":t": {"S": "4711"}, ":n": {"S": "course_grade_change"}},
+    )  # fmt: skip
+    shown = canvas_events("show", "2041", "course_grade#8123", "--local").out
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.splitlines() if "user_id" in line]
+    assert rows == [["user_id", "4711", "Who acted, in that event."], ["user_id", "8123", "The student."]]
+
+
+def test_a_family_that_is_not_kept_is_told(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is there of what a stack ignores, and that is why."""
+    tables = {name: table for name, table in local.stack.entity_tables.items() if name != "ASSIGNMENTS_TABLE"}
+    monkeypatch.setattr(local.stack, "entity_tables", tables)
+    assert list(show._hints("Course#2041", "assignment#9001", local.stack)) == [
+        "The stack canvas-live-events keeps no assignments: their events are ignored."
+    ]
+    assert list(show._hints("Course#2041", "module", local.stack)) == []
 
 
 def test_with_two_accounts_it_asks_which(local: Local, canvas_events: Command) -> None:
@@ -80,6 +133,9 @@ def test_nothing_there(local: Local, canvas_events: Command) -> None:
     unknown = canvas_events("show", "2042", "--local")
     assert (unknown.status, unknown.out) == (1, "")
     assert f"nothing under {ACCOUNT}#Course#2042" in unknown.err
+    assert "2042 was taken for a course. A person is User#2042" in unknown.err
+    assert "Types have capitals: DiscussionTopic#640." in canvas_events("show", "discussion_topic#640", "--local").err
+    assert canvas_events("show", "DiscussionTopic#7", "--local").err.count("\n") == 1
     wrong = canvas_events("show", "biology", "--local")
     assert wrong.status == 1
     assert "biology is no context" in wrong.err

@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError
 from cli import __main__ as command_line
 from cli import errors
 from cli import ministack as cli_ministack
-from cli import stack as cli_stack
 from cli.generate import EVENTS, ROOT
 from cli.ministack import LocalAws, free_port, kept
 from tests.cli.conftest import Command, Local
@@ -38,7 +37,7 @@ def test_without_a_local_stack_it_says_how_to_start_one(
     canvas_events: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """--local without a stack on this machine names the command that leaves one up."""
-    monkeypatch.setattr(cli_stack, "KEPT", tmp_path / "none.json")
+    monkeypatch.setattr(cli_ministack, "KEPT", tmp_path / "none.json")
     done = canvas_events("doctor", "--local")
     assert (done.status, "`make run KEEP=1`" in done.err) == (1, True)
 
@@ -49,7 +48,7 @@ def test_where_nobody_answers_it_says_so(
     """A local stack that was ended by force, or a network that is down, is one sentence."""
     file = tmp_path / "stale.json"
     file.write_text(f'{{"endpoint": "http://127.0.0.1:{free_port()}"}}')
-    monkeypatch.setattr(cli_stack, "KEPT", file)
+    monkeypatch.setattr(cli_ministack, "KEPT", file)
     done = canvas_events("doctor", "--local")
     assert (done.status, done.err.count("\n")) == (1, 1)
     assert "AWS does not answer" in done.err
@@ -72,7 +71,7 @@ def test_a_stack_of_the_persons_own_configuration(
     """Without --local the AWS configuration of the environment decides, as for every other tool."""
     assert local.stack.endpoint is not None
     monkeypatch.setenv("AWS_ENDPOINT_URL", local.stack.endpoint)
-    monkeypatch.setattr(cli_stack, "KEPT", Path("none"))
+    monkeypatch.setattr(cli_ministack, "KEPT", Path("none"))
     local.reject("{}")
     assert len(canvas_events("rejected", "list", "--json").json) == 1
     assert canvas_events("rejected", "purge", "--yes", "--all", "--region", "eu-west-1").status == 0

@@ -1,0 +1,50 @@
+"""``run --redeploy``: the stack that is up on this machine takes what was changed."""
+
+from pathlib import Path
+
+import pytest
+
+from cli import ministack as cli_ministack
+from cli.invoke import table_variables
+from cli.ministack import LocalAws, deploy, kept, ministack
+from tests.cli.conftest import Command
+
+PARAMETERS = {"KinesisStream": "none", "DeletionProtection": "false", "LogRetentionDays": "7", "Families": "modules"}
+ITEM = {"context": {"S": "Rk3f#Course#2041"}, "entity": {"S": "module#77"}}
+
+
+def families_of(function: str, aws: LocalAws) -> set[str]:
+    """The variables of the tables that a function knows."""
+    variables = aws.client("lambda").get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    return {name for name in variables if name.endswith("_TABLE")}
+
+
+def test_the_stack_takes_another_choice_of_families(
+    canvas_events: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A family more gets its table, the functions know it, and the others keep what they hold, as do parameters."""
+    monkeypatch.setattr(cli_ministack, "KEPT", tmp_path / "local-stack.json")
+    with ministack() as aws, kept(aws):
+        modules = table_variables(deploy(aws, PARAMETERS))["MODULES_TABLE"]
+        aws.client("dynamodb").put_item(TableName=modules, Item=ITEM)
+
+        done = canvas_events("run", "--redeploy", "--families", "modules, groups")
+        assert (done.status, "It keeps groups, modules." in done.out) == (0, True)
+        (function,) = (each["FunctionName"] for each in aws.client("lambda").list_functions()["Functions"])
+        assert families_of(function, aws) == {"MODULES_TABLE", "GROUPS_TABLE", "REJECTED_TABLE"}
+        assert aws.client("dynamodb").scan(TableName=modules)["Items"] == [ITEM]
+
+        done = canvas_events("run", "--redeploy")  # nothing has changed
+        assert (done.status, "It keeps groups, modules." in done.out) == (0, True)
+        (stack,) = aws.client("cloudformation").describe_stacks()["Stacks"]
+        parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
+        assert parameters["LogRetentionDays"] == "7"
+
+
+def test_without_a_stack_it_says_how_to_start_one(
+    canvas_events: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where none was left up, nothing is started unasked."""
+    monkeypatch.setattr(cli_ministack, "KEPT", tmp_path / "none.json")
+    done = canvas_events("run", "--redeploy")
+    assert (done.status, "`make run KEEP=1`" in done.err) == (1, True)
