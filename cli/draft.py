@@ -33,7 +33,8 @@ What is headed "against [an entry]" is no entry: its lines go into that entry, a
 _NEXT = """\
 Next: 1. Look at what is marked "review", write the meanings in your own words, and paste it into
          schemas/catalogue/<family>.toml. A new family: docs/upgrading.md.
-      2. Put an event of each new type into events/samples/<event type>.json, with made-up persons.
+      2. Put an event of each new type into events/samples/<event type>.json, with made-up persons, and the key that
+         it must get, worked out by hand, into tests/keys/<family>.toml.
       3. make generate && make test
       4. make build && sam deploy
       5. canvas-events rejected redrive --reason unknown_event_type --dry-run, then without --dry-run.\
