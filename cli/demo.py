@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from rich.console import Console
@@ -14,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from cli import dashboard, options, picture
-from cli.catalogue import load
+from cli.catalogue import EventType, load
 from cli.generate import as_self_hosted, refused, samples
 from cli.invoke import scan, table_variables
 from cli.ministack import STACK, LocalAws, deploy, kept, ministack
@@ -56,7 +57,7 @@ def run(families: str | None = None, *, keep: bool) -> int:
         held = [item for family in items.values() for item in family]
         for context in (f"Course#{COURSE}", f"User#{PERSON}"):
             if any(tail(item["context"]) == context for item in held):
-                console.print("", picture.contents(context, held, Nesting(load())), sep="\n")
+                console.print("", picture.contents(context, held, Nesting(_known())), sep="\n")
         console.print("\nWhat was rejected, and why")
         console.print(picture.rejections(rejected))
         problems = list(_problems(aws, outputs, sent, account, len(rejected)))
@@ -71,6 +72,12 @@ def run(families: str | None = None, *, keep: bool) -> int:
         console.print("\nSeen as in CloudWatch: [bold]make dashboard[/bold]")
         _say_how_to_look_around(console, aws, outputs, keep=keep)
     return 1 if problems else 0
+
+
+@cache
+def _known() -> dict[str, EventType]:
+    """The event types by name, read once: every record is looked up."""
+    return load()
 
 
 def what_to_send() -> Iterator[Sent]:
@@ -145,7 +152,7 @@ def _account_table(sent: list[Sent], account: dict[str, Counter[str]]) -> Table:
     counts = Counter(_event_type(record.text) for record in sent)
     event_types: dict[str, list[str]] = {}
     for event_type in sorted(counts.keys() | account.keys()):
-        known = load().get(event_type)
+        known = _known().get(event_type)
         event_types.setdefault(family(known.table) if known else NO_TYPE, []).append(event_type)
 
     def add(name: str, those: list[str]) -> None:
@@ -181,7 +188,7 @@ def _problems(
 
 def _is_kept(text: str, tables: Mapping[str, str]) -> bool:
     """Whether no choice of families leaves it out: one of a family without a table is ignored, however wrong it is."""
-    known = load().get(_event_type(text))
+    known = _known().get(_event_type(text))
     return known is None or known.table in tables
 
 
@@ -192,7 +199,7 @@ def _say_how_to_look_around(console: Console, aws: LocalAws, outputs: dict[str, 
         return
     with kept(aws):
         console.print("\nIt stays up until Ctrl-C. In another terminal:\n")
-        sample = next(name for name in samples() if load()[name].table in table_variables(outputs))
+        sample = next(name for name in samples() if _known()[name].table in table_variables(outputs))
         for command in (
             f"show {COURSE}",
             f"show User#{PERSON} activity",
@@ -221,7 +228,7 @@ def _event_type(text: str) -> str:
         name = event.get("metadata", event.get("attributes", {})).get("event_name")
     except ValueError:
         return NO_TYPE
-    return name if name in load() else NO_TYPE
+    return name if name in _known() else NO_TYPE
 
 
 def _event_time(text: str) -> str:

@@ -7,11 +7,16 @@ import pytest
 
 from cli.invoke import plain
 from handlers.catalogue import load
+from handlers.deadline import Deadline
 from handlers.decode import decode
 from handlers.fates import Fate, Reason, Rejected, Violation
+from handlers.pipeline import Pipeline
+from handlers.record import Record
 from handlers.route import Item, items
+from handlers.settings import Settings
 from handlers.validate import validate
-from tests.conftest import Change, Consumer, Tables, as_boto3
+from handlers.write import Writer
+from tests.conftest import NOW, TABLES, Change, Consumer, Tables, as_boto3, client_of
 
 CATALOGUE = load()
 UUID = "Rk3fXcVbqZ7TnWm2LhY8sDpAe5JgU1oK9iC4wQxB"
@@ -143,6 +148,16 @@ def test_the_end_follows_the_event_and_not_the_key(event: Change) -> None:
     assert (
         int(as_boto3(week.attributes)["expires_at"]["N"]) - int(as_boto3(day.attributes)["expires_at"]["N"]) == 518_400
     )
+
+
+def test_the_retention_is_that_of_the_settings(tables: Tables, event: Change) -> None:
+    """What a function is told of ACTIVITY_RETENTION_DAYS is what its items say."""
+    settings = Settings.read({**TABLES, "ACTIVITY_RETENTION_DAYS": "7"}, frozenset(TABLES))
+    pipeline = Pipeline(settings, CATALOGUE, Writer(client_of(tables), TABLES), lambda: NOW)
+    record = Record("0", event("logged_in", {"event_time": "2026-09-03T09:15:27Z"}).encode(), NOW, "")
+    pipeline.process([("0", lambda: record)], Deadline(lambda: 60_000))
+    (item,) = tables.items("activity")
+    assert item["expires_at"] == {"N": "1789031727"}  # 2026-09-10T09:15:27Z
 
 
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])

@@ -213,6 +213,10 @@ OLD, NEW, LATER = "2026-09-01T08:00:00.000Z", "2026-09-01T08:00:00.001Z", "2026-
         # … then created before updated, and the deletion last.
         (("module_created", {"event_time": OLD}, {}), ("module_updated", {"event_time": OLD}, {})),
         (
+            ("content_migration_started", {"event_time": OLD}, {"content_migration_id": "5"}),
+            ("content_migration_completed", {"event_time": OLD}, {"content_migration_id": "5"}),
+        ),
+        (
             ("module_updated", {"event_time": OLD}, {}),
             ("module_updated", {"event_time": OLD}, {"workflow_state": "deleted"}),
         ),

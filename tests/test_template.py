@@ -153,6 +153,13 @@ def test_rejected_events_and_activity_expire_and_entities_do_not() -> None:
     assert expiring == {"RejectedTable": until, "ActivityTable": until}
 
 
+def test_only_what_is_kept_and_seldom_read_is_in_the_class_for_that() -> None:
+    """Activity is most of the storage, and cheaper in Standard-IA; what is written often costs more there."""
+    classes = {name: table["Properties"].get("TableClass") for name, table in of_type("AWS::DynamoDB::Table").items()}
+    assert {name for name, value in classes.items() if value} == {"ActivityTable"}
+    assert classes["ActivityTable"] == "STANDARD_INFREQUENT_ACCESS"
+
+
 def test_every_family_of_the_catalogue_has_its_table_and_every_table_its_family() -> None:
     """A family that the catalogue has and the template forgot would be ignored, and its events gone."""
     assert {family.name: family.table for family in families()} == {
