@@ -26,7 +26,7 @@ KINDS = frozenset(
 METADATA = {"metadata.user_id": "gid", "metadata.context_type": "str", "metadata.context_id": "gid"}
 
 # Of these a key may be made: what is no text has no form there.
-_KEY_KINDS = frozenset({"gid", "lid", "str", "uuid"})
+KEY_KINDS = frozenset({"gid", "lid", "str", "uuid"})
 
 # What a sort key begins with.
 _KIND = re.compile("[a-z][a-z_]*")
@@ -224,8 +224,8 @@ def _check_fields(entity: Entity) -> None:
         if path.removesuffix(".class") not in known:
             raise ValueError(f"speaks of {path}, which is not among its fields")
     for path in entity.paths:
-        if known[path.removesuffix(".class")] not in _KEY_KINDS:
-            raise ValueError(f"{path} is no part of a key: it must be {', '.join(sorted(_KEY_KINDS))}")
+        if known[path.removesuffix(".class")] not in KEY_KINDS:
+            raise ValueError(f"{path} is no part of a key: it must be {', '.join(sorted(KEY_KINDS))}")
     for path in kinds:
         holder, _, member = path.partition(".")
         if member and kinds.get(holder) != "obj":

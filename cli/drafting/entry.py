@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from cli.catalogue import Entity
+from cli.catalogue import KEY_KINDS, Entity
 from cli.drafting import kinds
 from cli.drafting.kinds import Judgement
 from cli.drafting.observed import Field, Form, Observed, is_id, is_type, merged
@@ -255,16 +255,17 @@ def _is_of_a_container(path: str) -> bool:
 
 def _context(id_path: str, ids: Mapping[str, Field], fields: Mapping[str, Field]) -> tuple[str, str]:
     """What contains the entity, and what to ask of it; empty where nothing seems to."""
-    if "context_id" in ids and "context_type" in fields:
+    types = [name for name, known in fields.items() if is_type(name) and kinds.judge(name, known).kind in KEY_KINDS]
+    if "context_id" in ids and "context_type" in types:
         nullable = Form.NULL in fields["context_id"].forms
         return "{context_type}#{context_id}", "some events have none." if nullable else ""
     for container in _CONTAINERS:
         for path in (f"{container}_id", f"{container}.id"):
             if path in ids and path != id_path:
                 return f"{class_name(container)}#{{{path}}}", f"does every event say its {path}, and always the same?"
-    for name in fields:
+    for name in types:
         path = name.removesuffix("_type") + "_id"
-        if is_type(name) and path in ids and path != id_path:
+        if path in ids and path != id_path:
             return f"{{{name}}}#{{{path}}}", f"does every event say its {path}, and always the same?"
     return "", ""
 

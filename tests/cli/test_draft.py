@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
 
@@ -611,6 +611,7 @@ NAMES = st.sampled_from(
 )
 
 
+@example(bodies=[{"context_type": [], "context_id": None}])  # a list is not part of a key
 @given(bodies=st.lists(st.dictionaries(NAMES | st.text(max_size=5), JSON, max_size=6), min_size=1, max_size=4))
 def test_whatever_was_captured_the_entry_is_one(
     bodies: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
