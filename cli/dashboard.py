@@ -20,6 +20,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from cli.errors import CommandError
+from cli.function_logs import log_lines
 from cli.generate import ROOT
 from cli.metrics import Metric, Search, calculate, embedded, searches, statistic
 from cli.ministack import STACK, LocalAws, left_up
@@ -171,19 +172,6 @@ def _panel(widget: Mapping[str, Any]) -> Panel:
         style = "dim" if number == _NO_NUMBER else "bold red" if number.startswith("ALARM") else None
         table.add_row(escape(label), escape(number), style=style)
     return Panel(table, title=f"[bold]{escape(widget['title'])}[/bold]", title_align="left")
-
-
-def log_lines(aws: LocalAws) -> dict[str, list[str]]:
-    """Every line that the functions of the stack printed, by log group."""
-    logs = aws.client("logs")
-    groups = logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{STACK}/")["logGroups"]
-    names = [group["logGroupName"] for group in groups]
-    return {name: [event["message"].rstrip("\n") for event in _events(logs, name)] for name in names}
-
-
-def _events(logs: Any, group: str) -> Iterator[dict[str, Any]]:
-    for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):
-        yield from page["events"]
 
 
 def _of_lambda(function: str, group: str, lines: list[str]) -> dict[Metric, list[float]]:

@@ -3,7 +3,6 @@
 import itertools
 import json
 import signal
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from rich.table import Table
 
 from cli import dashboard, options, picture
 from cli.catalogue import EventType, load
+from cli.function_logs import FATES, complete_logs, settle
 from cli.generate import as_self_hosted, refused, samples
 from cli.invoke import scan, table_variables
 from cli.ministack import STACK, LocalAws, deploy, kept, ministack
@@ -24,9 +24,7 @@ from cli.stack import family
 from handlers.observe import NO_TYPE
 
 COURSE, PERSON = "2041", "8123"
-SECONDS_TO_SETTLE = 180
 PARAMETERS = {"KinesisStream": "create", "DeletionProtection": "false", "MaximumBatchingWindowInSeconds": "1"}
-FATES = ("stored", "superseded", "rejected", "ignored")
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,8 @@ def run(families: str | None = None, *, keep: bool) -> int:
             outputs = deploy(aws, PARAMETERS | chosen)
         console.print(f"Deployed the stack [bold]{STACK}[/bold] at {aws.endpoint}.\n")
         sent = list(what_to_send())
-        account = _send_and_wait(aws, outputs, sent, console)
+        with complete_logs(aws):
+            account = _send_and_wait(aws, outputs, sent, console)
         tables = table_variables(outputs)
         items = {variable: scan(aws, table) for variable, table in tables.items()}
         rejected = items.pop("REJECTED_TABLE")
@@ -108,14 +107,7 @@ def _send_and_wait(
         for record in sent:
             _send(aws, outputs, record)
             progress.advance(sending)
-        until = time.monotonic() + SECONDS_TO_SETTLE
-        while True:
-            account = logged_account(aws)
-            count = sum(fates[fate] for fates in account.values() for fate in FATES)
-            progress.update(settled, completed=count)
-            if count >= len(sent) or time.monotonic() > until:
-                return account
-            time.sleep(0.2)  # until the next look
+        return settle(aws, outputs["QueueUrl"], len(sent), lambda count: progress.update(settled, completed=count))
 
 
 def _send(aws: LocalAws, outputs: dict[str, str], record: Sent) -> None:
@@ -125,22 +117,6 @@ def _send(aws: LocalAws, outputs: dict[str, str], record: Sent) -> None:
         aws.client("kinesis").put_record(
             StreamName=outputs["StreamName"], PartitionKey=str(hash(record.text)), Data=record.text.encode()
         )
-
-
-def logged_account(aws: LocalAws) -> dict[str, Counter[str]]:
-    """The fates of the records by event type, as the functions logged them."""
-    account: dict[str, Counter[str]] = {}
-    for line in itertools.chain.from_iterable(dashboard.log_lines(aws).values()):
-        for event_type, fates in _batch_line(line).items():
-            account.setdefault(event_type, Counter()).update(fates)
-    return account
-
-
-def _batch_line(message: str) -> dict[str, dict[str, int]]:
-    if not message.startswith("{"):
-        return {}
-    line = json.loads(message)
-    return line["event_types"] if line.get("message") == "batch" else {}
 
 
 def _account_table(sent: list[Sent], account: dict[str, Counter[str]]) -> Table:

@@ -1,6 +1,5 @@
 """A deployment of some families: what is there, and what becomes of the events of the others."""
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cli.demo import FATES, logged_account
+from cli.function_logs import FATES, complete_logs, settle
 from cli.generate import samples
 from cli.invoke import scan, table_variables
 from cli.ministack import STACK, LocalAws, deploy, ministack
@@ -37,12 +36,14 @@ def deployed() -> Iterator[Deployed]:
     """The template with two families, after an event of every type came through the queue."""
     with ministack() as aws:
         outputs = deploy(aws, PARAMETERS)
-        for text in samples().values():
-            aws.client("sqs").send_message(QueueUrl=outputs["QueueUrl"], MessageBody=text)
+        with complete_logs(aws):
+            for text in samples().values():
+                aws.client("sqs").send_message(QueueUrl=outputs["QueueUrl"], MessageBody=text)
+            account = settle(aws, outputs["QueueUrl"], len(samples()))
         yield Deployed(
             outputs,
             {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in _resources(aws)},
-            _account_of(aws, len(samples())),
+            account,
             {variable: scan(aws, table) for variable, table in table_variables(outputs).items()},
             _waiting(aws, outputs),
         )
@@ -51,16 +52,6 @@ def deployed() -> Iterator[Deployed]:
 def _resources(aws: LocalAws) -> Iterator[Any]:
     for page in aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK):
         yield from page["StackResourceSummaries"]
-
-
-def _account_of(aws: LocalAws, events: int) -> dict[str, Counter[str]]:
-    until = time.monotonic() + 180
-    while True:
-        account = logged_account(aws)
-        if sum(fates[fate] for fates in account.values() for fate in FATES) >= events:
-            return account
-        assert time.monotonic() < until, "the function did not take the events in time"
-        time.sleep(0.2)  # until the next look
 
 
 def _waiting(aws: LocalAws, outputs: dict[str, str]) -> int:
@@ -114,9 +105,9 @@ def test_activity_has_its_end_in_its_table(deployed: Deployed) -> None:
 
 
 @pytest.mark.parametrize("families", ["grades", "modules,", ""])
-def test_a_family_that_there_is_not_is_refused(families: str) -> None:
+def test_a_family_that_there_is_not_is_refused(local_aws: LocalAws, families: str) -> None:
     """A slip of the pen stops the deployment before anything is made, and says what may be chosen."""
-    with ministack() as aws:
-        with pytest.raises(ClientError, match="some of these, separated by commas: assignments, modules"):
-            deploy(aws, PARAMETERS | {"Families": families})
-        assert aws.client("dynamodb").list_tables()["TableNames"] == []
+    before = local_aws.client("dynamodb").list_tables()["TableNames"]
+    with pytest.raises(ClientError, match="some of these, separated by commas: assignments, modules"):
+        deploy(local_aws, PARAMETERS | {"Families": families})
+    assert local_aws.client("dynamodb").list_tables()["TableNames"] == before

@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any
 import pytest
 
 from cli import dashboard
-from cli.dashboard import log_lines
 from cli.demo import PARAMETERS
+from cli.function_logs import complete_logs, log_lines, settle
 from cli.generate import refused
 from cli.metrics import Metric, embedded, searches
 from cli.ministack import STACK, LocalAws, deploy, ministack
@@ -89,13 +88,11 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         patch.setattr(dashboard, "LAST_RUN", tmp_path_factory.mktemp("last-run") / "dashboard.json")
         outputs = deploy(aws, PARAMETERS)
         texts = [*SAMPLES.values(), *refused().values(), _drifted()]
-        for text in texts:
-            aws.client("sqs").send_message(QueueUrl=outputs["QueueUrl"], MessageBody=text)
-            aws.client("kinesis").put_record(StreamName=outputs["StreamName"], PartitionKey="1", Data=text.encode())
-        until = time.monotonic() + 180
-        while _received(aws) < 2 * len(texts):
-            assert time.monotonic() < until, "the functions did not take the events in time"
-            time.sleep(0.2)  # until the next look
+        with complete_logs(aws):
+            for text in texts:
+                aws.client("sqs").send_message(QueueUrl=outputs["QueueUrl"], MessageBody=text)
+                aws.client("kinesis").put_record(StreamName=outputs["StreamName"], PartitionKey="1", Data=text.encode())
+            settle(aws, outputs["QueueUrl"], 2 * len(texts))
         cloudwatch = aws.client("cloudwatch")
         (entry,) = cloudwatch.list_dashboards()["DashboardEntries"]
         body = cloudwatch.get_dashboard(DashboardName=entry["DashboardName"])["DashboardBody"]
@@ -115,10 +112,6 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
 
 def _emitted(aws: LocalAws) -> dict[Metric, list[float]]:
     return embedded(line for lines in log_lines(aws).values() for line in lines)
-
-
-def _received(aws: LocalAws) -> float:
-    return sum(sum(values) for metric, values in _emitted(aws).items() if metric.name == "Received")
 
 
 def _drifted() -> str:

@@ -1,0 +1,82 @@
+"""What the functions of the local stack logged is read to the last line, however late MiniStack logs it."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from cli.function_logs import log_lines, settle
+from cli.ministack import STACK, LocalStackError
+
+GROUP = f"/aws/lambda/{STACK}/sqs"
+QUEUE = "http://127.0.0.1:4566/000000000000/canvas-live-events"
+
+
+class HoldsBack:
+    """MiniStack on a busy machine: it logs the last lines of an invocation with the next one.
+
+    ``held_back`` is how many lines it holds back each time.
+    """
+
+    def __init__(self, held_back: int, *, fails: bool = False) -> None:
+        self._held_back = held_back
+        self._fails = fails
+        self._printed: list[str] = []
+        self._logged = 0
+        self.take(records=2)
+
+    def take(self, records: int) -> None:
+        """Print what a function prints of a batch: its counts first, and its metrics last."""
+        outcomes = {"module_created": {"stored": records}} if records else {}
+        batch = {"message": "batch", "received": records, "event_types": outcomes}
+        self._printed += [json.dumps(batch), f"metrics of {records}"]
+        self._logged = max(self._logged, len(self._printed) - self._held_back)
+
+    def client(self, _: str) -> "HoldsBack":
+        """Every client."""
+        return self
+
+    def describe_log_groups(self, **_: Any) -> Any:
+        """One group."""
+        return {"logGroups": [{"logGroupName": GROUP}]}
+
+    def get_paginator(self, _: str) -> "HoldsBack":
+        """The pages of the log."""
+        return self
+
+    def paginate(self, **_: Any) -> Any:
+        """One page."""
+        return [{"events": [{"message": f"{line}\n"} for line in self._printed[: self._logged]]}]
+
+    def list_functions(self) -> Any:
+        """One function."""
+        return {"Functions": [{"FunctionName": "sqs", "LoggingConfig": {"LogGroup": GROUP}}]}
+
+    def get_queue_attributes(self, **_: Any) -> Any:
+        """An empty queue."""
+        return {
+            "Attributes": {"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "0"},
+        }
+
+    def invoke(self, **_: Any) -> Any:
+        """Take an empty batch."""
+        if self._fails:
+            return {"FunctionError": "Unhandled", "Payload": io.BytesIO(b"no handler")}
+        self.take(records=0)
+        return {"Payload": io.BytesIO(b"{}")}
+
+
+@pytest.mark.parametrize("held_back", [0, 1, 2, 3])
+def test_a_run_is_settled_with_the_last_line_and_not_before(held_back: int) -> None:
+    """Whether the metrics, or even the counts, of the last batch are held back: they are waited for."""
+    aws: Any = HoldsBack(held_back)
+    assert settle(aws, QUEUE, 2) == {"module_created": {"stored": 2}}
+    assert "metrics of 2" in log_lines(aws)[GROUP]
+
+
+def test_a_function_that_fails_is_an_error() -> None:
+    """A function that cannot even take an empty batch is named, with its error, in place of a long wait."""
+    aws: Any = HoldsBack(2, fails=True)
+    with pytest.raises(LocalStackError, match="The function sqs fails: no handler"):
+        settle(aws, QUEUE, 2)
