@@ -6,15 +6,12 @@ import io
 import json
 import os
 import re
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,7 @@ from botocore.exceptions import ClientError
 
 from cli.errors import CommandError
 from cli.generate import ROOT
+from cli.local_server import PORT, local_server
 
 STACK = "canvas-live-events"
 REGION = "eu-west-1"
@@ -32,7 +30,7 @@ KEPT = ROOT / ".cache" / "local-stack.json"  # where the stack is that was left 
 
 
 class LocalStackError(CommandError):
-    """MiniStack did not start, or did not take the template; the text says why."""
+    """The local stack does not do what it should; the text says why."""
 
 
 class LocalAws:
@@ -40,7 +38,7 @@ class LocalAws:
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
-        self.session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)  # noqa: S106  # MiniStack asks for no real ones
+        self.session = _session()
 
     def client(self, service: Any, **options: Any) -> Any:
         """A client of a service, as ``boto3.client`` makes it."""
@@ -56,35 +54,30 @@ class LocalAws:
         }
 
 
+@cache
+def _session() -> boto3.Session:
+    """One for all, since each reads the models of AWS's services anew; MiniStack asks for no real credentials."""
+    return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)  # noqa: S106  # as said
+
+
 @contextlib.contextmanager
 def ministack() -> Iterator[LocalAws]:
     """Run MiniStack on a free port of the loopback address, and end it.
 
-    Raises ``LocalStackError`` with what it said when it does not come up.
+    Raises ``LocalServerError`` with what it said when it does not come up.
     """
-    port = free_port()
     # It unpacks the functions' code into the folder for temporary files, and leaves it there.
     with (
         tempfile.TemporaryDirectory(prefix="canvas-events-", ignore_cleanup_errors=True) as folder,
-        tempfile.TemporaryFile() as log,
-    ):
-        process = subprocess.Popen(
+        local_server(
+            "MiniStack",
             [sys.executable, "-m", "ministack"],
             # Its MQTT listener would take a port that this has no use for.
             env=_environment()
-            | {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "IOT_MTLS_ENABLED": "0", "TMPDIR": folder},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            endpoint = f"http://127.0.0.1:{port}"
-            if not _comes_up(process, endpoint):
-                log.seek(0)
-                raise LocalStackError(f"MiniStack did not start. It said:\n{log.read().decode(errors='replace')}")
-            yield LocalAws(endpoint)
-        finally:
-            _end(process)
+            | {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": PORT, "IOT_MTLS_ENABLED": "0", "TMPDIR": folder},
+        ) as port,
+    ):
+        yield LocalAws(f"http://127.0.0.1:{port}")
 
 
 def _environment() -> dict[str, str]:
@@ -121,7 +114,9 @@ def deploy(aws: LocalAws, parameters: Mapping[str, str]) -> dict[str, str]:
     The functions' code is what ``package/`` links to. MiniStack runs it with this Python, which has the libraries.
     Raises ``LocalStackError`` with CloudFormation's reason.
     """
-    aws.client("s3").create_bucket(Bucket="packages", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3 = aws.client("s3")
+    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):  # by a deployment that failed
+        s3.create_bucket(Bucket="packages", CreateBucketConfiguration={"LocationConstraint": REGION})
     aws.client("cloudformation").create_stack(**_uploaded(aws, parameters))
     return _outputs(aws)
 
@@ -201,33 +196,3 @@ def _files_to_package() -> Iterator[Path]:
     for link in (ROOT / "package").iterdir():
         if link.is_dir():
             yield from (path for path in link.resolve().rglob("*") if path.is_file() and path.suffix != ".pyc")
-
-
-def free_port() -> int:
-    """A port of the loopback address that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def _comes_up(process: "subprocess.Popen[bytes]", endpoint: str) -> bool:
-    until = time.monotonic() + SECONDS_TO_START
-    while process.poll() is None and time.monotonic() < until:
-        try:
-            with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=1):  # noqa: S310  # ours, and http
-                return True
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.05)  # until the next try
-    return False
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End MiniStack and the functions that it runs, which are processes of their own in its session."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, 15)
-    try:
-        process.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 9)
-        process.wait()

@@ -3,10 +3,8 @@
 import contextlib
 import json
 import random
-import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -14,7 +12,8 @@ from typing import Any
 from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from cli.ministack import LocalAws, free_port
+from cli.local_server import PORT, local_server
+from cli.ministack import LocalAws
 
 Rule = dict[str, Any]
 
@@ -63,38 +62,11 @@ class Proxy:
 @contextlib.contextmanager
 def proxy_to(upstream: str) -> Iterator[Proxy]:
     """Run the proxy on a free port of the loopback address, and end it."""
-    port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "microburst", "--upstream", upstream, "--port", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        proxy = Proxy(f"http://127.0.0.1:{port}")
-        _wait_for(proxy)
-        _warm_up(proxy)
-        yield proxy
-    finally:
-        process.kill()  # it would wait for the connections that it holds
-        process.wait()
-
-
-def _wait_for(proxy: Proxy) -> None:
-    until = time.monotonic() + SECONDS_TO_START
-    while time.monotonic() < until:
-        with contextlib.suppress(urllib.error.URLError, OSError):
-            proxy.requests()
-            return
-        time.sleep(0.05)  # until the next try
-    raise TimeoutError("microburst did not come up")
-
-
-def _warm_up(proxy: Proxy) -> None:
-    """Have it read what AWS's errors look like, for which it stands still for some seconds the first time."""
-    proxy.break_by({"error": {"code": "ThrottlingException"}})
-    with contextlib.suppress(ClientError):
-        client_at(proxy.endpoint, SECONDS_TO_START).list_tables()
-    proxy.mend()
+    # It would wait for the connections that it holds, and nobody needs its answers any more.
+    command = [sys.executable, "-m", "microburst", "--upstream", upstream, "--port", PORT]
+    with local_server("microburst", command, grace_seconds=0) as port:
+        # By name: of an address it looks up first which of AWS's hosts it might be, which takes seconds.
+        yield Proxy(f"http://localhost:{port}")
 
 
 def client_at(endpoint: str, read_timeout: float) -> Any:

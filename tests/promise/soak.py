@@ -19,7 +19,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cli.demo import PARAMETERS, logged_account
+from cli.demo import PARAMETERS
+from cli.function_logs import logged_outcomes
 from cli.generate import as_self_hosted, refused
 from cli.invoke import scan, table_variables
 from cli.ministack import LocalAws, deploy, ministack
@@ -222,7 +223,7 @@ def _send_dynamodb_through(aws: LocalAws, endpoint: str) -> None:
 
 def _picture(aws: LocalAws, outputs: dict[str, str], plan: Plan, proxy: Proxy) -> Table:
     held, rejected = _held(aws, outputs)
-    fates = sum(logged_account(aws).values(), Counter[str]())
+    fates = sum(logged_outcomes(aws).values(), Counter[str]())
     requests = proxy.statistics()["requests"]
     table = Table("account", title="\nEvents, records, requests", title_justify="left")
     table.add_column("number", justify="right")

@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cli.generate import ROOT
-from cli.ministack import free_port
+from cli.local_server import free_port
 from tests.speed.arena import environment
 
 RUNTIME = ROOT / ".cache" / "lambda-runtime"
