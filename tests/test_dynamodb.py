@@ -36,13 +36,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
 from handlers.dynamodb import Connection, Statement, _read, connection
 from handlers.storable import NotStorable, attribute
 from tests.conftest import Tables, as_boto3, client_of
+from tests.hypothesis_profiles import examples
 
 INSERT = """INSERT INTO "modules" VALUE {'context': ?, 'entity': ?, 'body': ?}"""
 UPDATE = """UPDATE "modules" SET "body" = ? WHERE "context" = ? AND "entity" = ? AND "version" < ?"""
@@ -236,7 +237,7 @@ def value_strategy() -> st.SearchStrategy[object]:
     return st.recursive(scalars, lambda inner: st.one_of(st.lists(inner), st.dictionaries(texts, inner)), max_leaves=8)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(100)
 @given(values=st.lists(value_strategy(), min_size=1, max_size=4), shows=st.booleans())
 def test_what_is_sent_is_what_boto3_sends(endpoint: Endpoint, values: list[object], shows: bool) -> None:
     """Method, path, headers and the meaning of the body are boto3's, whatever the statements are."""

@@ -3,10 +3,11 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from handlers.ids import LARGEST, SHARD, as_number, is_ambiguous, localised, shard_of
+from tests.hypothesis_profiles import examples
 
 FORMS_OF_565 = ["565", 565, "21070000000000565", 21070000000000565, "2107~565", Decimal("565.0")]
 
@@ -53,7 +54,7 @@ SHARDS = st.integers(1, LARGEST // SHARD - 1)
 NUMBERS = st.one_of(LOCALS, st.integers(1, LARGEST), st.sampled_from([1, SHARD - 1, SHARD, SHARD + 1, LARGEST]))
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(number=NUMBERS, shard=st.one_of(st.none(), SHARDS), own=st.booleans())
 @example(number=SHARD - 1, shard=1, own=False)
 @example(number=SHARD, shard=1, own=False)

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from handlers.instants import in_utc, instant, is_date_time, since_epoch, utc_text
+from tests.hypothesis_profiles import examples
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def outcome(read: Callable[[str], str], text: str) -> str:
         return f"ValueError: {error}"
 
 
-@settings(max_examples=1_000, deadline=None)
+@examples(1_000)
 @given(DATE_TIMES)
 @example("2019-11-01T19:11:11Z")
 @example("2019-11-01t19:11:11z")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cli.invoke import plain
@@ -16,6 +16,7 @@ from handlers.fates import Reason, Rejected, Violation
 from handlers.route import Item, items
 from handlers.storable import MOST_BYTES, size
 from tests.conftest import SAMPLES, Change, as_boto3
+from tests.hypothesis_profiles import examples
 
 # No family says a deletion by an event type of its own yet; Canvas has such types.
 CATALOGUE = load()
@@ -264,7 +265,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(300)
 @given(
     event_name=st.sampled_from(sorted(SAMPLES)),
     unknown=st.dictionaries(TEXTS.map("new_{}".format), JSON_VALUES, max_size=4),

@@ -7,7 +7,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers import catalogue, violations
@@ -17,6 +17,7 @@ from handlers.fates import Reason, Rejected, Violation
 from handlers.ids import LARGEST, PATTERN
 from handlers.validate import validate
 from tests.conftest import SAMPLES, Change
+from tests.hypothesis_profiles import examples
 
 CATALOGUE = catalogue.load()
 Json = dict[str, Any]
@@ -106,7 +107,7 @@ def is_accepted(event_type: EventType, document: Json) -> bool:
     return True
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(600)
 @given(mutants())
 def test_what_is_accepted_quickly_is_what_the_schema_accepts(mutant: tuple[EventType, Json]) -> None:
     """Whatever stands in the fields of an event, it is taken if and only if jsonschema takes it."""

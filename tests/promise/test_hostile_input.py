@@ -8,7 +8,7 @@ import json
 import re
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -114,14 +114,18 @@ VALUES = st.one_of(
 )
 
 
+MUTATED = sorted(SAMPLES.keys() - {"syllabus_updated"})  # not what GOOD is
+
+
 @st.composite
-def mutated_events(draw: st.DrawFn) -> bytes:
-    """A good event, of which some fields are replaced by anything, or said twice, or joined by others."""
-    event = json.loads(SAMPLES[draw(st.sampled_from(sorted(SAMPLES.keys() - {"syllabus_updated"})))])
+def mutated_events(draw: st.DrawFn, names: Sequence[str] = MUTATED) -> bytes:
+    """An event of one of these types, some fields of which are replaced by anything, repeated, or joined by others."""
+    event = json.loads(SAMPLES[draw(st.sampled_from(names))])
     parts = {part: [(name, json.dumps(value)) for name, value in event[part].items()] for part in ("metadata", "body")}
     for _ in range(draw(st.integers(1, 3))):
         part = draw(st.sampled_from(["metadata", "body", "body"]))
-        name = draw(st.sampled_from([name for name, _ in parts[part]]) | NAMES)
+        present = [name for name, _ in parts[part]]
+        name = draw(st.sampled_from(present) | NAMES if present else NAMES)
         kept = parts[part] if draw(st.booleans()) else [pair for pair in parts[part] if pair[0] != name]
         place = draw(st.sampled_from([0, len(kept)]))
         parts[part] = [*kept[:place], (name, draw(VALUES)), *kept[place:]]
@@ -264,6 +268,12 @@ def test_whatever_comes_is_stored_or_kept_with_its_reason(engine: Tables, hostil
     check(records, outcomes, engine)
 
 
+@given(record=mutated_events(["logged_out"]))
+def test_an_event_without_fields_can_be_mutated(record: bytes) -> None:
+    """The generator also takes an event type whose body is empty, which leaves no field to choose from."""
+    assert record.startswith(b'{"metadata":')
+
+
 @given(value=VALUES, event_name=st.sampled_from(sorted(SAMPLES)), part=st.sampled_from(["metadata", "body"]))
 def test_no_value_in_any_field_crashes(engine: Tables, value: str, event_name: str, part: str) -> None:
     """One hostile value, in each field of an event in turn, ends in the tables or is kept with its reason."""
@@ -358,26 +368,20 @@ def seconds(data: bytes) -> float:
     return time.process_time() - start
 
 
-@pytest.fixture(scope="module")
-def harmless() -> float:
-    """Seconds that judging a harmless megabyte takes here."""
-    return min(seconds(KINDS["harmless"](MEGABYTE)) for _ in range(3))
-
-
 @pytest.mark.parametrize("kind", KINDS)
-def test_time_is_bounded_and_grows_with_size_alone(kind: str, harmless: float) -> None:
+def test_time_is_bounded_and_grows_with_size_alone(kind: str) -> None:
     """A hostile megabyte takes a bounded multiple of a harmless one's time, and about twice that of half of it."""
-    half, whole = KINDS[kind](MEGABYTE // 2), KINDS[kind](MEGABYTE)
+    records = KINDS["harmless"](MEGABYTE), KINDS[kind](MEGABYTE // 2), KINDS[kind](MEGABYTE)
     # Half of it may fit into an item and the whole be compressed instead: a step, worth some harmless megabytes.
     # Another process may hold one up: the best of some tries counts, and one is as a rule enough.
-    halves, wholes = [], []
-    for _ in range(5):
-        halves.append(seconds(half))
-        wholes.append(seconds(whole))
-        bound = min(3 * min(halves) + 5 * harmless, 100 * harmless)
-        if min(wholes) <= bound:
+    tries = []
+    for _ in range(10):
+        tries.append([seconds(record) for record in records])
+        harmless, half, whole = map(min, zip(*tries, strict=True))
+        bound = min(3 * half + 5 * harmless, 100 * harmless)
+        if whole <= bound:
             break
-    assert min(wholes) <= bound
+    assert whole <= bound
 
 
 @pytest.mark.parametrize("kind", KINDS)
