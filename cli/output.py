@@ -101,9 +101,9 @@ def progress(*, long: bool = True) -> Progress:
     return Progress(*columns, console=notes(), transient=True, disable=not (long and sys.stderr.isatty()))
 
 
-def age(moment: datetime) -> str:
+def age(moment: datetime, now: datetime | None = None) -> str:
     """How long ago something was, in its largest unit: ``3 d``, ``5 h``, ``20 min``."""
-    seconds = max(0, int((datetime.now(UTC) - moment).total_seconds()))
+    seconds = max(0, int(((now or datetime.now(UTC)) - moment).total_seconds()))
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= length:
             return f"{seconds // length} {unit}"

@@ -5,19 +5,21 @@ import json
 import os
 import shutil
 import socket
-import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+import urllib3
+from botocore.exceptions import ClientError
 
+import tests.hypothesis_profiles  # noqa: F401  # before any property test is defined
 from cli.generate import samples
-from cli.ministack import LocalAws, free_port, ministack
+from cli.local_server import PORT, local_server
+from cli.ministack import LocalAws, ministack
 from handlers.catalogue import load
 from handlers.deadline import Deadline
 from handlers.fates import Fate, Outcome
@@ -27,10 +29,16 @@ from handlers.settings import Settings
 from handlers.write import Writer
 
 # The handlers make their client and read their settings when they are imported.
+EVENT_TYPES = load()
 TABLES = {
     variable: variable.removesuffix("_TABLE").lower()
-    for variable in (*sorted({event_type.table for event_type in load().values()}), "REJECTED_TABLE")
+    for variable in (*sorted({event_type.table for event_type in EVENT_TYPES.values()}), "REJECTED_TABLE")
 }
+# Nothing that this machine is configured for: no AWS account, no proxy, no setting of the functions.
+for name in list(os.environ):
+    if name.startswith(("AWS_", "POWERTOOLS_")) or name.lower() in ("http_proxy", "https_proxy", "all_proxy"):
+        del os.environ[name]
+os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
 os.environ.update(TABLES)
 os.environ.update(AWS_DEFAULT_REGION="eu-west-1", AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test")  # noqa: S106  # no engine here asks for real ones
 for name in ("ALLOWED_ROOT_ACCOUNTS", "REJECTED_RETENTION_DAYS", "ACTIVITY_RETENTION_DAYS"):
@@ -40,6 +48,18 @@ for name in ("ALLOWED_ROOT_ACCOUNTS", "REJECTED_RETENTION_DAYS", "ACTIVITY_RETEN
 SAMPLES = samples()
 
 NOW = datetime(2026, 9, 7, 12, 0, tzinfo=UTC)
+
+KEY_NAMES = ("context", "entity", "reason", "record")  # of the entities, and of rejected records
+MAX_DELETIONS = 25  # of one BatchWriteItem request
+
+# A request without boto3. The engines look at the names in the signature, and not whether it is right.
+_HTTP = urllib3.PoolManager()
+_CREDENTIAL = "Credential=test/20260907/eu-west-1/dynamodb/aws4_request"
+_SCAN = {
+    "Authorization": f"AWS4-HMAC-SHA256 {_CREDENTIAL}, SignedHeaders=host, Signature=none",
+    "Content-Type": "application/x-amz-json-1.0",
+    "X-Amz-Target": "DynamoDB_20120810.Scan",
+}
 
 DYNAMODB_LOCAL = Path(__file__).parent.parent / ".cache" / "dynamodb-local"
 
@@ -54,15 +74,9 @@ def dynamodb_local() -> Iterator[LocalAws]:
         )
         # On the build server these tests must run.
         (pytest.fail if os.environ.get("REQUIRE_DYNAMODB_LOCAL") else pytest.skip)(reason)
-    port = free_port()
-    command = ["java", "-Djava.library.path=DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar", "-inMemory"]
-    process = subprocess.Popen([*command, "-port", str(port)], cwd=DYNAMODB_LOCAL, stdout=subprocess.DEVNULL)
-    try:
-        _wait_for(port)
+    command = ["java", "-Djava.library.path=DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar", "-inMemory", "-port", PORT]
+    with local_server("DynamoDB Local", command, cwd=DYNAMODB_LOCAL) as port:
         yield LocalAws(f"http://127.0.0.1:{port}")
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @pytest.fixture(scope="session")
@@ -73,60 +87,107 @@ def local_aws() -> Iterator[LocalAws]:
 
 
 @pytest.fixture(params=["dynamodb_local", "local_aws"])
-def tables(request: pytest.FixtureRequest) -> Iterator["Tables"]:
+def tables(request: pytest.FixtureRequest) -> "Tables":
     """The tables, empty, in each of the engines."""
-    made = Tables(request.getfixturevalue(request.param))
-    made.create()
-    yield made
-    made.delete()
+    return empty_tables(request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+def engine(dynamodb_local: LocalAws) -> "Tables":
+    """The tables, empty, in DynamoDB's own engine."""
+    return empty_tables(dynamodb_local)
+
+
+def scan(endpoint: str, table: str) -> list[dict[str, Any]]:
+    """All items of a table of an engine, in DynamoDB's form.
+
+    Without boto3: the tests of the promise read all tables after each step, and spent most of their time there.
+    """
+    items: list[dict[str, Any]] = []
+    request: dict[str, Any] = {"TableName": table, "ConsistentRead": True}
+    while True:
+        answer = _HTTP.request("POST", endpoint, body=json.dumps(request), headers=_SCAN)
+        assert answer.status == 200, answer.data
+        page = json.loads(answer.data, object_hook=_with_bytes)
+        items += page["Items"]
+        if "LastEvaluatedKey" not in page:
+            return items
+        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def delete_all(client: Any, endpoint: str, table: str) -> None:
+    """Delete all items of a table of an engine."""
+    keys = [{name: item[name] for name in KEY_NAMES if name in item} for item in scan(endpoint, table)]
+    for start in range(0, len(keys), MAX_DELETIONS):
+        batch = [{"DeleteRequest": {"Key": key}} for key in keys[start : start + MAX_DELETIONS]]
+        assert not client.batch_write_item(RequestItems={table: batch})["UnprocessedItems"]
 
 
 class Tables:
     """The tables of the template in an engine."""
 
-    def __init__(self, aws: LocalAws) -> None:
-        self.client = aws.client("dynamodb")
-        self.endpoint = aws.endpoint
+    def __init__(self, client: Any, endpoint: str) -> None:
+        self.client = client
+        self.endpoint = endpoint
 
-    def create(self) -> None:
-        """Create them, empty."""
-        self.create_in(self.client)
-
-    @staticmethod
-    def create_in(client: Any) -> None:
-        """Create them by a client of one's own."""
+    def reset(self) -> None:
+        """Create the tables that are missing, and empty the others: much faster than to create all of them anew."""
+        present = self.client.list_tables()["TableNames"]
         for table in TABLES.values():
-            keys = ("reason", "record") if table == "rejected" else ("context", "entity")
-            client.create_table(
-                TableName=table,
-                KeySchema=[
-                    {"AttributeName": keys[0], "KeyType": "HASH"},
-                    {"AttributeName": keys[1], "KeyType": "RANGE"},
-                ],
-                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-                BillingMode="PAY_PER_REQUEST",
-            )
+            if table in present:
+                self._empty(table)
+            else:
+                self._create(table)
 
     def empty(self) -> None:
-        """Delete all items, faster than the tables themselves."""
+        """Delete all items."""
         for table in TABLES.values():
-            for item in self.items(table):
-                keys = {name: item[name] for name in ("context", "entity", "reason", "record") if name in item}
-                self.client.delete_item(TableName=table, Key=keys)
+            self._empty(table)
 
-    def delete(self) -> None:
-        """Delete them."""
-        for table in self.client.list_tables()["TableNames"]:
+    def _create(self, table: str) -> None:
+        keys = ("reason", "record") if table == "rejected" else ("context", "entity")
+        self.client.create_table(
+            TableName=table,
+            KeySchema=[
+                {"AttributeName": keys[0], "KeyType": "HASH"},
+                {"AttributeName": keys[1], "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+            BillingMode="PAY_PER_REQUEST",
+        )
+
+    def _empty(self, table: str) -> None:
+        try:
+            delete_all(self.client, self.endpoint, table)
+        except ClientError:  # MiniStack takes keys of any length, and does not delete all of them
             self.client.delete_table(TableName=table)
+            self._create(table)
 
     def items(self, table: str) -> list[dict[str, Any]]:
         """All items of a table, in DynamoDB's form, in the order of their keys."""
-        pages = self.client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
-        return sorted((item for page in pages for item in page["Items"]), key=_key)
+        return sorted(scan(self.endpoint, table), key=_key)
 
     def entities(self) -> dict[str, list[dict[str, Any]]]:
         """All items of all entity tables."""
         return {table: self.items(table) for table in TABLES.values() if table != "rejected"}
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port of the loopback address that nobody listens on, nor can begin to."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep away from the stack that somebody left up on this machine, and from the last run."""
+    folder = tmp_path_factory.mktemp("own-files")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cli.ministack.KEPT", folder / "local-stack.json")
+        patch.setattr("cli.dashboard.LAST_RUN", folder / "dashboard.json")
+        yield
 
 
 def as_boto3(attributes: Mapping[str, str]) -> dict[str, dict[str, Any]]:
@@ -140,7 +201,7 @@ def _with_bytes(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _key(item: dict[str, Any]) -> list[str]:
-    return [item[name]["S"] for name in ("context", "entity", "reason", "record") if name in item]
+    return [item[name]["S"] for name in KEY_NAMES if name in item]
 
 
 Change = Callable[..., str]
@@ -166,19 +227,26 @@ def _without_ellipses(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not ...}
 
 
-def _wait_for(port: int) -> None:
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        with socket.socket() as caller:
-            if caller.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)  # until the next try
-    raise TimeoutError("DynamoDB Local did not come up")
+@cache
+def _tables_in(aws: LocalAws) -> Tables:
+    return Tables(aws.client("dynamodb"), aws.endpoint)
+
+
+def empty_tables(aws: LocalAws) -> Tables:
+    """The tables in an engine, empty: those of the test before, for as long as the engine runs."""
+    tables = _tables_in(aws)
+    tables.reset()
+    return tables
 
 
 def client_of(tables: Tables) -> Any:
     """A client for the engine of the tables."""
-    return boto3.client("dynamodb", endpoint_url=tables.endpoint)
+    return _client_at(tables.endpoint)
+
+
+@cache
+def _client_at(endpoint: str) -> Any:
+    return boto3.client("dynamodb", endpoint_url=endpoint)
 
 
 class Consumer:
@@ -189,7 +257,7 @@ class Consumer:
     ) -> None:
         client = client_of(tables)
         settings = Settings(deployed, allowed, timedelta(days=90))
-        self.pipeline = Pipeline(settings, load(), Writer(client, deployed), lambda: NOW)
+        self.pipeline = Pipeline(settings, EVENT_TYPES, Writer(client, deployed), lambda: NOW)
 
     def deliver(self, *texts: str | bytes, remaining_ms: Callable[[], int] = lambda: 60_000) -> list[Outcome]:
         """Deliver a batch of records with these texts; their ids are "0", "1" and so on."""

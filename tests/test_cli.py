@@ -3,12 +3,8 @@
 import io
 import itertools
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import boto3
+import psutil
 import pytest
 from moto import mock_aws
 from rich.console import Console
@@ -26,22 +23,20 @@ from cli.demo import what_to_send
 from cli.generate import ROOT
 from cli.invoke import scan, table_variables
 from cli.ministack import REGION
+from tests.checkout import Checkout
 from tests.conftest import Tables
 from tests.template import FAMILIES
 
 
-def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command to its end."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "POWERTOOLS_"))}
-    return subprocess.run(
-        [sys.executable, "-m", "cli", *arguments],
-        cwd=ROOT, env=environment | {"COLUMNS": "160"}, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    """A copy of the project: a run leaves files that another run would overwrite."""
+    return Checkout(tmp_path / "checkout")
 
 
-def test_run_accounts_for_every_record() -> None:
+def test_run_accounts_for_every_record(checkout: Checkout) -> None:
     """The template is deployed, the events go through queue and stream, and the account adds up."""
-    done = command("run")
+    done = checkout.run("run")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "The account adds up" in done.stdout
     sent = Counter(record.way for record in what_to_send())
@@ -52,15 +47,15 @@ def test_run_accounts_for_every_record() -> None:
     for shown in ("assignment#9001", "Week 1: Cells and membranes", "caliper_format", "body.due_at", "unroutable"):
         assert shown in done.stdout
     assert "Traceback" not in done.stderr
-    seen = command("dashboard")
+    seen = checkout.run("dashboard")
     assert seen.returncode == 0, seen.stderr
     assert re.search(rf"sqs received +{sent['queue']} ", seen.stdout)
     assert re.search(rf"kinesis received +{sent['stream']} ", seen.stdout)
 
 
-def test_run_keeps_the_families_that_are_named() -> None:
+def test_run_keeps_the_families_that_are_named(checkout: Checkout) -> None:
     """As with the parameter Families: the other families' events are ignored, and the account still adds up."""
-    done = command("run", "--families", "submissions, activity")
+    done = checkout.run("run", "--families", "submissions, activity")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "or ignored with its family" in done.stdout
     rows = {row[0]: row[1:] for line in done.stdout.splitlines() if (row := re.findall(r"[\w()]+|·", line))}
@@ -94,46 +89,28 @@ def test_a_dashboard_without_a_run_says_how_to_make_one(
     assert "make run" in capsys.readouterr().err
 
 
-def test_run_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_run_leaves_nothing_behind(checkout: Checkout, tmp_path: Path) -> None:
     """Who ends it when it has said how to look around leaves no process behind, and no file of MiniStack's."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "run", "--keep", "--families", "submissions"],
-        cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    process = checkout.start("run", "--keep", "--families", "submissions", TMPDIR=str(temporary))
     assert process.stdout is not None
     said = list(itertools.takewhile(lambda line: "aws logs" not in line, process.stdout))
     assert [line for line in said if "It stays up until Ctrl-C" in line]
-    assert list(tmp_path.rglob("ministack-lambda-*"))
-    children = _descendants(process.pid)
+    assert list(temporary.rglob("ministack-lambda-*"))
+    children = psutil.Process(process.pid).children(recursive=True)
     assert children
     process.send_signal(signal.SIGTERM)
-    process.wait(timeout=30)
+    process.wait(timeout=60)
     process.stdout.close()
-    until = time.monotonic() + 10
-    while any(_is_running(child) for child in children) and time.monotonic() < until:
-        time.sleep(0.1)
-    assert not [child for child in children if _is_running(child)]
-    assert list(tmp_path.iterdir()) == []
+    _, running = psutil.wait_procs(children, timeout=60)
+    assert running == []
+    assert list(temporary.iterdir()) == []
 
 
-def _descendants(pid: int) -> list[int]:
-    listing = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    parents = [tuple(map(int, line.split())) for line in listing.splitlines()]
-    found = [child for child, parent in parents if parent == pid]
-    return found + [grandchild for child in found for grandchild in _descendants(child)]
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def test_invoke_shows_response_and_items() -> None:
+def test_invoke_shows_response_and_items(checkout: Checkout) -> None:
     """One event file goes through its handler, and its response and items are shown."""
-    done = command("invoke", "events/kinesis_assignment_updated.json")
+    done = checkout.run("invoke", "events/kinesis_assignment_updated.json")
     assert done.returncode == 0, done.stderr
     assert '"batchItemFailures": []' in done.stdout
     assert '"entity": "assignment#9001"' in done.stdout
@@ -225,7 +202,7 @@ def test_the_outputs_of_the_stack_name_every_table() -> None:
 def test_scan_reads_every_page_in_the_order_of_the_keys() -> None:
     """A table larger than one answer is read whole, its items as plain values."""
     client = boto3.client("dynamodb", region_name=REGION)
-    Tables.create_in(client)
+    Tables(client, "").reset()
     for number in (3, 1, 2):
         item = {"context": {"S": "c"}, "entity": {"S": f"e#{number}"}, "body": {"S": "x" * 390_000}, "n": {"N": "1.5"}}
         client.put_item(TableName="modules", Item=item)

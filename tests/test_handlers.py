@@ -26,7 +26,7 @@ from handlers.catalogue import CatalogueError
 from handlers.observe import logger
 from handlers.record import Record
 from handlers.settings import SettingsError
-from tests.conftest import SAMPLES, Tables
+from tests.conftest import SAMPLES, Tables, empty_tables
 from tests.promise.model import newest
 
 INVOCATIONS = sorted(path for path in EVENTS.glob("*.json") if not path.name.endswith(".response.json"))
@@ -244,8 +244,7 @@ print(json.dumps(seen))
 def test_nothing_slow_is_imported_before_it_is_needed(local_aws: LocalAws, source: str) -> None:
     """A new environment imports jsonschema at its first invalid event, which is rejected with its violations."""
     assert [name for name in SLOW if not find_spec(name)] == []
-    tables = Tables(local_aws)
-    tables.create()
+    tables = empty_tables(local_aws)
     wrap = sqs_event if source == "sqs" else kinesis_event
     valid, invalid = wrap(list(SAMPLES.values())), wrap([refused()["schema_violation"]])
     done = subprocess.run(
@@ -256,7 +255,6 @@ def test_nothing_slow_is_imported_before_it_is_needed(local_aws: LocalAws, sourc
     assert done.returncode == 0, done.stderr
     at_start, after_valid, after_invalid = json.loads(done.stdout.splitlines()[-1])
     (rejected,) = tables.items("rejected")
-    tables.delete()
     assert at_start == after_valid == []
     assert "jsonschema" in after_invalid
     errors = [{name: part["S"] for name, part in each["M"].items()} for each in rejected["errors"]["L"]]

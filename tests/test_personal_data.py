@@ -30,7 +30,7 @@ class Stack:
     def __init__(self, aws: LocalAws, deployed: dict[str, str], folder: Path) -> None:
         self.tables = {name: table for name, table in deployed.items() if name != "REJECTED_TABLE"}
         self.aws, self.folder = aws, folder
-        self.consumer = Consumer(Tables(aws), deployed=deployed)
+        self.consumer = Consumer(Tables(aws.client("dynamodb"), aws.endpoint), deployed=deployed)
         text = (ROOT / "docs" / "personal-data.md").read_text(encoding="utf-8")
         for name, _, script in SCRIPT.findall(text):
             (folder / name).write_text(textwrap.dedent(script), encoding="utf-8")

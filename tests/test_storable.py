@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.ministack import LocalAws
 from handlers.storable import MOST_BYTES, NotStorable, attribute, fits, size
 from tests.conftest import TABLES, Tables, as_boto3
+from tests.hypothesis_profiles import examples
 
 
 @pytest.mark.parametrize(
@@ -77,14 +77,14 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(VALUES)
 def test_no_value_counts_more_than_its_text_is_long(value: object) -> None:
     """So an item whose texts are short enough fits, and only of the others the size need be counted."""
     assert size({"": attribute(value)}) <= len(attribute(value))
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(VALUES)
 def test_a_value_has_one_text(value: object) -> None:
     """The text is that of Python's own JSON of the value: members sorted, no spaces, ASCII alone."""
@@ -113,15 +113,6 @@ def nested(levels: int) -> object:
     return value
 
 
-@pytest.fixture
-def engine(dynamodb_local: LocalAws) -> Any:
-    """DynamoDB's own engine with the tables."""
-    tables = Tables(dynamodb_local)
-    tables.create()
-    yield tables.client
-    tables.delete()
-
-
 AT_THE_LIMIT = {
     "levels": nested(31),
     "levels of lists": json.loads("[" * 31 + "]" * 31),
@@ -145,11 +136,11 @@ BEYOND_THE_LIMIT = {
 
 
 @pytest.mark.parametrize("value", AT_THE_LIMIT.values(), ids=AT_THE_LIMIT)
-def test_dynamodb_takes_what_we_take(engine: Any, value: object) -> None:
+def test_dynamodb_takes_what_we_take(engine: Tables, value: object) -> None:
     """A value at the limit is one that DynamoDB takes and gives back."""
     item = as_boto3({"context": attribute("c"), "entity": attribute("e"), "body": attribute(value)})
-    engine.put_item(TableName=TABLES["MODULES_TABLE"], Item=item)
-    assert engine.get_item(TableName="modules", Key={"context": {"S": "c"}, "entity": {"S": "e"}})["Item"] == item
+    engine.client.put_item(TableName=TABLES["MODULES_TABLE"], Item=item)
+    assert engine.items("modules") == [item]
 
 
 @pytest.mark.parametrize("value", BEYOND_THE_LIMIT.values(), ids=BEYOND_THE_LIMIT)
@@ -168,16 +159,16 @@ def test_we_refuse_what_dynamodb_refuses(value: object) -> None:
         {"b": b"x" * 99},
     ],
 )
-def test_the_size_is_never_less_than_dynamodbs(engine: Any, value: dict[str, Any]) -> None:
+def test_the_size_is_never_less_than_dynamodbs(engine: Tables, value: dict[str, Any]) -> None:
     """An item filled up to our figure of 400 KB is one that DynamoDB takes."""
     item = {name: attribute(each) for name, each in {"context": "c", "entity": "e", "body": value, "fill": ""}.items()}
     most = MOST_BYTES - size(item)
     item["fill"] = attribute("f" * most)
     assert size(item) == MOST_BYTES
     assert fits(item)
-    engine.put_item(TableName="modules", Item=as_boto3(item))
+    engine.client.put_item(TableName="modules", Item=as_boto3(item))
     item["fill"] = attribute("f" * (most + 1))
     assert not fits(item)
     item["fill"] = attribute("f" * (MOST_BYTES + 3_000))
     with pytest.raises(ClientError, match="Item size"):
-        engine.put_item(TableName="modules", Item=as_boto3(item))
+        engine.client.put_item(TableName="modules", Item=as_boto3(item))

@@ -3,7 +3,7 @@
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
@@ -18,7 +18,7 @@ from handlers.rejected import TABLE as REJECTED_TABLE
 from handlers.route import Item, Key
 from handlers.storable import attribute
 from handlers.write import MOST_ATTEMPTS, MOST_STATEMENTS, OUT_OF_TIME, REQUESTS_AT_ONCE, Result, Writer, Written
-from tests.conftest import TABLES, Tables, client_of
+from tests.conftest import TABLES, Tables, client_of, empty_tables
 
 ROUND = REQUESTS_AT_ONCE * MOST_STATEMENTS
 
@@ -248,22 +248,20 @@ class Counts:
 
 
 @pytest.fixture
-def shows_items(local_aws: LocalAws) -> Iterator[Counts]:
+def shows_items(local_aws: LocalAws) -> Counts:
     """An engine that shows the item by which it refuses an update, as DynamoDB does."""
-    yield from _counting(local_aws)
+    return _counting(local_aws)
 
 
 @pytest.fixture
-def shows_none(dynamodb_local: LocalAws) -> Iterator[Counts]:
+def shows_none(dynamodb_local: LocalAws) -> Counts:
     """An engine that does not show it."""
-    yield from _counting(dynamodb_local)
+    return _counting(dynamodb_local)
 
 
-def _counting(aws: LocalAws) -> Iterator[Counts]:
-    tables = Tables(aws)
-    tables.create()
-    yield Counts(aws)
-    tables.delete()
+def _counting(aws: LocalAws) -> Counts:
+    empty_tables(aws)
+    return Counts(aws)
 
 
 def test_what_is_superseded_costs_one_update_where_the_newer_item_is_shown(shows_items: Counts) -> None:

@@ -13,13 +13,14 @@ import pytest
 from cli import ministack as cli_ministack
 from cli.__main__ import main
 from cli.demo import PARAMETERS
-from cli.ministack import deploy, ministack
+from cli.function_logs import batches, flush, log_lines
+from cli.ministack import STACK, LocalAws, deploy, ministack
 from cli.options import where
 from cli.stack import Stack, open_stack
 from handlers.fates import Reason, Rejected, Violation
 from handlers.record import Record
 from handlers.rejected import rejected_item
-from tests.conftest import as_boto3
+from tests.conftest import as_boto3, delete_all, scan
 
 VIOLATION = Violation("body.name", "type", "string or null")
 
@@ -67,39 +68,71 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, 
 
 
 @pytest.fixture
-def local(deployed: tuple[Stack, Path], monkeypatch: pytest.MonkeyPatch) -> "Local":
-    """The deployed stack, emptied."""
+def local(deployed: tuple[Stack, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator["Local"]:
+    """The deployed stack, emptied; what a test sent does not arrive in the next one."""
     stack, kept = deployed
     monkeypatch.setattr(cli_ministack, "KEPT", kept)
     # A test may change what it knows of the stack; the clients, which take long to make, are shared.
     made = Local(replace(stack, resources=dict(stack.resources), _clients=dict(stack._clients)))
     made.empty()
     stack._clients.update(made.stack._clients)
-    return made
+    yield made
+    Local(stack).settle()
 
 
 class Local:
     """The stack as a test sees it: what is in it, and ways to put more there."""
 
+    records_taken = 0  # of the stream, when a test was last settled
+
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.dynamodb = stack.client("dynamodb")
+        assert stack.endpoint is not None
+        self.endpoint = stack.endpoint
 
     def empty(self) -> None:
         """Delete all items, messages and objects."""
         for table in self.stack.of_kind("AWS::DynamoDB::Table").values():
-            for item in self.items(table):
-                keys = {name: item[name] for name in ("context", "entity", "reason", "record") if name in item}
-                self.dynamodb.delete_item(TableName=table, Key=keys)
+            delete_all(self.dynamodb, self.endpoint, table)
         for url in (self.stack.queue_url, self.stack.dead_letter_queue_url):
             self.stack.client("sqs").purge_queue(QueueUrl=url)
         for key in self.objects():
             self.stack.client("s3").delete_object(Bucket=self.bucket, Key=key)
 
+    def settle(self) -> None:
+        """Wait until the functions took all that is in the queue and the stream."""
+        eventually(self._queue_is_empty)
+        in_stream = self._records_in_stream()
+        if in_stream > Local.records_taken:  # reading the log takes long
+            eventually(lambda: self._records_taken() >= in_stream)
+            Local.records_taken = in_stream
+
+    def _queue_is_empty(self) -> bool:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        sqs = self.stack.client("sqs")
+        attributes = sqs.get_queue_attributes(QueueUrl=self.stack.queue_url, AttributeNames=names)["Attributes"]
+        return not any(int(attributes[name]) for name in names)
+
+    def _records_in_stream(self) -> int:
+        kinesis, arn = self.stack.client("kinesis"), self.stack.stream_arn
+        count = 0
+        for shard in kinesis.list_shards(StreamARN=arn)["Shards"]:
+            position = {"ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+            iterator = kinesis.get_shard_iterator(StreamARN=arn, **position)["ShardIterator"]
+            while records := (page := kinesis.get_records(ShardIterator=iterator, Limit=1_000))["Records"]:
+                count += len(records)
+                iterator = page["NextShardIterator"]
+        return count
+
+    def _records_taken(self) -> int:
+        aws = LocalAws(self.endpoint)
+        flush(aws)
+        return sum(batch["received"] for batch in batches(log_lines(aws)[f"/aws/lambda/{STACK}/kinesis"]))
+
     def items(self, table: str) -> list[dict[str, Any]]:
         """All items of a table, in DynamoDB's form."""
-        pages = self.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
-        return [item for page in pages for item in page["Items"]]
+        return scan(self.endpoint, table)
 
     def entities(self) -> list[str]:
         """The sort keys of all entities that are held."""
@@ -150,7 +183,7 @@ class Local:
         return int(attributes["ApproximateNumberOfMessages"])
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 20) -> None:
+def eventually(condition: Callable[[], Any], seconds: float = 60) -> None:
     """Wait until something holds; fail when it does not in time."""
     until = time.monotonic() + seconds
     while not condition():

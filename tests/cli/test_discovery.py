@@ -1,20 +1,16 @@
 """An event type that nobody knew: it waits among the rejected, an entry is drafted, and its events come in."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cli import sending
-from cli.generate import ROOT
 from cli.ministack import LocalAws, redeploy
 from cli.sending import Parcel
 from handlers.fates import Reason
+from tests.checkout import Checkout
 from tests.cli.conftest import Command, Local, eventually
 from tests.conftest import Change
 
@@ -36,34 +32,13 @@ CREATED = note("module_note_created", "2026-09-01T08:00:00Z")
 UPDATED = note("module_note_updated", "2026-09-02T08:00:00Z", workflow_state="hidden", author_id="10150000000008123")
 
 
-class Checkout:
-    """A copy of the project, to change as somebody would who adds an event type."""
-
-    def __init__(self, folder: Path, local: Local) -> None:
-        self.folder = folder
-        for name in ("cli", "handlers", "schemas", "events", "docs", "package"):
-            shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "template.yaml", folder)
-        (folder / ".cache").mkdir()
-        (folder / ".cache" / "local-stack.json").write_text(json.dumps({"endpoint": local.stack.endpoint}))
-
-    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Run a command of this checkout."""
-        return subprocess.run(
-            [sys.executable, "-m", "cli", *arguments],
-            cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": str(self.folder), "COLUMNS": "250"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-
 @pytest.fixture
 def checkout(local: Local, tmp_path: Path) -> Iterator[Checkout]:
-    """The copy; at the end the functions have their own code again."""
-    yield Checkout(tmp_path, local)
+    """A copy that works on the deployed stack; at the end the functions have their own code again."""
     assert local.stack.endpoint is not None
+    checkout = Checkout(tmp_path)
+    (checkout.folder / ".cache" / "local-stack.json").write_text(json.dumps({"endpoint": local.stack.endpoint}))
+    yield checkout
     redeploy(LocalAws(local.stack.endpoint), {})
 
 

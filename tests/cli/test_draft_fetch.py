@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from cli.drafting import sources
-from cli.ministack import free_port
 from tests.cli.conftest import Command
 
 PAGE = (Path(__file__).parent / "pages" / "conversation.html").read_bytes()
@@ -80,9 +79,9 @@ def test_a_page_that_is_not_there_is_told(documentation: str, canvas_events: Com
     )
 
 
-def test_without_a_network_it_is_told(canvas_events: Command) -> None:
+def test_without_a_network_it_is_told(canvas_events: Command, closed_port: int) -> None:
     """Where nothing answers, no traceback."""
-    done = canvas_events("draft", f"https://127.0.0.1:{free_port()}/page")
+    done = canvas_events("draft", f"https://127.0.0.1:{closed_port}/page")
     assert (done.status, done.out) == (1, "")
     assert "Connection refused. Save the page from a browser" in done.err
 

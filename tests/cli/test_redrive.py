@@ -1,7 +1,6 @@
 """``rejected redrive``: back to where they came from, and out of the table only when they are stored."""
 
 import json
-import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
@@ -224,9 +223,7 @@ def test_what_is_not_stored_in_time_stays_and_the_rest_is_not_sent(
     deployed_functions.read(enabled=False)
     for number in ("1", "2", "3"):
         local.reject(event("module_updated", module_id=number))
-    started = time.monotonic()
     assert ends(local, wait=1) == [End.NOT_SEEN, End.STOPPED, End.STOPPED]
-    assert time.monotonic() - started < 10
     assert len(sent) == 1
     assert len(local.rejected()) == 3
 

@@ -13,7 +13,7 @@ from cli import __main__ as command_line
 from cli import errors
 from cli import ministack as cli_ministack
 from cli.generate import EVENTS, ROOT
-from cli.ministack import LocalAws, free_port, kept
+from cli.ministack import LocalAws, kept
 from tests.cli.conftest import Command, Local
 
 COMMANDS = [
@@ -43,11 +43,11 @@ def test_without_a_local_stack_it_says_how_to_start_one(
 
 
 def test_where_nobody_answers_it_says_so(
-    canvas_events: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    canvas_events: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, closed_port: int
 ) -> None:
     """A local stack that was ended by force, or a network that is down, is one sentence."""
     file = tmp_path / "stale.json"
-    file.write_text(f'{{"endpoint": "http://127.0.0.1:{free_port()}"}}')
+    file.write_text(f'{{"endpoint": "http://127.0.0.1:{closed_port}"}}')
     monkeypatch.setattr(cli_ministack, "KEPT", file)
     done = canvas_events("doctor", "--local")
     assert (done.status, done.err.count("\n")) == (1, 1)

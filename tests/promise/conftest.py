@@ -1,30 +1,23 @@
-"""The tables of a real DynamoDB engine, and how long hypothesis may try."""
+"""The bad way to DynamoDB's own engine."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from cli.ministack import LocalAws
-from tests.conftest import Tables
+from tests.promise.proxy import Proxy, proxy_to
 
-# `make prove` tries longer. What fails is printed in a form that can be repeated.
-for profile, examples in (("quick", 40), ("long", 2_000)):
-    settings.register_profile(
-        profile,
-        max_examples=examples,
-        deadline=None,  # an engine may pause
-        print_blob=True,
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+@pytest.fixture(scope="session")
+def shared_proxy(dynamodb_local: LocalAws) -> Iterator[Proxy]:
+    """A proxy to the engine, which takes seconds to start."""
+    with proxy_to(dynamodb_local.endpoint) as proxy:
+        yield proxy
 
 
 @pytest.fixture
-def engine(dynamodb_local: LocalAws) -> Iterator[Tables]:
-    """The tables in DynamoDB's own engine."""
-    tables = Tables(dynamodb_local)
-    tables.create()
-    yield tables
-    tables.delete()
+def proxy(shared_proxy: Proxy) -> Iterator[Proxy]:
+    """A proxy to the engine that breaks nothing yet; what is under way through it ends before the next test."""
+    yield shared_proxy
+    shared_proxy.mend()
+    shared_proxy.settle()

@@ -1,31 +1,24 @@
 """Faults of DynamoDB, on a real engine behind a bad connection: nothing lost, nothing wrong, nothing good rejected."""
 
 import random
-import socket
-import time
-from collections.abc import Iterator, Sequence
-from functools import partial
-from types import SimpleNamespace
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.ministack import LocalAws
 from handlers.fates import Fate
-from handlers.function import Function
-from handlers.record import Record
 from handlers.write import MOST_ATTEMPTS
-from tests.conftest import NOW, TABLES, Tables
+from tests.conftest import TABLES, Tables
 from tests.promise.events import crowds
 from tests.promise.model import differences, versions
-from tests.promise.proxy import Faulty, Proxy, Rule, client_at, now_and_then, proxy_to
-from tests.promise.worker import BAD, Queue, Worker, held, history, lost
+from tests.promise.proxy import Faulty, Proxy, Rule, client_at, now_and_then
+from tests.promise.worker import BAD, Queue, Worker, held, history
 
 # How long these tests wait for an answer, where a function waits for handlers.deadline.READ_SECONDS.
 PATIENCE = 0.1
-LATE = 2  # seconds: more than a worker of this patience takes for all its attempts
 
 # The write does not take place, or the answer to it is lost.
 BEFORE: dict[str, Rule] = {
@@ -59,19 +52,6 @@ OF_A_STATEMENT = [
     "ResourceNotFound",
     "SomethingNew",
 ]
-
-
-@pytest.fixture(scope="module")
-def proxy(dynamodb_local: LocalAws) -> Iterator[Proxy]:
-    """A proxy to the engine."""
-    with proxy_to(dynamodb_local.endpoint) as made:
-        yield made
-
-
-def records(texts: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """A batch of records with these texts, as a function takes it."""
-    for n, text in enumerate(texts):
-        yield str(n), partial(Record, str(n), text.encode(), NOW, "arn:aws:sqs:eu-west-1:1:queue")
 
 
 @pytest.mark.parametrize("fault", WHOLE)
@@ -133,26 +113,42 @@ def test_faults_of_single_statements_lose_nothing(
     assert len(queue.acknowledged) == len(texts + bad)
 
 
-def test_a_write_that_comes_late_changes_nothing(engine: Tables, proxy: Proxy) -> None:
+class Late:
+    """A client whose requests arrive at the engine long after it stopped to wait for their answers."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._requests: list[Sequence[Any]] = []
+
+    def batch_execute_statement(self, Statements: Sequence[Any]) -> Any:  # noqa: N803  # boto3's name
+        """Time out."""
+        self._requests.append(Statements)
+        raise ReadTimeoutError(endpoint_url="https://dynamodb")
+
+    def arrive(self) -> None:
+        """Let the engine execute all requests."""
+        for statements in self._requests:
+            self._client.batch_execute_statement(Statements=statements)
+
+
+def test_a_write_that_comes_late_changes_nothing(engine: Tables) -> None:
     """A request that arrives after its worker gave it up does not put an old version in place of a newer one."""
     first, old, new = ([text for text in history(entities=2, hours=[hour]) if text not in BAD] for hour in (7, 8, 9))
     new = [text for text in new if table_of(text) != "modules"]
     Worker(engine.client)(first)
-    proxy.break_by({"latency": LATE * 1000})
-    assert set(Worker(client_at(proxy.endpoint, PATIENCE))(old)) == {Fate.RETRY}
+    late = Late(engine.client)
+    assert set(Worker(late)(old)) == {Fate.RETRY}
     assert differences(first, held(engine)) == []
     Worker(engine.client)(new)
     assert differences(first + new, held(engine)) == []
-    # The last of the old writes is under way for so long; the modules, which have nothing newer, show that they came.
-    time.sleep(LATE + PATIENCE)
-    proxy.mend()
+    late.arrive()  # the modules, which have nothing newer, show that the old writes do come
     assert differences(first + old + new, held(engine)) == []
 
 
 @pytest.mark.parametrize("table", TABLES.values())
 def test_a_missing_table_holds_up_its_own_records_until_it_is_there(engine: Tables, table: str) -> None:
     """Without a table the records of the others are acknowledged, and its own wait and come in when it is made."""
-    queue = Queue(engine, history(entities=3), seed=5)
+    queue = Queue(engine, history(entities=1), seed=5)
     worker = Worker(engine.client)
     shape = engine.client.describe_table(TableName=table)["Table"]
     engine.client.delete_table(TableName=table)
@@ -169,7 +165,7 @@ def test_a_missing_table_holds_up_its_own_records_until_it_is_there(engine: Tabl
 @pytest.mark.parametrize("whole", [True, False], ids=["the request", "the statement"])
 def test_a_denied_permission_holds_up_its_own_records(engine: Tables, proxy: Proxy, table: str, whole: bool) -> None:
     """A table that may not be written to holds up its records alone, though the denial is one of whole requests."""
-    queue = Queue(engine, history(entities=3), seed=7)
+    queue = Queue(engine, history(entities=1), seed=7)
     denied = f'"{table}"'
     proxy.break_by(
         {"error": {"code": "AccessDeniedException"}, "body": f"Statements[?contains(Statement, '{denied}')]"}
@@ -182,57 +178,6 @@ def test_a_denied_permission_holds_up_its_own_records(engine: Tables, proxy: Pro
     assert table not in {table_of(text) for text in queue.acknowledged}
     proxy.mend()
     queue.deliver_until_empty(Worker(through_proxy))
-
-
-SECONDS = 6  # of which one is room for a busy machine
-ENDLESS: dict[str, Rule] = {
-    "held": {"timeout_ms": 60_000},
-    "answer held": {"response": {"bandwidth_kbps": 0.001}},
-    "throttled": BEFORE["throttled"],
-    "denied": BEFORE["denied"],
-    "slow": {"latency": 700},
-}
-
-
-@pytest.mark.parametrize("fault", ENDLESS)
-def test_a_function_answers_before_its_time_is_over(
-    engine: Tables, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, fault: str
-) -> None:
-    """A function of the real time-outs, whose requests all hang, fail or crawl, still answers for every record."""
-    proxy.break_by(ENDLESS[fault])
-    texts = history(entities=100)
-    took, failures = answer_within(SECONDS, proxy.endpoint, texts, monkeypatch)
-    proxy.mend()
-    assert took < SECONDS
-    acknowledged = [text for n, text in enumerate(texts) if str(n) not in failures]
-    assert bool(acknowledged) == (fault == "slow")
-    assert lost(acknowledged, texts, engine) == []
-
-
-def test_a_function_that_is_not_let_in_answers_before_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections that are never accepted do not hold up the answer."""
-    with socket.socket() as listener, socket.socket() as waiting:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        waiting.connect(listener.getsockname())  # now the backlog is full
-        endpoint = "http://127.0.0.1:{1}".format(*listener.getsockname())
-        texts = history(entities=10)
-        took, failures = answer_within(SECONDS, endpoint, texts, monkeypatch)
-    assert took < SECONDS
-    assert len(failures) == len(texts)
-
-
-def answer_within(
-    seconds: float, endpoint: str, texts: Sequence[str], monkeypatch: pytest.MonkeyPatch
-) -> tuple[float, set[str]]:
-    """How long a function with so many seconds took for a batch, and the records to be delivered again."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    function = Function("sqs")
-    until = time.monotonic() + seconds
-    context: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: int((until - time.monotonic()) * 1000))
-    response = function.answer(records(texts), context)
-    took = time.monotonic() - until + seconds
-    return took, {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
 
 
 def table_of(text: str) -> str:

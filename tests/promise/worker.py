@@ -88,10 +88,13 @@ class Queue:
         """Deliver all that waits once, in batches of any size from ``least`` to ``most``."""
         self._chance.shuffle(self.waiting)
         batches, self.waiting = self.waiting, []
+        done = []
         while batches:
             size = self._chance.randint(least, max(least, most))
-            self._deliver_batch(batches[:size], work)
+            done += self._deliver_batch(batches[:size], work)
             batches = batches[size:]
+        self.acknowledged += done
+        assert lost(done, self._sent, self._engine) == []
 
     def deliver_until_empty(self, work: Work) -> None:
         """Deliver until nothing waits, and see that the tables are what they must be then."""
@@ -105,7 +108,8 @@ class Queue:
         assert differences([text for text in arrived if text not in BAD], held(self._engine)) == []
         assert rejections(self._engine) == {text: BAD[text] for text in arrived if text in BAD}
 
-    def _deliver_batch(self, batch: list[tuple[int, str]], work: Work) -> None:
+    def _deliver_batch(self, batch: list[tuple[int, str]], work: Work) -> list[str]:
+        """Deliver a batch; the texts that were acknowledged."""
         fates = work([text for _, text in batch])
         done = []
         for message, fate in zip(batch, fates, strict=True):
@@ -118,8 +122,7 @@ class Queue:
                 self.dead_letters.append(text)
             else:
                 self.waiting.append(message)
-        self.acknowledged += done
-        assert lost(done, self._sent, self._engine) == []
+        return done
 
 
 def lost(acknowledged: Sequence[str], sent: Sequence[str], engine: Tables) -> list[str]:
@@ -181,9 +184,8 @@ def invocation(texts: Sequence[str]) -> dict[str, Any]:
 def start(endpoint: str, batch: Path) -> "subprocess.Popen[str]":
     """Start a worker as a process of its own, for the invocation in a file; wait until it is about to begin."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.promise.worker", str(batch)],
+        [sys.executable, "-m", "tests.promise.worker", endpoint, str(batch)],
         cwd=ROOT,
-        env=os.environ | {"AWS_ENDPOINT_URL": endpoint},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -203,8 +205,9 @@ def answer_of(process: "subprocess.Popen[str]", texts: Sequence[str]) -> list[Fa
     return [Fate.RETRY if str(n) in failures else acknowledged[text] for n, text in enumerate(texts)]
 
 
-def main(batch: Path) -> None:
+def main(endpoint: str, batch: Path) -> None:
     """Answer the invocation in a file, as the function in Lambda would."""
+    os.environ["AWS_ENDPOINT_URL"] = endpoint
     from handlers.sqs import handler  # it reads its settings when it is imported: here, not in the tests
 
     event = json.loads(batch.read_text())
@@ -214,4 +217,4 @@ def main(batch: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(sys.argv[1], Path(sys.argv[2]))
