@@ -63,8 +63,8 @@ def settle(
 ) -> dict[str, Counter[str]]:
     """Wait until all that the functions print of so many records is logged; the outcomes by event type.
 
-    The records are sent under ``complete_logs``; ``show`` is told how many have an outcome so far. After
-    ``SECONDS_TO_SETTLE`` it returns what there is by then. Raises ``LocalStackError`` when a function fails.
+    The records are sent under ``complete_logs``; ``show`` receives how many have an outcome so far.
+    After ``SECONDS_TO_SETTLE`` it returns what there is by then. Raises ``LocalStackError`` when a function fails.
     """
     until = time.monotonic() + SECONDS_TO_SETTLE
     count = 0
@@ -72,7 +72,7 @@ def settle(
         time.sleep(0.2)  # until the next look
         before, count = count, _count(logged_outcomes(aws))
         show(count)
-        if count == before and _is_empty(aws, queue_url):
+        if count == before and is_empty(aws.client("sqs"), queue_url):
             flush(aws)
     # The line that counts a batch is not the last one of its invocation.
     flush(aws)
@@ -95,6 +95,13 @@ def flush(aws: LocalAws) -> None:
                 raise LocalStackError(f"The function {name} fails: {answer['Payload'].read().decode()}")
 
 
+def is_empty(sqs: Any, queue_url: str) -> bool:
+    """Whether no message of a queue is waiting or in flight."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
+    return not any(int(attributes[name]) for name in names)
+
+
 def _functions(aws: LocalAws) -> list[Any]:
     functions: list[Any] = aws.client("lambda").list_functions()["Functions"]
     return functions
@@ -106,12 +113,6 @@ def _count(outcomes: dict[str, Counter[str]]) -> int:
 
 def _count_empty_batches(aws: LocalAws, group: str) -> int:
     return sum(batch["received"] == 0 for batch in batches(log_lines(aws).get(group, [])))
-
-
-def _is_empty(aws: LocalAws, queue_url: str) -> bool:
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    attributes = aws.client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
-    return not any(int(attributes[name]) for name in names)
 
 
 def _events(logs: Any, group: str) -> Iterator[dict[str, Any]]:

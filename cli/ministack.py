@@ -57,7 +57,7 @@ class LocalAws:
 @cache
 def _session() -> boto3.Session:
     """One for all, since each reads the models of AWS's services anew; MiniStack asks for no real credentials."""
-    return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)  # noqa: S106  # as said
+    return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)  # noqa: S106  # no real ones
 
 
 @contextlib.contextmanager

@@ -53,7 +53,7 @@ KEY_NAMES = ("context", "entity", "reason", "record")  # of the entities, and of
 MAX_DELETIONS = 25  # of one BatchWriteItem request
 
 # A request without boto3. The engines look at the names in the signature, and not whether it is right.
-_HTTP = urllib3.PoolManager()
+_HTTP = urllib3.PoolManager(retries=urllib3.Retry(3, allowed_methods=None))  # a server may close an idle connection
 _CREDENTIAL = "Credential=test/20260907/eu-west-1/dynamodb/aws4_request"
 _SCAN = {
     "Authorization": f"AWS4-HMAC-SHA256 {_CREDENTIAL}, SignedHeaders=host, Signature=none",

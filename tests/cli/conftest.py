@@ -13,7 +13,7 @@ import pytest
 from cli import ministack as cli_ministack
 from cli.__main__ import main
 from cli.demo import PARAMETERS
-from cli.function_logs import batches, flush, log_lines
+from cli.function_logs import batches, flush, is_empty, log_lines
 from cli.ministack import STACK, LocalAws, deploy, ministack
 from cli.options import where
 from cli.stack import Stack, open_stack
@@ -77,7 +77,7 @@ def local(deployed: tuple[Stack, Path], monkeypatch: pytest.MonkeyPatch) -> Iter
     made.empty()
     stack._clients.update(made.stack._clients)
     yield made
-    Local(stack).settle()
+    Local(stack).settle()  # by the stack as it is, whatever the test made of its own view of it
 
 
 class Local:
@@ -102,17 +102,11 @@ class Local:
 
     def settle(self) -> None:
         """Wait until the functions took all that is in the queue and the stream."""
-        eventually(self._queue_is_empty)
+        eventually(lambda: is_empty(self.stack.client("sqs"), self.stack.queue_url))
         in_stream = self._records_in_stream()
         if in_stream > Local.records_taken:  # reading the log takes long
             eventually(lambda: self._records_taken() >= in_stream)
             Local.records_taken = in_stream
-
-    def _queue_is_empty(self) -> bool:
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        sqs = self.stack.client("sqs")
-        attributes = sqs.get_queue_attributes(QueueUrl=self.stack.queue_url, AttributeNames=names)["Attributes"]
-        return not any(int(attributes[name]) for name in names)
 
     def _records_in_stream(self) -> int:
         kinesis, arn = self.stack.client("kinesis"), self.stack.stream_arn
