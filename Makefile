@@ -37,7 +37,7 @@ soak: $(VENV)/installed  ## thousands of events end to end, with a proxy full of
 build: $(VENV)/installed  ## what `sam deploy` takes; for x86_64: make build ARCHITECTURE=x86_64
 	$(SAM) build $(if $(ARCHITECTURE),--parameter-overrides Architecture=$(ARCHITECTURE))
 	$(PYTHON313) -m compileall -q --invalidation-mode unchecked-hash .aws-sam/build
-	$(BIN)/python -m cli.trim
+	$(BIN)/python -m cli.packaging.slim_package
 
 bench: $(VENV)/installed  ## how fast it is, as ratios: against the usual handler, and against what boto3 alone takes
 	PYTHON313=$(PYTHON313) $(BIN)/python -m tests.speed

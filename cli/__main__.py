@@ -9,25 +9,13 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import (
-    check,
-    dashboard,
-    demo,
-    dlq,
-    doctor,
-    draft,
-    errors,
-    failures,
-    generate,
-    invoke,
-    output,
-    redeploy,
-    rejected,
-    send,
-    show,
-)
+from cli import errors
+from cli.catalogue import generated
+from cli.commands import check, dlq, doctor, draft, failures, rejected, send, show
 from cli.errors import CommandError
-from handlers.catalogue import CatalogueError
+from cli.local import dashboard, invocation, local_run, redeploy
+from cli.ui import output
+from handlers.items.event_types import CatalogueError
 from handlers.settings import SettingsError
 
 EXAMPLES = """\
@@ -94,7 +82,7 @@ def _fail(text: str) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    return redeploy.run(options.families) if options.redeploy else demo.run(options.families, keep=options.keep)
+    return redeploy.run(options.families) if options.redeploy else local_run.run(options.families, keep=options.keep)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -130,11 +118,11 @@ def parser() -> argparse.ArgumentParser:
 
     call = commands.add_parser("invoke", help="invoke the handler for an event file; show its response and the items")
     call.add_argument("event", type=Path, help="a Lambda invocation as JSON, such as events/sqs_mixed.json")
-    call.set_defaults(command=lambda options: invoke.run(options.event))
+    call.set_defaults(command=lambda options: invocation.run(options.event))
 
     make = commands.add_parser("generate", help="write schemas/*.json and events/*.json anew from their sources")
     make.add_argument("--check", action="store_true", help="change nothing; fail when a file is out of step")
-    make.set_defaults(command=lambda options: generate.run(check=options.check))
+    make.set_defaults(command=lambda options: generated.run(check=options.check))
     return made
 
 

@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from handlers.bugs import name_and_place
-from handlers.catalogue import EventType
 from handlers.deadline import Deadline
-from handlers.decode import LiveEvent, decode
-from handlers.drift import drift
-from handlers.effort import Effort
-from handlers.fates import Fate, Outcome, Reason, Rejected, Violation
-from handlers.fold import Key, key_of, newest
-from handlers.instants import in_utc
-from handlers.record import Record
-from handlers.rejected import rejected_item
-from handlers.route import Item, items
+from handlers.intake.decode import LiveEvent, decode
+from handlers.intake.record import Record
+from handlers.intake.validate import validate
+from handlers.items.build import Item, items
+from handlers.items.compact import Key, key_of, newest
+from handlers.items.event_types import EventType
+from handlers.items.rejection import rejected_item
+from handlers.items.timestamps import in_utc
+from handlers.outcome import Fate, Outcome, Reason, Rejected, Violation
 from handlers.settings import Settings, account_name
-from handlers.validate import validate
-from handlers.write import OUT_OF_TIME, Result, Writer, Written
+from handlers.storage.writer import OUT_OF_TIME, Result, Writer, Written
+from handlers.telemetry.batch_stats import Effort
+from handlers.telemetry.drift import drift
+from handlers.telemetry.errors import name_and_place
 
 _LOOKS_LIKE_A_TYPE = re.compile("[a-z][a-z0-9_.]{0,63}")
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from handlers import rejected
-from handlers.ids import PATTERN, SHARD, as_number
-from handlers.route import ACTIVITY_RETENTION
+from handlers.items import rejection
+from handlers.items.build import ACTIVITY_RETENTION
+from handlers.items.canvas_ids import PATTERN, SHARD, as_number
 
 REJECTED_RETENTION = timedelta(days=90)
 MOST_DAYS = 3650
@@ -37,9 +37,9 @@ class Settings:
 
         Raises ``SettingsError``.
         """
-        if not environ.get(rejected.TABLE):
-            raise SettingsError(f"{rejected.TABLE} is not set: give it the name of the table of rejected events.")
-        tables = {name: environ[name] for name in (*sorted(entity_tables), rejected.TABLE) if environ.get(name)}
+        if not environ.get(rejection.TABLE):
+            raise SettingsError(f"{rejection.TABLE} is not set: give it the name of the table of rejected events.")
+        tables = {name: environ[name] for name in (*sorted(entity_tables), rejection.TABLE) if environ.get(name)}
         return cls(
             tables,
             _accounts(environ),

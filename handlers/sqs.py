@@ -3,9 +3,9 @@
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from handlers.function import Function, Response
-from handlers.instants import since_epoch
-from handlers.record import Record
+from handlers.intake.record import Record
+from handlers.items.timestamps import since_epoch
+from handlers.runtime import Function, Response
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cli.generate import ROOT
+from cli.catalogue.generated import ROOT
 
 FOLDERS = ("cli", "handlers", "schemas", "events", "docs", "package")
 

@@ -17,16 +17,16 @@ import urllib3
 from botocore.exceptions import ClientError
 
 import tests.hypothesis_profiles  # noqa: F401  # before any property test is defined
-from cli.generate import samples
-from cli.local_server import PORT, local_server
-from cli.ministack import LocalAws, ministack
-from handlers.catalogue import load
+from cli.catalogue.generated import samples
+from cli.local.local_server import PORT, local_server
+from cli.local.ministack import LocalAws, ministack
 from handlers.deadline import Deadline
-from handlers.fates import Fate, Outcome
+from handlers.intake.record import Record
+from handlers.items.event_types import load
+from handlers.outcome import Fate, Outcome
 from handlers.pipeline import Pipeline
-from handlers.record import Record
 from handlers.settings import Settings
-from handlers.write import Writer
+from handlers.storage.writer import Writer
 
 # The handlers make their client and read their settings when they are imported.
 EVENT_TYPES = load()
@@ -185,8 +185,8 @@ def own_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep away from the stack that somebody left up on this machine, and from the last run."""
     folder = tmp_path_factory.mktemp("own-files")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cli.ministack.KEPT", folder / "local-stack.json")
-        patch.setattr("cli.dashboard.LAST_RUN", folder / "dashboard.json")
+        patch.setattr("cli.local.ministack.KEPT", folder / "local-stack.json")
+        patch.setattr("cli.local.dashboard.LAST_RUN", folder / "dashboard.json")
         yield
 
 

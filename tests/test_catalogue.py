@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from cli import contract
-from cli.catalogue import KINDS, CatalogueError, load
-from handlers import catalogue as deployed
-from handlers import route
+from cli.catalogue import json_schema
+from cli.catalogue.model import KINDS, CatalogueError, load
+from handlers.items import build
+from handlers.items import event_types as deployed
 
 GOOD = """
 about = "Things."
@@ -76,7 +76,7 @@ def test_a_member_of_an_object_can_be_a_key(tmp_path: Path) -> None:
     (tmp_path / "things.toml").write_text(text)
     event_type = load(tmp_path)["thing_created"]
     assert event_type.key_fields == ("thing.id", "course_id")
-    body = contract.schema(event_type, {})["properties"]["body"]
+    body = json_schema.schema(event_type, {})["properties"]["body"]
     assert body["required"] == ["thing", "course_id"]
     assert body["properties"]["thing"]["type"] == ["object"]
     assert body["properties"]["thing"]["required"] == ["id"]
@@ -176,8 +176,8 @@ def test_every_state_has_its_known_values() -> None:
 def test_every_kind_has_its_rules_and_its_form() -> None:
     """A kind of the catalogue is known to the schemas and to what makes the items, which keeps some as they came."""
     as_they_came = {"text", "num", "int", "bool", "obj", "list"}
-    assert contract.KINDS.keys() == KINDS
-    assert route.FORMS.keys() == KINDS - as_they_came
+    assert json_schema.KINDS.keys() == KINDS
+    assert build.FORMS.keys() == KINDS - as_they_came
 
 
 @pytest.mark.parametrize("name", load())

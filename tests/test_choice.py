@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cli.function_logs import FATES, complete_logs, settle
-from cli.generate import samples
-from cli.invoke import scan, table_variables
-from cli.ministack import STACK, LocalAws, deploy, ministack
-from handlers.catalogue import load
+from cli.catalogue.generated import samples
+from cli.local.function_logs import FATES, complete_logs, settle
+from cli.local.invocation import scan, table_variables
+from cli.local.ministack import STACK, LocalAws, deploy, ministack
+from handlers.items.event_types import load
 from tests.template import TABLES
 
 CHOSEN = ("submissions", "activity")

@@ -17,12 +17,13 @@ import pytest
 from moto import mock_aws
 from rich.console import Console
 
-from cli import demo, generate
 from cli.__main__ import main
-from cli.demo import what_to_send
-from cli.generate import ROOT
-from cli.invoke import scan, table_variables
-from cli.ministack import REGION
+from cli.catalogue import generated
+from cli.catalogue.generated import ROOT
+from cli.local import local_run
+from cli.local.invocation import scan, table_variables
+from cli.local.local_run import what_to_send
+from cli.local.ministack import REGION
 from tests.checkout import Checkout
 from tests.conftest import Tables
 from tests.template import FAMILIES
@@ -73,7 +74,7 @@ def test_run_names_the_families_that_there_are(capsys: pytest.CaptureFixture[str
 def test_the_account_names_every_family_in_full() -> None:
     """On a terminal of 80 columns the families are readable, whatever else has to wrap."""
     console = Console(width=80, file=io.StringIO())
-    console.print(demo._account_table(list(what_to_send()), {}))
+    console.print(local_run._account_table(list(what_to_send()), {}))
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
     assert [family for family in FAMILIES if f" {family} " not in shown] == []
@@ -83,8 +84,8 @@ def test_a_dashboard_without_a_run_says_how_to_make_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Who asks too early is told what to run first."""
-    monkeypatch.setattr("cli.dashboard.LAST_RUN", tmp_path / "dashboard.json")
-    monkeypatch.setattr("cli.ministack.KEPT", tmp_path / "local-stack.json")
+    monkeypatch.setattr("cli.local.dashboard.LAST_RUN", tmp_path / "dashboard.json")
+    monkeypatch.setattr("cli.local.ministack.KEPT", tmp_path / "local-stack.json")
     assert main(["dashboard"]) == 1
     assert "make run" in capsys.readouterr().err
 
@@ -141,9 +142,9 @@ def test_generate_check_names_what_is_out_of_step(
 ) -> None:
     """A generated file that is not what the catalogue makes fails the check by its name."""
     assert main(["generate", "--check"]) == 0
-    wanted = generate.files()
+    wanted = generated.files()
     stale = ROOT / "schemas" / "module_created.json"
-    monkeypatch.setattr(generate, "files", lambda: wanted | {stale: "{}"})
+    monkeypatch.setattr(generated, "files", lambda: wanted | {stale: "{}"})
     assert main(["generate", "--check"]) == 1
     assert "out of step: schemas/module_created.json" in capsys.readouterr().out
 
@@ -155,8 +156,8 @@ def test_generate_says_that_a_family_has_no_table(
     assert main(["generate", "--check"]) == 0
     assert "template.yaml" not in capsys.readouterr().out
     (tmp_path / "template.yaml").write_text(re.sub("MODULES_TABLE: .*", "", (ROOT / "template.yaml").read_text()))
-    monkeypatch.setattr(generate, "ROOT", tmp_path)
-    assert generate.without_table() == ["MODULES_TABLE"]
+    monkeypatch.setattr(generated, "ROOT", tmp_path)
+    assert generated.without_table() == ["MODULES_TABLE"]
     main(["generate", "--check"])
     assert "template.yaml sets no MODULES_TABLE" in capsys.readouterr().out
 
@@ -165,13 +166,13 @@ def test_generate_writes_what_is_missing_and_removes_what_is_left_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A new event type gets its files, a removed one loses them, and the second time nothing changes."""
-    monkeypatch.setattr(generate, "SCHEMAS", tmp_path)
-    monkeypatch.setattr(generate, "EVENTS", tmp_path / "events")
-    monkeypatch.setattr(generate, "files", lambda: {tmp_path / "new.json": "{}\n"})
+    monkeypatch.setattr(generated, "SCHEMAS", tmp_path)
+    monkeypatch.setattr(generated, "EVENTS", tmp_path / "events")
+    monkeypatch.setattr(generated, "files", lambda: {tmp_path / "new.json": "{}\n"})
     (tmp_path / "left_over.json").write_text("{}")
-    assert {path.name for path in generate.write()} == {"new.json", "left_over.json"}
+    assert {path.name for path in generated.write()} == {"new.json", "left_over.json"}
     assert json.loads((tmp_path / "new.json").read_text()) == {}
-    assert generate.write() == []
+    assert generated.write() == []
 
 
 def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from cli.catalogue import EventType, Field, load
-from cli.generate import stale
-from handlers import catalogue
-from handlers.catalogue import SCHEMAS
-from handlers.decode import decode
-from handlers.fates import Rejected
-from handlers.validate import validate
+from cli.catalogue.generated import stale
+from cli.catalogue.model import EventType, Field, load
+from handlers.intake.decode import decode
+from handlers.intake.validate import validate
+from handlers.items import event_types
+from handlers.items.event_types import SCHEMAS
+from handlers.outcome import Rejected
 from tests.conftest import SAMPLES, Change
 
 CATALOGUE = load()
-DEPLOYED = catalogue.load()
+DEPLOYED = event_types.load()
 WRONG_IDS = [
     "",
     "2107~0",

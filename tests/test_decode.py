@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from handlers.decode import LiveEvent, decode
-from handlers.fates import Reason, Rejected, Violation
+from handlers.intake.decode import LiveEvent, decode
+from handlers.outcome import Reason, Rejected, Violation
 
 
 def rejection_of(data: bytes) -> Rejected:

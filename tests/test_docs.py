@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cli import reference
 from cli.__main__ import parser
-from cli.catalogue import families, load
+from cli.catalogue import reference
+from cli.catalogue.model import families, load
 from tests.template import ROOT, of_type
 
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))

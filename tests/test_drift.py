@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from handlers.catalogue import load
-from handlers.decode import decode
-from handlers.drift import drift, is_cut
-from handlers.fates import NO_DRIFT, Drift
+from handlers.intake.decode import decode
+from handlers.items.event_types import load
+from handlers.outcome import NO_DRIFT, Drift
+from handlers.telemetry.drift import drift, is_cut
 from tests.conftest import Change
 
 CATALOGUE = load()

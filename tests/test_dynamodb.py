@@ -40,8 +40,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from handlers.dynamodb import Connection, Statement, _read, connection
-from handlers.storable import NotStorable, attribute
+from handlers.storage.attribute_value import NotStorable, attribute
+from handlers.storage.transport import Connection, Statement, _read, connection
 from tests.conftest import Tables, as_boto3, client_of
 from tests.hypothesis_profiles import examples
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from cli.catalogue import Family, families
-from cli.generate import as_self_hosted
-from handlers.catalogue import load
-from handlers.decode import decode
-from handlers.fates import Reason, Rejected
-from handlers.route import Item, items
-from handlers.validate import validate
+from cli.catalogue.generated import as_self_hosted
+from cli.catalogue.model import Family, families
+from handlers.intake.decode import decode
+from handlers.intake.validate import validate
+from handlers.items.build import Item, items
+from handlers.items.event_types import load
+from handlers.outcome import Reason, Rejected
 from tests.conftest import SAMPLES, Change
 
 CATALOGUE = load()

@@ -20,12 +20,12 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 import handlers.kinesis
 import handlers.sqs
-from cli.generate import EVENTS, ROOT, kinesis_event, refused, sqs_event
-from cli.ministack import LocalAws
-from handlers.catalogue import CatalogueError
-from handlers.observe import logger
-from handlers.record import Record
+from cli.catalogue.generated import EVENTS, ROOT, kinesis_event, refused, sqs_event
+from cli.local.ministack import LocalAws
+from handlers.intake.record import Record
+from handlers.items.event_types import CatalogueError
 from handlers.settings import SettingsError
+from handlers.telemetry.logs_and_metrics import logger
 from tests.conftest import SAMPLES, Tables, empty_tables
 from tests.promise.model import newest
 
@@ -276,7 +276,7 @@ def test_a_function_without_its_settings_does_not_start(module: Any, monkeypatch
 
 def test_a_package_that_is_not_whole_does_not_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Schemas that are missing or broken are told when the function starts, and not at the first event of a type."""
-    monkeypatch.setattr("handlers.catalogue.load.__defaults__", (tmp_path,))
+    monkeypatch.setattr("handlers.items.event_types.load.__defaults__", (tmp_path,))
     with pytest.raises(CatalogueError, match=r"there is no schema in .*: run `make generate`"):
         importlib.reload(handlers.sqs)
     (tmp_path / "assignment_created.json").write_text('{"type": "object"}')
@@ -288,7 +288,7 @@ def test_a_report_that_fails_takes_no_acknowledgement_back(
     entry_points: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What is stored stays acknowledged when log or metrics break, and where they broke is told without the text."""
-    monkeypatch.setattr("handlers.observe._emit", lambda *_: 1 / 0)
+    monkeypatch.setattr("handlers.telemetry.logs_and_metrics._emit", lambda *_: 1 / 0)
     assert entry_points["sqs"](sqs_event([SAMPLES["module_created"]]), CONTEXT) == {"batchItemFailures": []}
     (line,) = [line for line in lines(capsys.readouterr().out) if line.get("message") == "report"]
     assert line["cause"].startswith("ZeroDivisionError at observe.py:")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from handlers.ids import LARGEST, SHARD, as_number, is_ambiguous, localised, shard_of
+from handlers.items.canvas_ids import LARGEST, SHARD, as_number, is_ambiguous, localised, shard_of
 from tests.hypothesis_profiles import examples
 
 FORMS_OF_565 = ["565", 565, "21070000000000565", 21070000000000565, "2107~565", Decimal("565.0")]

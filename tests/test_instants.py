@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from handlers.instants import in_utc, instant, is_date_time, since_epoch, utc_text
+from handlers.items.timestamps import in_utc, instant, is_date_time, since_epoch, utc_text
 from tests.hypothesis_profiles import examples
 
 

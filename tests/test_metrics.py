@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cli.metrics import Metric, Search, calculate, embedded, searches, statistic
+from cli.local.metrics import Metric, Search, calculate, embedded, searches, statistic
 
 LINE = json.dumps(
     {

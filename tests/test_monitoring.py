@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from cli import dashboard
-from cli.demo import PARAMETERS
-from cli.function_logs import complete_logs, log_lines, settle
-from cli.generate import refused
-from cli.metrics import Metric, embedded, searches
-from cli.ministack import STACK, LocalAws, deploy, ministack
-from handlers.fates import Reason
-from handlers.observe import NAMESPACE
+from cli.catalogue.generated import refused
+from cli.local import dashboard
+from cli.local.function_logs import complete_logs, log_lines, settle
+from cli.local.local_run import PARAMETERS
+from cli.local.metrics import Metric, embedded, searches
+from cli.local.ministack import STACK, LocalAws, deploy, ministack
+from handlers.outcome import Reason
+from handlers.telemetry.logs_and_metrics import NAMESPACE
 from tests.conftest import SAMPLES
 from tests.template import FAMILIES, ROOT, TABLES, TEMPLATE, Json, kept, of_type, properties
 
@@ -377,7 +377,7 @@ def test_the_picture_of_a_stack_that_is_down_is_the_last(
     """What was kept is shown when nothing answers any more, and red stands for an alarm."""
     kept = json.loads(dashboard.LAST_RUN.read_text())
     (tmp_path / "local-stack.json").write_text('{"endpoint": "http://127.0.0.1:9"}')
-    monkeypatch.setattr("cli.ministack.KEPT", tmp_path / "local-stack.json")
+    monkeypatch.setattr("cli.local.ministack.KEPT", tmp_path / "local-stack.json")
     monkeypatch.setenv("COLUMNS", "200")
     assert dashboard.run() == 0
     shown = capsys.readouterr().out

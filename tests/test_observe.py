@@ -12,12 +12,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.generate import ROOT
-from cli.metrics import Metric, embedded, statistic
-from handlers.effort import Effort
-from handlers.fates import Drift, Fate, Outcome, Reason, Violation
-from handlers.instants import utc_text
-from handlers.observe import MOST_REJECTION_LINES, MOST_VALUES, NAMESPACE, SERVICE, logger, report, spread
+from cli.catalogue.generated import ROOT
+from cli.local.metrics import Metric, embedded, statistic
+from handlers.items.timestamps import utc_text
+from handlers.outcome import Drift, Fate, Outcome, Reason, Violation
+from handlers.telemetry.batch_stats import Effort
+from handlers.telemetry.logs_and_metrics import (
+    MOST_REJECTION_LINES,
+    MOST_VALUES,
+    NAMESPACE,
+    SERVICE,
+    logger,
+    report,
+    spread,
+)
 from tests.conftest import NOW
 
 

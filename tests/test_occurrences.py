@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 
-from cli.invoke import plain
-from handlers.catalogue import load
+from cli.local.invocation import plain
 from handlers.deadline import Deadline
-from handlers.decode import decode
-from handlers.fates import Fate, Reason, Rejected, Violation
+from handlers.intake.decode import decode
+from handlers.intake.record import Record
+from handlers.intake.validate import validate
+from handlers.items.build import Item, items
+from handlers.items.event_types import load
+from handlers.outcome import Fate, Reason, Rejected, Violation
 from handlers.pipeline import Pipeline
-from handlers.record import Record
-from handlers.route import Item, items
 from handlers.settings import Settings
-from handlers.validate import validate
-from handlers.write import Writer
+from handlers.storage.writer import Writer
 from tests.conftest import NOW, TABLES, Change, Consumer, Tables, as_boto3, client_of
 
 CATALOGUE = load()

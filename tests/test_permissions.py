@@ -11,7 +11,7 @@ from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 import handlers.kinesis
 import handlers.sqs
-from cli.generate import kinesis_event, refused, sqs_event
+from cli.catalogue.generated import kinesis_event, refused, sqs_event
 from tests.conftest import SAMPLES, TABLES, Tables
 from tests.template import (
     FAMILIES,

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from cli.invoke import scan, table_variables
-from cli.ministack import LocalAws, deploy, ministack
-from handlers.fates import Fate
+from cli.local.invocation import scan, table_variables
+from cli.local.ministack import LocalAws, deploy, ministack
+from handlers.outcome import Fate
 from tests.conftest import SAMPLES, Change, Consumer, Tables
 from tests.template import ROOT
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from cli.generate import as_self_hosted, refused
-from handlers import route
-from handlers.bugs import name_and_place
-from handlers.catalogue import load
-from handlers.decode import decode
-from handlers.fates import Drift, Fate, Outcome, Reason, Violation
-from handlers.fold import newest
-from handlers.instants import instant, utc_text
+from cli.catalogue.generated import as_self_hosted, refused
+from handlers.intake.decode import decode
+from handlers.items import build
+from handlers.items.compact import newest
+from handlers.items.event_types import load
+from handlers.items.timestamps import instant, utc_text
+from handlers.outcome import Drift, Fate, Outcome, Reason, Violation
+from handlers.telemetry.errors import name_and_place
 from tests.conftest import NOW, SAMPLES, TABLES, Change, Consumer, Tables
 from tests.promise.model import newest as newest_of
 
@@ -247,7 +247,7 @@ def test_a_bug_in_writing_makes_the_batch_wait(
 ) -> None:
     """An exception out of the writer is told with its place, and acknowledges nothing that it left unwritten."""
     nothing: dict[str, str] = {}
-    monkeypatch.setattr(f"handlers.write.{place}", lambda *_: nothing["a secret of the event"])
+    monkeypatch.setattr(f"handlers.storage.writer.{place}", lambda *_: nothing["a secret of the event"])
     (outcome,) = consumer.deliver(event("module_created"))
     assert outcome.fate is RETRY
     assert re.fullmatch(r"KeyError at write\.py:\d+", str(outcome.cause))
@@ -257,7 +257,7 @@ def test_the_place_of_a_bug_is_the_innermost_of_ours(event: Change) -> None:
     """A bug is told by its type and by the last line of the handlers that it came through, else by its own line."""
     live_event = decode(event("module_created", {"event_time": None}).encode())
     with pytest.raises(TypeError) as ours:
-        route.items(live_event, CATALOGUE["module_created"])
+        build.items(live_event, CATALOGUE["module_created"])
     assert re.fullmatch(r"TypeError at instants\.py:\d+", name_and_place(ours.value))
     nothing: dict[str, str] = {}
     with pytest.raises(KeyError) as theirs:
@@ -332,8 +332,8 @@ def test_unknown_fields_are_kept_and_counted(consumer: Consumer, event: Change, 
 def test_the_newest_is_kept_in_the_order_of_the_keys() -> None:
     """Folding keeps for each key the greatest version, and the keys in the order in which they first came."""
 
-    def item(key: str, version: str | None) -> route.Item:
-        return route.Item("T", (("context", "c"), ("entity", key)), version, {}, probably_new=False)
+    def item(key: str, version: str | None) -> build.Item:
+        return build.Item("T", (("context", "c"), ("entity", key)), version, {}, probably_new=False)
 
     kept = newest([item("b", "1"), item("a", "2"), item("b", "3"), item("a", "1"), item("b", "2")])
     assert [(each.key[1][1], each.version) for each in kept.values()] == [("b", "3"), ("a", "2")]

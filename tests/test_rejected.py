@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from handlers.fates import Reason, Rejected, Violation
-from handlers.mask import masked
-from handlers.record import Record
-from handlers.rejected import rejected_item
-from handlers.route import Item
-from handlers.storable import MOST_BYTES, size
+from handlers.intake.record import Record
+from handlers.items.build import Item
+from handlers.items.redact import masked
+from handlers.items.rejection import rejected_item
+from handlers.outcome import Reason, Rejected, Violation
+from handlers.storage.attribute_value import MOST_BYTES, size
 from tests.conftest import NOW, as_boto3
 
 RECORD = Record("id-1", b'{"not": "an event"}', NOW, "arn:aws:sqs:eu-west-1:1:q")

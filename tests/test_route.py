@@ -9,12 +9,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cli.invoke import plain
-from handlers.catalogue import load
-from handlers.decode import decode
-from handlers.fates import Reason, Rejected, Violation
-from handlers.route import Item, items
-from handlers.storable import MOST_BYTES, size
+from cli.local.invocation import plain
+from handlers.intake.decode import decode
+from handlers.items.build import Item, items
+from handlers.items.event_types import load
+from handlers.outcome import Reason, Rejected, Violation
+from handlers.storage.attribute_value import MOST_BYTES, size
 from tests.conftest import SAMPLES, Change, as_boto3
 from tests.hypothesis_profiles import examples
 

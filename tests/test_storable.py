@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.storable import MOST_BYTES, NotStorable, attribute, fits, size
+from handlers.storage.attribute_value import MOST_BYTES, NotStorable, attribute, fits, size
 from tests.conftest import TABLES, Tables, as_boto3
 from tests.hypothesis_profiles import examples
 

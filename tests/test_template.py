@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from cli.catalogue import families
+from cli.catalogue.model import families
 from tests.template import (
     ENTITY_TABLES,
     FAMILIES,

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers import catalogue, violations
-from handlers.catalogue import EventType
-from handlers.decode import LiveEvent, decode
-from handlers.fates import Reason, Rejected, Violation
-from handlers.ids import LARGEST, PATTERN
-from handlers.validate import validate
+from handlers.intake import violations
+from handlers.intake.decode import LiveEvent, decode
+from handlers.intake.validate import validate
+from handlers.items.canvas_ids import LARGEST, PATTERN
+from handlers.items.event_types import EventType, load
+from handlers.outcome import Reason, Rejected, Violation
 from tests.conftest import SAMPLES, Change
 from tests.hypothesis_profiles import examples
 
-CATALOGUE = catalogue.load()
+CATALOGUE = load()
 Json = dict[str, Any]
 
 # What stands right beside a rule: on it, over it, or looks as if it were on it.
@@ -222,7 +222,7 @@ def test_many_violations_are_cut() -> None:
 def test_a_schema_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one event compiled is there for all later ones of its type."""
     events = [decode(text.encode()) for text in SAMPLES.values()]
-    event_types = catalogue.load()  # objects of their own, which nothing was compiled for
+    event_types = load()  # objects of their own, which nothing was compiled for
     for event in events:
         validate(event, event_types[event.name])
     compile_again = Mock(side_effect=AssertionError)

@@ -10,14 +10,22 @@ import pytest
 from botocore.exceptions import ClientError, ParamValidationError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 
-from cli.ministack import LocalAws
+from cli.local.ministack import LocalAws
 from handlers.deadline import Deadline
-from handlers.effort import Effort
-from handlers.fold import key_of, newest
-from handlers.rejected import TABLE as REJECTED_TABLE
-from handlers.route import Item, Key
-from handlers.storable import attribute
-from handlers.write import MOST_ATTEMPTS, MOST_STATEMENTS, OUT_OF_TIME, REQUESTS_AT_ONCE, Result, Writer, Written
+from handlers.items.build import Item, Key
+from handlers.items.compact import key_of, newest
+from handlers.items.rejection import TABLE as REJECTED_TABLE
+from handlers.storage.attribute_value import attribute
+from handlers.storage.writer import (
+    MOST_ATTEMPTS,
+    MOST_STATEMENTS,
+    OUT_OF_TIME,
+    REQUESTS_AT_ONCE,
+    Result,
+    Writer,
+    Written,
+)
+from handlers.telemetry.batch_stats import Effort
 from tests.conftest import TABLES, Tables, client_of, empty_tables
 
 ROUND = REQUESTS_AT_ONCE * MOST_STATEMENTS

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from cli import ministack as cli_ministack
 from cli.__main__ import main
-from cli.demo import PARAMETERS
-from cli.function_logs import batches, flush, is_empty, log_lines
-from cli.ministack import STACK, LocalAws, deploy, ministack
-from cli.options import where
-from cli.stack import Stack, open_stack
-from handlers.fates import Reason, Rejected, Violation
-from handlers.record import Record
-from handlers.rejected import rejected_item
+from cli.local import ministack as cli_ministack
+from cli.local.function_logs import batches, flush, is_empty, log_lines
+from cli.local.local_run import PARAMETERS
+from cli.local.ministack import STACK, LocalAws, deploy, ministack
+from cli.stack.stack import Stack, open_stack
+from cli.ui.arguments import where
+from handlers.intake.record import Record
+from handlers.items.rejection import rejected_item
+from handlers.outcome import Reason, Rejected, Violation
 from tests.conftest import as_boto3, delete_all, scan
 
 VIOLATION = Violation("body.name", "type", "string or null")

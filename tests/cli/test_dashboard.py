@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import dashboard
+from cli.local import dashboard
 from tests.cli.conftest import Command
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cli import sending
-from cli.ministack import LocalAws, redeploy
-from cli.sending import Parcel
-from handlers.fates import Reason
+from cli.local.ministack import LocalAws, redeploy
+from cli.redrive import publisher
+from cli.redrive.publisher import Parcel
+from handlers.outcome import Reason
 from tests.checkout import Checkout
 from tests.cli.conftest import Command, Local, eventually
 from tests.conftest import Change
@@ -44,7 +44,7 @@ def checkout(local: Local, tmp_path: Path) -> Iterator[Checkout]:
 
 def send(local: Local, *texts: str) -> None:
     """Send events to the queue, as Canvas does."""
-    sending.send(sending.queue(local.stack), [Parcel(text.encode()) for text in texts])
+    publisher.send(publisher.queue(local.stack), [Parcel(text.encode()) for text in texts])
 
 
 def test_an_unknown_event_type_is_discovered_drafted_added_and_brought_in(local: Local, checkout: Checkout) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from cli import sending
-from cli.dlq import DeadLetters
-from cli.sending import Parcel, Queue, Receipt
+from cli.commands.dlq import DeadLetters
+from cli.redrive import publisher
+from cli.redrive.publisher import Parcel, Queue, Receipt
 from tests.cli.conftest import Command, Local, eventually
 from tests.conftest import Change
 
@@ -95,7 +95,7 @@ def test_what_sqs_does_not_take_stays(
         return [*put(self, parcels[:1]), *((Receipt(fault="InternalError"), True) for _ in parcels[1:])]
 
     monkeypatch.setattr(Queue, "put", put_first)
-    monkeypatch.setattr(sending, "MOST_ATTEMPTS", 1)
+    monkeypatch.setattr(publisher, "MOST_ATTEMPTS", 1)
     done = canvas_events("dlq", "redrive", "--local")
     assert done.status == 1
     assert "still in the dead-letter queue" in done.err
@@ -122,6 +122,6 @@ def test_message_attributes_go_along(local: Local) -> None:
     ((letter,),) = DeadLetters(local.stack).receive(1)
     sqs.purge_queue(QueueUrl=local.stack.dead_letter_queue_url)
     there = Queue(sqs, local.stack.dead_letter_queue_url)
-    assert sending.send(there, [Parcel(letter.data, attributes=letter.attributes)])[0].fault is None
+    assert publisher.send(there, [Parcel(letter.data, attributes=letter.attributes)])[0].fault is None
     ((again,),) = DeadLetters(local.stack).receive(1)
     assert again.attributes == attributes

@@ -11,12 +11,13 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 
-from cli import checks, generate
-from cli.checks import deployment, functions, queues, storage
-from cli.checks.finding import Finding, State, gone
-from cli.generate import kinesis_event
-from cli.stack import Resource, Stack, family, variable
-from handlers.catalogue import SCHEMAS
+from cli.catalogue import generated
+from cli.catalogue.generated import kinesis_event
+from cli.stack import checks
+from cli.stack.checks import deployment, functions, queues, storage
+from cli.stack.checks.finding import Finding, State, gone
+from cli.stack.stack import Resource, Stack, family, variable
+from handlers.items.event_types import SCHEMAS
 from tests.cli.conftest import Command, Local
 from tests.template import FAMILIES, chosen, properties
 
@@ -214,7 +215,7 @@ def test_a_family_without_its_table(local: Local) -> None:
 
 def test_a_new_family_without_its_table_in_the_template(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where template.yaml has no such table either, deploying is no help: how a family is added is named."""
-    monkeypatch.setattr(generate, "without_table", lambda: ["MODULES_TABLE"])
+    monkeypatch.setattr(generated, "without_table", lambda: ["MODULES_TABLE"])
     del local.stack._tables["MODULES_TABLE"]
     variables = local.stack.environment | {"REJECTED_TABLE": local.stack.rejected_table}
     findings = [*storage.tables(local.stack), functions._settings("SqsFunction", variables, local.stack)]

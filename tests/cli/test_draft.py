@@ -13,14 +13,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator
 
-from cli import catalogue, contract, draft
-from cli.catalogue import Family
-from cli.drafting import compare, entry, kinds, pages, sources
-from cli.drafting.entry import Entry
-from cli.drafting.observed import IDS, Field, Form, Observed, form_of
+from cli.catalogue import json_schema, model
+from cli.catalogue.generated import samples, sqs_event
+from cli.catalogue.model import Family
+from cli.commands import draft
+from cli.draft import compare, entry, kinds, pages, sources
+from cli.draft.entry import Entry
+from cli.draft.observed import IDS, Field, Form, Observed, form_of
 from cli.errors import CommandError
-from cli.generate import samples, sqs_event
-from handlers.instants import is_date, is_date_time, is_ruby_time
+from handlers.items.timestamps import is_date, is_date_time, is_ruby_time
 from tests.cli.conftest import Command
 
 PAGES = Path(__file__).parent / "pages"
@@ -39,10 +40,10 @@ def knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Catalogue:
         folder = tmp_path / "catalogue"
         folder.mkdir(exist_ok=True)
         for name in families:
-            (folder / f"{name}.toml").write_text((catalogue.CATALOGUE / f"{name}.toml").read_text())
+            (folder / f"{name}.toml").write_text((model.CATALOGUE / f"{name}.toml").read_text())
         for name, text in files.items():
             (folder / f"{name}.toml").write_text(text)
-        monkeypatch.setattr("cli.catalogue.families.__defaults__", (folder,))
+        monkeypatch.setattr("cli.catalogue.model.families.__defaults__", (folder,))
 
     return restrict
 
@@ -317,7 +318,7 @@ def test_the_catalogue_takes_what_is_printed(canvas_events: Command, knows: Cata
         folder = tmp_path / name
         folder.mkdir()
         (folder / "new.toml").write_text(f'about = "New."\ntable = "NEW_TABLE"\n\n{text}')
-        assert set(catalogue.load(folder)) == set(page(name))
+        assert set(model.load(folder)) == set(page(name))
 
 
 def test_whoever_drafts_is_told_what_comes_next(canvas_events: Command, knows: Catalogue) -> None:
@@ -387,7 +388,7 @@ def test_events_of_one_entity_become_one_entry() -> None:
 
 def test_a_family_is_guessed_by_names() -> None:
     """The one whose entities' names begin alike; where several do, or none, that is asked."""
-    families = catalogue.families()
+    families = model.families()
     (found,) = drafted(event("module_note_created", {"module_note_id": "1"}), families=families)
     assert found.family == "modules"
     assert "schemas/catalogue/modules.toml" in entry.toml(found)
@@ -399,7 +400,7 @@ def test_a_family_is_guessed_by_names() -> None:
 def test_meanings_that_most_entries_share_are_taken() -> None:
     """What most of several entities say of a field is probably meant here too; else it stays open."""
     body = {"note_id": "1", "title": "Hello", "made_in": "Zürich", "type": "Pinned"}
-    (found,) = drafted(event("note_created", body), families=catalogue.families())
+    (found,) = drafted(event("note_created", body), families=model.families())
     abouts = {name: line.about for name, line in found.lines.items()}
     assert abouts == {"note_id": "…", "title": "Its title.", "made_in": "…", "type": "Seen: Pinned."}
 
@@ -418,7 +419,7 @@ def test_every_sample_is_as_the_catalogue_says(canvas_events: Command) -> None:
 def test_drafted_anew_every_sample_has_the_kinds_of_the_catalogue() -> None:
     """Where values are seen, the kind that is drafted is kept in the same way as the one that people chose."""
     alike = ({"gid", "lid"}, {"str", "text", "uuid", "url", "state"}, {"time", "ruby_time", "date"}, {"num", "int"})
-    known = catalogue.load()
+    known = model.load()
     wrong = []
     for name, text in samples().items():
         for found in drafted(text):
@@ -497,7 +498,7 @@ VALUES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", sorted(catalogue.KINDS))
+@pytest.mark.parametrize("kind", sorted(model.KINDS))
 def test_what_is_said_to_be_rejected_is(kind: str, tmp_path: Path) -> None:
     """Which forms a kind takes is what its schema takes."""
     for form, value in VALUES.items():
@@ -505,7 +506,7 @@ def test_what_is_said_to_be_rejected_is(kind: str, tmp_path: Path) -> None:
         assert form_of(name, value) is form
         text = THINGS.replace("size           =", f"{name} =").replace("int   Its size.", f"{kind} its")
         (tmp_path / "things.toml").write_text(text)
-        rules = contract.schema(catalogue.load(tmp_path)["thing_created"], {})["properties"]["body"]["properties"][name]
+        rules = json_schema.schema(model.load(tmp_path)["thing_created"], {})["properties"]["body"]["properties"][name]
         formats = {"date-time": is_date_time, "date": is_date, "ruby-time": is_ruby_time}
         taken = Draft202012Validator(rules, validate_formats=True, formats=formats).is_valid(value)
         assert taken == (form in compare._TAKES[kind]), form
@@ -621,7 +622,7 @@ def test_whatever_was_captured_the_entry_is_one(
     assert isinstance(found, Entry)
     folder = tmp_path_factory.mktemp("catalogue")
     (folder / "things.toml").write_text(f'about = "Things."\ntable = "THINGS_TABLE"\n\n{entry.toml(found)}\n')
-    assert set(catalogue.load(folder)) == {"thing_created"}
+    assert set(model.load(folder)) == {"thing_created"}
 
 
 # The command

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.drafting import sources
+from cli.draft import sources
 from tests.cli.conftest import Command
 
 PAGE = (Path(__file__).parent / "pages" / "conversation.html").read_bytes()

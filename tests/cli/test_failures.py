@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from cli import failures, sending
+from cli.catalogue.generated import as_self_hosted, kinesis_event
+from cli.commands import failures
 from cli.errors import CommandError
-from cli.generate import as_self_hosted, kinesis_event
-from cli.sending import Parcel, Receipt, Stream
+from cli.redrive import publisher
+from cli.redrive.publisher import Parcel, Receipt, Stream
 from tests.cli.conftest import Command, Local, eventually
 from tests.conftest import Change
 
@@ -119,7 +120,7 @@ def test_an_object_stays_until_all_of_its_records_are_on_the_stream(
 
     with monkeypatch.context() as throttled:
         throttled.setattr(Stream, "put", put_two)
-        throttled.setattr(sending, "MOST_ATTEMPTS", 1)
+        throttled.setattr(publisher, "MOST_ATTEMPTS", 1)
         done = canvas_events("failures", "redrive", "--local")
     assert done.status == 1
     assert "ProvisionedThroughputExceededException" in done.err

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from cli import files
+from cli.catalogue.generated import kinesis_event, sqs_event
 from cli.errors import CommandError
-from cli.generate import kinesis_event, sqs_event
+from cli.redrive import event_files
 
 # A number that would change its text on the way through Python.
 ONE = '{"metadata": {"event_name": "a"}, "body": {"n": 1.10, "m": 12345678901234567890.10}}'
@@ -20,7 +20,7 @@ def records(tmp_path: Path, content: str | bytes) -> list[tuple[str, bytes]]:
     """The records of a file with this content, and where they stand in it."""
     path = tmp_path / "file"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return [(each.place.removeprefix(str(path)), each.data) for each in files.read([str(path)])]
+    return [(each.place.removeprefix(str(path)), each.data) for each in event_files.read([str(path)])]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_bytes_that_are_no_text_are_one_record(tmp_path: Path) -> None:
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dash stands for standard input."""
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(f"{ONE}\n{TWO}".encode())))
-    assert [each.place for each in files.read(["-"])] == ["standard input:1", "standard input:2"]
+    assert [each.place for each in event_files.read(["-"])] == ["standard input:1", "standard input:2"]
 
 
 @pytest.mark.parametrize(
@@ -76,4 +76,4 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, content: str, complaint
 def test_a_file_that_is_not_there_is_named() -> None:
     """A file that cannot be read is an error that says why."""
     with pytest.raises(CommandError, match=r"nowhere\.json cannot be read: No such file"):
-        list(files.read(["nowhere.json"]))
+        list(event_files.read(["nowhere.json"]))

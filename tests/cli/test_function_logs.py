@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cli.function_logs import log_lines, settle
-from cli.ministack import STACK, LocalStackError
+from cli.local.function_logs import log_lines, settle
+from cli.local.ministack import STACK, LocalStackError
 
 GROUP = f"/aws/lambda/{STACK}/sqs"
 QUEUE = "http://127.0.0.1:4566/000000000000/canvas-live-events"

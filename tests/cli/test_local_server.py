@@ -6,8 +6,8 @@ import sys
 import psutil
 import pytest
 
-from cli import local_server as module
-from cli.local_server import PORT, LocalServerError, free_port, local_server
+from cli.local import local_server as module
+from cli.local.local_server import PORT, LocalServerError, free_port, local_server
 
 WEB_SERVER = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", PORT]
 

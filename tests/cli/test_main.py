@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cli import catalogue
-from handlers import catalogue as deployed
+from cli.catalogue import model
+from handlers.items import event_types as deployed
 from tests.cli.conftest import Command
 
 
@@ -15,7 +15,7 @@ def test_a_mistake_in_a_catalogue_file_is_told(
 ) -> None:
     """Whoever adds an event type is told the file and the entry, and sees no traceback."""
     (tmp_path / "things.toml").write_text('table = "THINGS_TABLE"\n[thing]\n')
-    monkeypatch.setattr(catalogue, "load", partial(catalogue.load, tmp_path))
+    monkeypatch.setattr(model, "load", partial(model.load, tmp_path))
     done = canvas_events("generate", "--check")
     assert (done.status, done.out) == (1, "")
     assert done.err.startswith("error: things.toml: [thing] must say ")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.catalogue import load
-from cli.nesting import Nesting
+from cli.catalogue.model import load
+from cli.stack.hierarchy import Nesting
 
 ENTITY = """
 [{name}]

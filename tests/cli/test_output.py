@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from cli import output
+from cli.ui import output
 
 
 @pytest.mark.parametrize(

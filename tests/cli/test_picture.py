@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cli import picture
+from cli.ui import render
 
 GRADE = {"workflow_state": "active", "user_id": "8123", "current_score": Decimal("84.17"), "final_score": Decimal(31)}
 
@@ -13,7 +13,7 @@ GRADE = {"workflow_state": "active", "user_id": "8123", "current_score": Decimal
 def line(entity: str, **body: Any) -> str:
     """The line of an entity with this body."""
     item = {"context": "Rk3f#Course#2041", "entity": entity, "event_name": "told", "body": body}
-    return picture._line(item, occurred=False).plain
+    return render._line(item, occurred=False).plain
 
 
 @pytest.mark.parametrize(

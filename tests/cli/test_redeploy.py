@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from cli import ministack as cli_ministack
-from cli.invoke import table_variables
-from cli.ministack import LocalAws, deploy, kept, ministack
+from cli.local import ministack as cli_ministack
+from cli.local.invocation import table_variables
+from cli.local.ministack import LocalAws, deploy, kept, ministack
 from tests.cli.conftest import Command
 
 PARAMETERS = {"KinesisStream": "none", "DeletionProtection": "false", "LogRetentionDays": "7", "Families": "modules"}

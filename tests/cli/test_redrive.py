@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from cli import redrive, rejected, sending
-from cli.generate import as_self_hosted
-from cli.redrive import End, Ended, Redrive
-from cli.sending import Destination, Parcel, Receipt
-from handlers.fates import Reason
+from cli.catalogue.generated import as_self_hosted
+from cli.commands import rejected
+from cli.redrive import publisher, rejected_records
+from cli.redrive.publisher import Destination, Parcel, Receipt
+from cli.redrive.rejected_records import End, Ended, Redrive
+from handlers.outcome import Reason
 from tests.cli.conftest import Command, Local, eventually
 from tests.conftest import Change
 
@@ -31,13 +32,13 @@ def run(local: Local, wait: float, *, dry_run: bool = False) -> Iterator[Ended]:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bytes]]:
     """What is sent and where to; it is sent all the same."""
     noted: list[tuple[str, bytes]] = []
-    send = sending.send
+    send = publisher.send
 
     def note(destination: Destination, parcels: Sequence[Parcel]) -> list[Receipt]:
         noted.extend((type(destination).__name__, parcel.data) for parcel in parcels)
         return send(destination, parcels)
 
-    monkeypatch.setattr(sending, "send", note)
+    monkeypatch.setattr(publisher, "send", note)
     return noted
 
 
@@ -114,7 +115,7 @@ def test_stopped_on_the_way_it_tells_what_was_done(
     local: Local, event: Change, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who interrupts it sees what is stored by then, and that saying it again goes on."""
-    monkeypatch.setattr(redrive, "MOST_AT_ONCE", 1)
+    monkeypatch.setattr(rejected_records, "MOST_AT_ONCE", 1)
     local.reject(event("module_updated", module_id="1"), ago=timedelta(hours=2))
     local.reject(event("module_updated", module_id="2"))
     delete = Redrive._delete
@@ -139,7 +140,7 @@ def test_two_at_once_end_as_one(local: Local, event: Change, deployed_functions:
     deployed_functions.read(enabled=False)
     first, second = run(local, 60), Redrive(local.stack, 60)
     held: list[Any] = list(map(rejected.record_of, rejected.read(local.stack, rejected.Selection(), payloads=True)))
-    sending.send(sending.queue(local.stack), [Parcel(held[0].data)])  # the other one has just sent it
+    publisher.send(publisher.queue(local.stack), [Parcel(held[0].data)])  # the other one has just sent it
     deployed_functions.read(enabled=True)
     assert [each.end for each in first] == [End.STORED]
     assert [each.end for each in second.run(held, dry_run=False)] == [End.STORED_ALREADY]
@@ -192,7 +193,7 @@ def test_rejected_again_while_the_first_was_purged_it_is_kept(
     keep = Redrive._keep_the_first
 
     def purge_and_keep(self: Redrive, group: Any, again: Any) -> None:
-        redrive.delete(local.stack, [(group.records[0].reason, group.records[0].record)])
+        rejected_records.delete(local.stack, [(group.records[0].reason, group.records[0].record)])
         keep(self, group, again)
 
     monkeypatch.setattr(Redrive, "_keep_the_first", purge_and_keep)
@@ -206,7 +207,7 @@ def test_rejected_again_twice_is_told_once(local: Local, event: Change, monkeypa
     (record,) = map(rejected.record_of, rejected.read(local.stack, rejected.Selection(), payloads=True))
     for reason in (Reason.UNKNOWN_EVENT_TYPE, Reason.UNROUTABLE):
         local.reject(event("module_updated"), reason, ago=timedelta(0))  # "an-id" is the message that each was
-    monkeypatch.setattr(sending, "send", lambda *_: [Receipt("an-id")])
+    monkeypatch.setattr(publisher, "send", lambda *_: [Receipt("an-id")])
     assert [each.end for each in Redrive(local.stack, 5).run([record], dry_run=False)] == [End.REJECTED_AGAIN]
     assert record.record in {item["record"]["S"] for item in local.rejected()}
 
@@ -219,7 +220,7 @@ def test_what_is_not_stored_in_time_stays_and_the_rest_is_not_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Where the functions do not work nothing is deleted, and nothing more is sent to them."""
-    monkeypatch.setattr(redrive, "MOST_AT_ONCE", 1)
+    monkeypatch.setattr(rejected_records, "MOST_AT_ONCE", 1)
     deployed_functions.read(enabled=False)
     for number in ("1", "2", "3"):
         local.reject(event("module_updated", module_id=number))
@@ -254,9 +255,9 @@ def test_what_cannot_be_sent_stays(local: Local, event: Change, monkeypatch: pyt
     taken, refused = event("module_updated", module_id="1"), event("module_updated", module_id="2")
     local.reject(taken)
     kept = local.reject(refused)
-    put = sending.Queue.put
+    put = publisher.Queue.put
 
-    def put_some(self: sending.Queue, parcels: Sequence[Parcel]) -> list[tuple[Receipt, bool]]:
+    def put_some(self: publisher.Queue, parcels: Sequence[Parcel]) -> list[tuple[Receipt, bool]]:
         answers = put(self, [parcel for parcel in parcels if json.loads(parcel.data)["body"]["module_id"] == "1"])
         rest = iter(answers)
         return [
@@ -264,7 +265,7 @@ def test_what_cannot_be_sent_stays(local: Local, event: Change, monkeypatch: pyt
             for parcel in parcels
         ]
 
-    monkeypatch.setattr(sending.Queue, "put", put_some)
+    monkeypatch.setattr(publisher.Queue, "put", put_some)
     assert sorted(ends(local)) == [End.NOT_SENT, End.STORED]
     assert [item["record"]["S"] for item in local.rejected()] == [kept]
 
@@ -327,8 +328,10 @@ def test_what_was_rejected_for_real_comes_back_when_mended(
 ) -> None:
     """The whole way: sent, refused by the function, the cause mended, redriven, stored."""
     deployed_functions.take_events_of("somebody-else")
-    sending.send(sending.queue(local.stack), [Parcel(event("module_updated", module_id="3").encode())])
-    sending.send(sending.stream(local.stack), [Parcel(as_self_hosted(event("module_created", module_id="4")).encode())])
+    publisher.send(publisher.queue(local.stack), [Parcel(event("module_updated", module_id="3").encode())])
+    publisher.send(
+        publisher.stream(local.stack), [Parcel(as_self_hosted(event("module_created", module_id="4")).encode())]
+    )
     eventually(lambda: len(local.rejected()) == 2)
     deployed_functions.take_events_of("")
     assert ends(local) == [End.STORED, End.STORED]

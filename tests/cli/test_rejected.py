@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from cli import explain
-from handlers.fates import Reason
+from cli.ui import messages
+from handlers.outcome import Reason
 from tests.cli.conftest import Command, Local
 
 
@@ -89,12 +89,12 @@ def test_why_it_was_refused_is_explained(local: Local, canvas_events: Command) -
     local.reject("{}", event_name="module_updated")
     shown = canvas_events("rejected", "show", "--local").out
     assert "body.name is not of the type: string or null. Canvas sends there: Its name." in shown
-    assert explain.REMEDIES[Reason.SCHEMA_VIOLATION] in shown
+    assert messages.REMEDIES[Reason.SCHEMA_VIOLATION] in shown
 
 
 def test_every_reason_has_a_remedy() -> None:
     """Whatever the reason, a person is told what to do."""
-    assert explain.REMEDIES.keys() == set(Reason)
+    assert messages.REMEDIES.keys() == set(Reason)
 
 
 def test_a_hostile_record_does_nothing_to_the_terminal(local: Local, canvas_events: Command) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cli import send
-from cli.catalogue import load
-from cli.generate import EVENTS, ROOT, as_self_hosted, refused, samples
+from cli.catalogue.generated import EVENTS, ROOT, as_self_hosted, refused, samples
+from cli.catalogue.model import load
+from cli.commands import send
 from tests.cli.conftest import Command, Local, eventually
 from tests.conftest import Change
 

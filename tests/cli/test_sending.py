@@ -7,8 +7,8 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from cli import sending
-from cli.sending import Parcel, Queue, Receipt, Stream, send
+from cli.redrive import publisher
+from cli.redrive.publisher import Parcel, Queue, Receipt, Stream, send
 
 URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/canvas-live-events"
 ARN = "arn:aws:kinesis:eu-west-1:123456789012:stream/canvas-live-events"
@@ -63,13 +63,13 @@ def test_what_is_our_fault_is_not_tried_again() -> None:
 def test_what_fails_every_time_is_told(pauses: list[float]) -> None:
     """The attempts are bounded, and the pauses between them grow."""
     client, stub = sqs()
-    for _ in range(sending.MOST_ATTEMPTS):
+    for _ in range(publisher.MOST_ATTEMPTS):
         stub.add_response("send_message_batch", {"Successful": [], "Failed": [failed(0, ours=False)]})
     with stub:
         assert send(Queue(client, URL), [Parcel(b"a")]) == [Receipt(fault="InternalError")]
     stub.assert_no_pending_responses()
     assert pauses == sorted(pauses)
-    assert len(pauses) == sending.MOST_ATTEMPTS - 1
+    assert len(pauses) == publisher.MOST_ATTEMPTS - 1
 
 
 def test_an_entry_without_an_answer_is_tried_again() -> None:

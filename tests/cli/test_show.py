@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from cli import catalogue, show
-from cli import reader as cli_reader
-from cli.nesting import Nesting
-from cli.reader import Reader
+from cli.catalogue import model
+from cli.commands import show
+from cli.stack import table_reader as cli_reader
+from cli.stack.hierarchy import Nesting
+from cli.stack.table_reader import Reader
 from tests.cli.conftest import Command, Local
 
 ACCOUNT, OTHER = "Rk3fXc", "Zz9yYw"
@@ -64,7 +65,7 @@ def test_a_pipe_gets_whole_lines_and_a_terminal_whole_words(
     command = ["show", f"{ACCOUNT}#Course#2041", "--local"]
     line = f"└── module#77 {name} active, place 1 · module_updated"
     assert canvas_events(*command).out.splitlines()[1] == line
-    monkeypatch.setattr("cli.output.sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("cli.ui.output.sys.stdout.isatty", lambda: True)
     lines = canvas_events(*command).out.splitlines()[1:]
     assert len(lines) > 1
     assert " ".join(" ".join(lines).split()) == line
@@ -86,7 +87,7 @@ def test_a_kind_or_an_entity_alone(local: Local, canvas_events: Command) -> None
     assert [item["entity"] for item in kind] == ["assignment#9001"]
     done = canvas_events("show", "2041", "assignment#9001", "--local")
     assert "Lab report" in done.out
-    assert catalogue.load()["assignment_updated"].fields["title"].about in done.out
+    assert model.load()["assignment_updated"].fields["title"].about in done.out
 
 
 def test_who_acted_is_told_from_whom_it_is_about(local: Local, canvas_events: Command) -> None:
@@ -239,13 +240,13 @@ def test_more_of_it_or_a_day_of_it(
 def test_one_occurrence_is_shown_with_every_field(canvas_events: Command) -> None:
     """Where a time names one alone, its fields and their meanings are shown."""
     done = canvas_events("show", "User#8123", "activity#2026-08-07", "--account", ACCOUNT, "--local")
-    assert catalogue.load()["asset_accessed"].fields["asset_name"].about in done.out
+    assert model.load()["asset_accessed"].fields["asset_name"].about in done.out
     assert "Course#2041" in done.out
 
 
 def test_no_more_activity_is_read_than_is_shown(person: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     """A person's years are not read to show their last day: DynamoDB is asked for one more than that."""
-    reader = Reader(person.stack, Nesting(catalogue.load()), newest=5)
+    reader = Reader(person.stack, Nesting(model.load()), newest=5)
     asked: list[int] = []
     table = reader._handles["ACTIVITY_TABLE"]
     query = table.query

@@ -11,9 +11,9 @@ from botocore.exceptions import ClientError
 
 from cli import __main__ as command_line
 from cli import errors
-from cli import ministack as cli_ministack
-from cli.generate import EVENTS, ROOT
-from cli.ministack import LocalAws, kept
+from cli.catalogue.generated import EVENTS, ROOT
+from cli.local import ministack as cli_ministack
+from cli.local.ministack import LocalAws, kept
 from tests.cli.conftest import Command, Local
 
 COMMANDS = [

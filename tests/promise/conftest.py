@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cli.ministack import LocalAws
+from cli.local.ministack import LocalAws
 from tests.promise.proxy import Proxy, proxy_to
 
 

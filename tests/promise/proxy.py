@@ -12,8 +12,8 @@ from typing import Any
 from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from cli.local_server import PORT, local_server
-from cli.ministack import LocalAws
+from cli.local.local_server import PORT, local_server
+from cli.local.ministack import LocalAws
 
 Rule = dict[str, Any]
 

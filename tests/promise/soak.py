@@ -19,11 +19,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cli.demo import PARAMETERS
-from cli.function_logs import logged_outcomes
-from cli.generate import as_self_hosted, refused
-from cli.invoke import scan, table_variables
-from cli.ministack import LocalAws, deploy, ministack
+from cli.catalogue.generated import as_self_hosted, refused
+from cli.local.function_logs import logged_outcomes
+from cli.local.invocation import scan, table_variables
+from cli.local.local_run import PARAMETERS
+from cli.local.ministack import LocalAws, deploy, ministack
 from tests.conftest import SAMPLES
 from tests.promise.model import differences, newest
 from tests.promise.proxy import Proxy, proxy_to

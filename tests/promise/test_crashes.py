@@ -13,7 +13,7 @@ from unittest import mock
 
 import pytest
 
-from handlers.fates import Fate
+from handlers.outcome import Fate
 from tests.conftest import Tables
 from tests.promise.model import versions
 from tests.promise.proxy import Proxy, Rule

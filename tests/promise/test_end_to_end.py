@@ -5,7 +5,7 @@ import random
 import subprocess
 import sys
 
-from cli.generate import ROOT, refused
+from cli.catalogue.generated import ROOT, refused
 from tests.conftest import SAMPLES
 from tests.promise.model import differences
 from tests.promise.soak import planned

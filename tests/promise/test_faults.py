@@ -9,8 +9,8 @@ from botocore.exceptions import ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.fates import Fate
-from handlers.write import MOST_ATTEMPTS
+from handlers.outcome import Fate
+from handlers.storage.writer import MOST_ATTEMPTS
 from tests.conftest import TABLES, Tables
 from tests.promise.events import crowds
 from tests.promise.model import differences, versions

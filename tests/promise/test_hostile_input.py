@@ -17,16 +17,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cli.invoke import plain
-from handlers.catalogue import load
+from cli.local.invocation import plain
 from handlers.deadline import Deadline
-from handlers.fates import Fate, Outcome, Reason
-from handlers.mask import masked
-from handlers.observe import logger, report
+from handlers.intake.record import Record
+from handlers.items.event_types import load
+from handlers.items.redact import masked
+from handlers.outcome import Fate, Outcome, Reason
 from handlers.pipeline import Pipeline
-from handlers.record import Record
 from handlers.settings import Settings
-from handlers.write import Writer
+from handlers.storage.writer import Writer
+from handlers.telemetry.logs_and_metrics import logger, report
 from tests.conftest import NOW, SAMPLES, TABLES, Consumer, Tables
 from tests.promise.model import OCCURRENCES, keys, shard_of
 

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import handlers.kinesis
-from cli.generate import refused
-from cli.invoke import plain
+from cli.catalogue.generated import refused
+from cli.local.invocation import plain
 from tests.conftest import SAMPLES, Tables, client_of
 from tests.promise.events import crowds, instants
 from tests.promise.model import differences, key_of, stage, versions
@@ -132,7 +132,7 @@ def worker(engine: Tables, monkeypatch: pytest.MonkeyPatch) -> Worker:
     """The entry point as a new execution environment makes it, over empty tables; it does not pause."""
     client = FaultyClient(client_of(engine))
     monkeypatch.setattr("boto3.client", lambda *_, **__: client)
-    monkeypatch.setattr("handlers.write._pause", lambda _: 0.0)
+    monkeypatch.setattr("handlers.storage.writer._pause", lambda _: 0.0)
     importlib.reload(handlers.kinesis)
     return Worker(client)
 

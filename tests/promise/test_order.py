@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.invoke import plain
-from handlers.fates import Fate
+from cli.local.invocation import plain
+from handlers.outcome import Fate
 from tests.conftest import Consumer, Tables
 from tests.promise.events import crowds
 from tests.promise.model import differences

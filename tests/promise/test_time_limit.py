@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from handlers.function import Function
-from handlers.record import Record
+from handlers.intake.record import Record
+from handlers.runtime import Function
 from tests.conftest import NOW, Tables
 from tests.promise.proxy import Proxy, Rule
 from tests.promise.worker import history, lost

@@ -14,15 +14,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from cli.generate import ROOT, refused
-from cli.invoke import plain
-from handlers.catalogue import load
+from cli.catalogue.generated import ROOT, refused
+from cli.local.invocation import plain
 from handlers.deadline import Deadline
-from handlers.fates import Fate
+from handlers.intake.record import Record
+from handlers.items.event_types import load
+from handlers.outcome import Fate
 from handlers.pipeline import Pipeline
-from handlers.record import Record
 from handlers.settings import Settings
-from handlers.write import Writer
+from handlers.storage.writer import Writer
 from tests.conftest import NOW, SAMPLES, TABLES, Tables
 from tests.promise.events import SOME
 from tests.promise.model import ENTITIES, OCCURRENCES, Key, Version, differences, entities_of, key_of, said, versions

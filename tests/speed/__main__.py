@@ -9,11 +9,11 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from handlers import catalogue
-from handlers.decode import decode
-from handlers.route import Item, items
-from handlers.storable import size
-from handlers.write import MOST_STATEMENTS
+from handlers.intake.decode import decode
+from handlers.items import event_types
+from handlers.items.build import Item, items
+from handlers.storage.attribute_value import size
+from handlers.storage.writer import MOST_STATEMENTS
 from tests.speed import cold_start
 from tests.speed.arena import FLOOR, OURS, USUAL, contestants, endpoint, ratio
 from tests.speed.streams import EVERY_TYPE, invocation, redundant, unlike
@@ -155,7 +155,7 @@ def _items(texts: list[str]) -> int:
 
 
 def _routed(texts: list[str]) -> list[Item]:
-    known = catalogue.load()
+    known = event_types.load()
     events = [decode(text.encode()) for text in texts]
     return [item for event in events for item in items(event, known[event.name])]
 

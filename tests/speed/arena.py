@@ -15,10 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from handlers import catalogue
+from handlers.items import event_types
 from tests.speed.streams import invocation
 
-TABLES = (*sorted({event_type.table for event_type in catalogue.load().values()}), "REJECTED_TABLE")
+TABLES = (*sorted({event_type.table for event_type in event_types.load().values()}), "REJECTED_TABLE")
 OURS, USUAL, FLOOR = "handlers.sqs", "tests.speed.usual", "tests.speed.floor"
 
 Figures = dict[str, float]

@@ -18,8 +18,8 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from cli.generate import ROOT
-from cli.local_server import free_port
+from cli.catalogue.generated import ROOT
+from cli.local.local_server import free_port
 from tests.speed.arena import environment
 
 RUNTIME = ROOT / ".cache" / "lambda-runtime"

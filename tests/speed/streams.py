@@ -5,8 +5,8 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from cli.generate import sqs_event
-from handlers.catalogue import load
+from cli.catalogue.generated import sqs_event
+from handlers.items.event_types import load
 from tests.conftest import SAMPLES
 
 CATALOGUE = load()

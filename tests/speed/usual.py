@@ -14,7 +14,7 @@ from boto3.dynamodb.conditions import Attr
 from botocore.exceptions import ClientError
 from jsonschema import Draft202012Validator, FormatChecker
 
-from handlers.catalogue import SCHEMAS
+from handlers.items.event_types import SCHEMAS
 
 processor = BatchProcessor(event_type=EventType.SQS)
 table = boto3.resource("dynamodb").Table("entities")

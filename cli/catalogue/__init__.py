@@ -1,0 +1,1 @@
+"""The catalogue of event types, and everything that is generated from it."""

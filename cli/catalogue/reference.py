@@ -1,0 +1,124 @@
+"""``docs/reference.md``: every event type, where its items are, and what is in them, from the catalogue."""
+
+import re
+from collections.abc import Iterator
+
+from cli.catalogue.model import CATALOGUE, Entity, Family, families
+from handlers.items.event_types import SCHEMAS
+
+FILE = SCHEMAS.parent / "docs" / "reference.md"
+
+_INTRODUCTION = """\
+# Reference: every event type, and what is kept of it
+
+Generated from `schemas/catalogue/` by `make generate`; do not edit it here.
+
+Each event type has one row in the first table, and each family further down a line with its own, to tick in Canvas Data
+Services. A row says the environment variable that names its table, and the key of its items; `<account>` is
+`root_account_uuid`. What the items hold is further down, family by family. In keys and bodies an id is that of Canvas's
+REST API and URLs, local to your institution. Beside the body an item has the attributes that the
+[README](../README.md#what-is-kept) describes. **Each field may be missing, which means null**, but for those that the
+key is made of.
+
+| kind | Canvas sends | the item holds |
+| --- | --- | --- |
+| `gid`, `lid` | an id, as a rule global (`10150000000009001`), or as a rule local (`9001`) | \
+a string, local wherever it can be |
+| `str`, `text`, `uuid` | a string; `text` is cut at 8,192 characters; `uuid` may be any opaque id | a string |
+| `url` | a URL that may hold an access token | the same, the token masked |
+| `state` | a string of a known list, or a new one | a string |
+| `time`, `ruby_time` | an ISO 8601 date-time with any offset; `ruby_time` also as `2019-10-05 05:38:00 -0800` | \
+UTC, `2026-09-03T09:15:27.004000Z` |
+| `date` | a date or a date-time | a date, or UTC as above |
+| `num`, `int` | a number | a number, exactly |
+| `bool`, `obj`, `list` | as they are called | the same |
+"""
+
+_OCCURRENCES = """\
+These are occurrences: nothing has a state, so each event is an item of its own, kept once, in time order under whom or
+what it belongs to. Beside the usual attributes, but without `version`, an item has `happened_in`, the context of the
+request (`Course#2041`), where Canvas says one, and `expires_at`: its time and `ACTIVITY_RETENTION_DAYS`, after which
+DynamoDB deletes it (but never one whose end is more than five years past when it comes, as from an archive). A class is
+that of Canvas, as `DiscussionTopic` for `discussion_topic`.
+"""
+
+
+def text() -> str:
+    """The whole file."""
+    known = families(CATALOGUE)
+    return "\n".join([_INTRODUCTION, *_index(known), *(line for family in known for line in _family(family))])
+
+
+def _index(known: list[Family]) -> Iterator[str]:
+    yield "## Event types\n"
+    yield "| event type | table | partition key `context` | sort key `entity` |\n| --- | --- | --- | --- |"
+    speakers: dict[str, list[Entity]] = {}
+    for family in known:
+        for entity in family.entities:
+            for event in entity.events:
+                speakers.setdefault(event, []).append(entity)
+    for event, entities in sorted(speakers.items()):
+        contexts = "<br>".join(dict.fromkeys(_contexts(entity) for entity in entities))
+        sort_keys = "<br>".join(_sort_key(entity) for entity in entities)
+        first = _anchor(_title(entities[0]))
+        yield f"| [`{event}`](#{first}) | `{entities[0].table}` | {contexts} | {sort_keys} |"
+    yield ""
+
+
+def _family(family: Family) -> Iterator[str]:
+    yield f"## {family.name}\n"
+    yield f"{family.about} Table: `{family.table}`.\n"
+    # A set: one event type may speak of two entities, as that of a reply and what it counts for.
+    yield f"Event types: {_list(sorted({event for entity in family.entities for event in entity.events}))}.\n"
+    if any(not entity.ids for entity in family.entities):
+        yield _OCCURRENCES
+    for entity in family.entities:
+        yield f"### {_title(entity)}\n"
+        yield f"{entity.about} From {_list(entity.events)}.\n"
+        yield f"- `context`: {_contexts(entity)}"
+        yield f"- `entity`: {_sort_key(entity)}\n"
+        yield from _fields(entity)
+
+
+def _title(entity: Entity) -> str:
+    # Not the name alone: a family may be called the same, and two headings would share an anchor.
+    return f"{entity.name} items"
+
+
+def _contexts(entity: Entity) -> str:
+    contexts = [f"`<account>#{_placeholders(template)}`" for template in entity.contexts]
+    if not entity.ids:
+        contexts.append(f"`<account>#{entity.kind.title()}#<digest>`")
+    account = "; without account where Canvas sends none" if entity.without_account else ""
+    return ", or else ".join(contexts) + account
+
+
+def _sort_key(entity: Entity) -> str:
+    if not entity.ids:
+        return f"`{entity.kind}#<event_time>#<digest>`"
+    return ", or else ".join(f"`{entity.kind}#{_placeholders(template)}`" for template in entity.ids)
+
+
+def _placeholders(template: str) -> str:
+    named = re.sub(r"\{(\w+)\.class\}", r"<class of \1>", template)
+    return re.sub(r"\{([^}]*)\}", r"<\1>", named)
+
+
+def _fields(entity: Entity) -> Iterator[str]:
+    if not entity.fields:
+        yield "No fields.\n"
+        return
+    yield "| field | kind | |\n| --- | --- | --- |"
+    for name, field in entity.fields.items():
+        others = [other for other, kept in entity.renamed.items() if kept == name]
+        also = f" Canvas also calls it {_list(others)}." if others else ""
+        yield f"| `{name}` | {field.kind} | {field.about}{also} |"
+    yield ""
+
+
+def _list(names: list[str] | tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _anchor(title: str) -> str:
+    return title.lower().replace(" ", "-")

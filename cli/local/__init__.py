@@ -1,0 +1,1 @@
+"""The local stack: MiniStack, the template deployed into it, runs and their logs."""

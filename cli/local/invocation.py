@@ -1,0 +1,78 @@
+"""Invoke a handler with an event file, in this process, with the tables in MiniStack."""
+
+import json
+import os
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer
+from rich.console import Console
+
+from cli.errors import CommandError
+from cli.local.ministack import LocalAws, deploy, ministack
+from cli.ui.output import readable
+
+HANDLERS = {"aws:sqs": "handlers.sqs", "aws:kinesis": "handlers.kinesis"}
+TIMEOUT_MS = 60_000  # as in template.yaml
+
+
+class EventFileError(CommandError):
+    """The file is no Lambda invocation from a queue or a stream; the text says what is wrong with it."""
+
+
+def run(path: Path) -> int:
+    """The command: show the response to the event in the file, and the items that it wrote."""
+    event, module = _read(path)
+    console = Console()
+    with console.status("Deploying the tables into MiniStack …"), ministack() as aws:
+        outputs = deploy(aws, {"KinesisStream": "none", "DeletionProtection": "false"})
+        os.environ.update(aws.environment(), **table_variables(outputs))
+        console.rule("log and metrics")
+        response = import_module(module).handler(event, _context())
+        console.rule("response")
+        console.print_json(json.dumps(response))
+        for variable, table in table_variables(outputs).items():
+            for item in scan(aws, table):
+                console.rule(variable)
+                console.print_json(json.dumps(item, default=readable, sort_keys=True))
+    return 0
+
+
+def table_variables(outputs: dict[str, str]) -> dict[str, str]:
+    """The environment variables of the tables, from the outputs of the stack."""
+    return {
+        f"{name.removesuffix('TableName').upper()}_TABLE": table
+        for name, table in outputs.items()
+        if name.endswith("TableName")
+    }
+
+
+def scan(aws: LocalAws, table: str) -> list[dict[str, Any]]:
+    """All items of a table as plain values, in the order of their keys."""
+    pages = aws.client("dynamodb").get_paginator("scan").paginate(TableName=table)
+    items = [plain(item) for page in pages for item in page["Items"]]
+    return sorted(items, key=lambda item: tuple(str(item.get(k)) for k in ("context", "entity", "reason", "record")))
+
+
+def plain(item: dict[str, Any]) -> dict[str, Any]:
+    """An item as plain values: numbers are Decimal."""
+    return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
+
+
+def _read(path: Path) -> tuple[dict[str, Any], str]:
+    try:
+        event = json.loads(path.read_text())
+        return event, HANDLERS[event["Records"][0]["eventSource"]]
+    except OSError as error:
+        raise EventFileError(f"{path} cannot be read: {error.strerror}.") from None
+    except (ValueError, LookupError, TypeError):
+        raise EventFileError(
+            f"{path} is no Lambda invocation from SQS or Kinesis: it needs Records whose eventSource is one of"
+            f" {', '.join(HANDLERS)}, as the files in events/ have."
+        ) from None
+
+
+def _context() -> SimpleNamespace:
+    return SimpleNamespace(aws_request_id="invoked-here", get_remaining_time_in_millis=lambda: TIMEOUT_MS)

@@ -1,0 +1,1 @@
+"""A deployed stack: its resources, its tables, its health checks."""

@@ -1,0 +1,22 @@
+"""The checks of ``doctor``: each looks at one part of the stack and says what it finds, and what to do."""
+
+from collections.abc import Callable, Mapping
+
+from cli.stack.checks import deployment, functions, queues, storage
+from cli.stack.checks.finding import Findings
+from cli.stack.stack import Stack
+
+ALL: Mapping[str, Callable[[Stack], Findings]] = {
+    "stack": deployment.status,
+    "queue": queues.queue,
+    "dead-letter queue": queues.dead_letters,
+    "mappings": functions.mappings,
+    "functions": functions.functions,
+    "permissions": functions.permissions,
+    "tables": storage.tables,
+    "stream": storage.stream,
+    "on-failure bucket": storage.bucket,
+    "alarms": deployment.alarms,
+    "package": deployment.package,
+    "parked": storage.parked,
+}

@@ -1,0 +1,1 @@
+"""Records to valid Live Events: decode, admit, validate."""

@@ -1,0 +1,1 @@
+"""Items into DynamoDB: attribute values, statements, flow control, transport."""

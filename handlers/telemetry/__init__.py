@@ -1,0 +1,1 @@
+"""What the functions log and measure."""
