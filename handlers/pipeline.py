@@ -59,7 +59,7 @@ class Pipeline:
         A caller who wants to know what the batch took gives ``effort``.
         """
         effort = effort or Effort()
-        with effort.stage("judge"):
+        with effort.stage("process"):
             judged = [self._judge(record_id, unwrap, deadline) for record_id, unwrap in batch]
         kept = newest(item for each in judged for item in each.items)
         with effort.stage("write"):

@@ -76,13 +76,13 @@ def test_how_late_events_are(observed: Any) -> None:
     late = stored(7200, entered=NOW - timedelta(seconds=1.5))
     again = Outcome("2", Fate.RETRY, "module_updated", event_time=utc_text(NOW - timedelta(days=9)), entered=NOW)
     printed = observed([late, stored(0.25), again, rejected(3)])
-    assert sorted(printed.metric("EventDelay")) == [0.25, 7200.0]
-    assert sorted(printed.metric("ArrivalDelay")) == [0.25, 1.5]
+    assert sorted(printed.metric("EndToEndLatency")) == [0.25, 7200.0]
+    assert sorted(printed.metric("QueueLatency")) == [0.25, 1.5]
 
 
 def test_a_clock_that_is_ahead_is_not_early(observed: Any) -> None:
     """An event from the future, of which a percentile could make nothing, counts as not late."""
-    assert observed([stored(-30)]).metric("EventDelay") == [0.0]
+    assert observed([stored(-30)]).metric("EndToEndLatency") == [0.0]
 
 
 def test_a_batch_of_refusals_tells_no_delay(observed: Any) -> None:
@@ -114,17 +114,17 @@ def test_drift_is_told_by_event_type_and_only_where_there_is_any(observed: Any) 
     """A metric that is never sent costs nothing, and one that is names the event type."""
     printed = observed([stored(1), stored(1, drift=Drift(2, 0, 1)), stored(1, drift=Drift(1, 0, 0))])
     assert printed.metric("UnknownFields", "event_type", "module_updated") == [3]
-    assert printed.metric("CutFields", "event_type", "module_updated") == [1]
+    assert printed.metric("TruncatedFields", "event_type", "module_updated") == [1]
     assert "UnknownStates" not in {metric.name for metric in printed.metrics}
 
 
 def test_what_a_batch_took_is_in_log_and_metrics(observed: Any) -> None:
     """The time of the stages, and the requests, retries and throttles of DynamoDB."""
-    printed = observed([stored(1)], Effort({"judge": 1.26, "write": 7.0}, requests=3, retries=2, throttles=1))
+    printed = observed([stored(1)], Effort({"process": 1.26, "write": 7.0}, requests=3, retries=2, throttles=1))
     (batch,) = printed.logged("batch")
-    assert (batch["judge_ms"], batch["write_ms"]) == (1.3, 7.0)
+    assert (batch["process_ms"], batch["write_ms"]) == (1.3, 7.0)
     assert batch["dynamodb"] == {"requests": 3, "retries": 2, "throttles": 1}
-    assert printed.metric("JudgeDuration") == [1.26]
+    assert printed.metric("ProcessDuration") == [1.26]
     assert printed.metric("WriteDuration") == [7.0]
     assert [printed.metric(f"DynamoDB{name}") for name in ("Requests", "Retries", "Throttles")] == [[3], [2], [1]]
 

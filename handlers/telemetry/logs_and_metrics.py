@@ -38,7 +38,7 @@ _METRIC_NAMES = {
     Fate.REJECTED: "Rejected",
     Fate.RETRY: "Retried",
 }
-_DRIFT_NAMES = ("UnknownFields", "UnknownStates", "CutFields")  # of the parts of a Drift, in their order
+_DRIFT_NAMES = ("UnknownFields", "UnknownStates", "TruncatedFields")  # of the parts of a Drift, in their order
 
 logger = Logger(service=SERVICE)
 metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
@@ -143,8 +143,8 @@ def _delays(outcomes: Sequence[Outcome], now: datetime) -> Values:
     return {
         name: (MetricUnit.Seconds, [max(0.0, (now - moment).total_seconds()) for moment in moments])
         for name, moments in (
-            ("EventDelay", [instant(text) for text in spread(happened)]),
-            ("ArrivalDelay", spread(entered)),
+            ("EndToEndLatency", [instant(text) for text in spread(happened)]),
+            ("QueueLatency", spread(entered)),
         )
         if moments
     }
