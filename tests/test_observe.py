@@ -184,9 +184,9 @@ def test_the_level_is_set_from_outside_and_spares_the_metrics(level: str, messag
     """A higher level takes lines of the log away, and no metric."""
     program = (
         "from datetime import UTC, datetime\n"
-        "from handlers.effort import Effort\n"
-        "from handlers.fates import Fate, Outcome\n"
-        "from handlers.observe import report\n"
+        "from handlers.telemetry.batch_stats import Effort\n"
+        "from handlers.outcome import Fate, Outcome\n"
+        "from handlers.telemetry.logs_and_metrics import report\n"
         "outcomes = [Outcome('1', Fate.REJECTED, cause='unroutable'), Outcome('2', Fate.RETRY, cause='NoAnswer')]\n"
         "report('sqs', 'request-1', outcomes, Effort(), datetime.now(UTC))\n"
     )

@@ -66,7 +66,7 @@ def schema(event_type: EventType, example: object) -> Schema:
 
 
 def _routing(event_type: EventType) -> Schema:
-    """What becomes of the event, for ``handlers.catalogue``: JSON Schema takes such keywords as annotations."""
+    """What becomes of the event, for ``handlers.items.event_types``: JSON Schema takes such keywords as annotations."""
     return {
         "x-entities": [
             {

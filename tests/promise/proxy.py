@@ -70,7 +70,7 @@ def proxy_to(upstream: str) -> Iterator[Proxy]:
 
 
 def client_at(endpoint: str, read_timeout: float) -> Any:
-    """A client as ``handlers.function`` makes it, but for how long it waits for an answer."""
+    """A client as ``handlers.runtime`` makes it, but for how long it waits for an answer."""
     config = Config(connect_timeout=1, read_timeout=read_timeout, retries={"total_max_attempts": 1})
     return LocalAws(endpoint).client("dynamodb", config=config)
 
