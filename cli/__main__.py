@@ -15,7 +15,7 @@ from cli.commands import check, dlq, doctor, draft, failures, rejected, send, sh
 from cli.errors import CommandError
 from cli.local import dashboard, invocation, local_run, redeploy
 from cli.ui import output
-from handlers.items.event_types import CatalogueError
+from handlers.items.event_types import SchemaFileError
 from handlers.settings import SettingsError
 
 EXAMPLES = """\
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = options.command(options)
         sys.stdout.flush()
-    except (CommandError, SettingsError, CatalogueError) as error:
+    except (CommandError, SettingsError, SchemaFileError) as error:
         return _fail(str(error))
     except (BotoCoreError, ClientError) as error:
         return _fail(errors.sentence(error))

@@ -1,4 +1,4 @@
-"""What becomes of a record: exactly one fate, and for a rejection the facts, never the data that failed."""
+"""What became of a record: exactly one fate, and the facts of a rejection without the data that caused it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,16 +7,16 @@ from typing import NamedTuple
 
 
 class Fate(StrEnum):
-    """The ends of a record. All but RETRY are acknowledged."""
+    """The possible ends of a record. All but RETRIED are acknowledged to the source."""
 
     STORED = "stored"
     SUPERSEDED = "superseded"
     IGNORED = "ignored"
     REJECTED = "rejected"
-    RETRY = "retry"
+    RETRIED = "retried"
 
 
-class Reason(StrEnum):
+class RejectionReason(StrEnum):
     """Why a record can never be processed as it is: the partition keys of the table of rejected events."""
 
     MALFORMED_JSON = "malformed_json"
@@ -31,56 +31,57 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A rule that was broken, where, and what the rule asks for: ``body.due_at``, ``format``, ``date-time``."""
+    """A broken rule: where, which, and what the rule expects, such as ``body.due_at``, ``format``, ``date-time``."""
 
     path: str
     rule: str
     expected: str
 
 
-class Rejected(Exception):
-    """The record can never be processed as it is, for ``reason``, having broken the rules ``violations``."""
+class Rejection(Exception):
+    """The record can never be processed as it is. Compares equal to one with the same reason and violations."""
 
-    def __init__(self, reason: Reason, *violations: Violation) -> None:
+    def __init__(self, reason: RejectionReason, *violations: Violation) -> None:
         super().__init__(reason, violations)
         self.reason = reason
         self.violations = violations
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Rejected) and self.args == other.args
+        return isinstance(other, Rejection) and self.args == other.args
 
     __hash__ = Exception.__hash__
 
 
 class Drift(NamedTuple):
-    """How a valid event differs from the catalogue.
+    """How far a valid event differs from the catalogue.
 
-    The fields of its body that the catalogue does not know, the states that it does not know, and the texts that
-    Canvas cut.
+    The numbers of body fields that the catalogue does not know, of states that it does not know, and of texts that
+    Canvas seems to have truncated.
     """
 
-    unknown_fields: int = 0
-    unknown_states: int = 0
-    cut_fields: int = 0
+    unknown_field_count: int = 0
+    unknown_state_count: int = 0
+    truncated_field_count: int = 0
 
 
 NO_DRIFT = Drift()
 
 
 class Outcome(NamedTuple):
-    """The fate of the record ``record_id``.
+    """What became of the record ``record_id``.
 
-    ``event_name`` is a type of the catalogue, or what looks like one, or None. ``cause`` is the reason of a
-    rejection, or a short word for what a retry waits for. ``event_time`` is when the event happened, as the tables
-    have it, and ``entered`` when the record entered the queue or stream, of an event that was taken. ``drift`` is how
-    the event differs from the catalogue.
+    ``event_name`` is safe to log: a type of the catalogue, or a name that looks like one, or None. A rejected record
+    has a ``reason`` and ``violations``. A retried one has an ``error``: an error code of DynamoDB or of the writer, or
+    the type and place of a bug. Records that were processed have an ``event_time`` (as in the tables,
+    ``2019-11-01T19:11:11.323000Z``), ``enqueued_at`` (UTC) and their ``drift``.
     """
 
     record_id: str
     fate: Fate
     event_name: str | None = None
-    cause: str | None = None
+    reason: RejectionReason | None = None
+    error: str | None = None
     violations: tuple[Violation, ...] = ()
     event_time: str | None = None
-    entered: datetime | None = None
+    enqueued_at: datetime | None = None
     drift: Drift = NO_DRIFT

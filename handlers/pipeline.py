@@ -1,158 +1,158 @@
-"""A batch of records to their fates: the stages in their order.
+"""The pipeline: takes the records of a batch through the stages, to their outcomes.
 
-record → decode → Live Event → validate → route → items → fold → write → outcome
+record → decode → admit → validate → route → items → compact → write → outcome
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from handlers.deadline import Deadline
+from handlers.intake.admit import admit
 from handlers.intake.decode import LiveEvent, decode
-from handlers.intake.record import Record
+from handlers.intake.record import ReadRecord, Record
 from handlers.intake.validate import validate
-from handlers.items.build import Item, items
-from handlers.items.compact import Key, key_of, newest
+from handlers.items.build import build_items
+from handlers.items.compact import ItemKey, compact, item_key
 from handlers.items.event_types import EventType
-from handlers.items.rejection import rejected_item
-from handlers.items.timestamps import in_utc
-from handlers.outcome import Fate, Outcome, Reason, Rejected, Violation
-from handlers.settings import Settings, account_name
-from handlers.storage.writer import OUT_OF_TIME, Result, Writer, Written
-from handlers.telemetry.batch_stats import Effort
-from handlers.telemetry.drift import drift
-from handlers.telemetry.errors import name_and_place
+from handlers.items.item import Item
+from handlers.items.rejection import rejection_item
+from handlers.items.route import route
+from handlers.items.timestamps import normalize_datetime
+from handlers.outcome import Fate, Outcome, Rejection, RejectionReason
+from handlers.settings import Settings
+from handlers.storage.writer import DEADLINE_EXCEEDED, WriteResult, WriteStatus
+from handlers.telemetry.batch_stats import BatchStats
+from handlers.telemetry.drift import detect_drift
+from handlers.telemetry.errors import describe_error
 
-_LOOKS_LIKE_A_TYPE = re.compile("[a-z][a-z0-9_.]{0,63}")
-
-Unwrap = Callable[[], Record]
+_EVENT_NAME = re.compile("[a-z][a-z0-9_.]{0,63}")
 
 
-class Judged(NamedTuple):
-    """What becomes of a record once its items are written."""
+class ItemWriter(Protocol):
+    """Writes items: ``handlers.storage.writer.Writer``, or what stands in for it."""
+
+    def write(
+        self, items: Mapping[ItemKey, Item], deadline: Deadline, stats: BatchStats
+    ) -> Mapping[ItemKey, WriteResult]:
+        """Write items, each where it is newer than what is stored, and return a result for each of them."""
+
+
+class ProcessedRecord(NamedTuple):
+    """A record before its items are written: the outcome that it has if the writes succeed."""
 
     outcome: Outcome
     items: tuple[Item, ...] = ()
 
 
 class Pipeline:
-    """Takes batches of records. Made once for a function; nothing of one batch is left to the next."""
+    """Processes batches of records. Made once for a function; no batch leaves anything to the next."""
 
     def __init__(
         self,
         settings: Settings,
-        catalogue: Mapping[str, EventType],
-        writer: Writer,
+        event_types: Mapping[str, EventType],
+        writer: ItemWriter,
         clock: Callable[[], datetime],
     ) -> None:
         self._settings = settings
-        self._catalogue = catalogue
+        self._event_types = event_types
         self._writer = writer
         self._clock = clock
 
     def process(
-        self, batch: Iterable[tuple[str, Unwrap]], deadline: Deadline, effort: Effort | None = None
+        self, batch: Iterable[tuple[str, ReadRecord]], deadline: Deadline, stats: BatchStats | None = None
     ) -> list[Outcome]:
-        """The fates of a batch's records, in their order; of each comes its id and a call that unwraps it.
+        """Return the outcomes of a batch's records, in their order.
 
-        A caller who wants to know what the batch took gives ``effort``.
+        ``batch`` yields (record id, function that decodes the record) pairs. Never raises: an error in one record
+        retries that record. ``stats`` is filled in with timings and counts.
         """
-        effort = effort or Effort()
-        with effort.stage("process"):
-            judged = [self._judge(record_id, unwrap, deadline) for record_id, unwrap in batch]
-        kept = newest(item for each in judged for item in each.items)
-        with effort.stage("write"):
-            results = self._write(kept, deadline, effort)
-        return [_outcome(each, kept, results) for each in judged]
+        stats = stats or BatchStats()
+        with stats.time_stage("process"):
+            processed = [self._process_safely(record_id, read, deadline) for record_id, read in batch]
+        newest_items = compact(item for record in processed for item in record.items)
+        with stats.time_stage("write"):
+            results = self._write(newest_items, deadline, stats)
+        return [_outcome(record, newest_items, results) for record in processed]
 
-    def _write(self, kept: Mapping[Key, Item], deadline: Deadline, effort: Effort) -> Mapping[Key, Result]:
+    def _process_safely(self, record_id: str, read: ReadRecord, deadline: Deadline) -> ProcessedRecord:
+        if deadline.processing_expired():
+            return ProcessedRecord(Outcome(record_id, Fate.RETRIED, error=DEADLINE_EXCEEDED))
         try:
-            return self._writer.write(kept, deadline, effort)
-        except Exception as bug:  # noqa: BLE001  # one of ours: what was written already is superseded next time
-            return dict.fromkeys(kept, Result(Written.FAILED, name_and_place(bug)))
+            return self._process_record(read())
+        except Exception as error:  # noqa: BLE001  # a bug: this record waits for the fix, the others go on
+            return ProcessedRecord(Outcome(record_id, Fate.RETRIED, error=describe_error(error)))
 
-    def _judge(self, record_id: str, unwrap: Unwrap, deadline: Deadline) -> Judged:
-        if deadline.judging_is_over():
-            return Judged(Outcome(record_id, Fate.RETRY, cause=OUT_OF_TIME))
-        try:
-            return self._judge_record(unwrap())
-        except Exception as bug:  # noqa: BLE001  # one of ours: the record waits until it is mended, the others go on
-            return Judged(Outcome(record_id, Fate.RETRY, cause=name_and_place(bug)))
-
-    def _judge_record(self, record: Record) -> Judged:
+    def _process_record(self, record: Record) -> ProcessedRecord:
         event: LiveEvent | None = None
         try:
             event = decode(record.data)
-            event_type = self._type_of(event)
-            if event_type.table not in self._settings.tables:
-                return Judged(Outcome(record.id, Fate.IGNORED, event.name))
+            event_type = admit(event, self._event_types, self._settings.allowed_root_accounts)
+            if event_type.table_variable not in self._settings.tables:
+                return ProcessedRecord(Outcome(record.id, Fate.IGNORED, event.name))
             validate(event, event_type)
-            made = items(event, event_type, self._settings.activity_retention)
-            outcome = Outcome(
-                record.id,
-                Fate.STORED,
-                event.name,
-                event_time=in_utc(event.metadata["event_time"]),
-                entered=record.entered,
-                drift=drift(event, event_type),
-            )
-            return Judged(outcome, made)
-        except Rejected as rejection:
+            items = build_items(route(event, event_type), self._settings.activity_retention)
+            return ProcessedRecord(_stored(record, event, event_type), items)
+        except Rejection as rejection:
             return self._reject(record, rejection, event.name if event else None)
 
-    def _type_of(self, event: LiveEvent) -> EventType:
-        """Its type; raises ``Rejected`` for an event of a stranger, or of a type that is not in the catalogue."""
-        event_type = self._catalogue.get(event.name)
-        if not self._is_allowed(event, event_type):
-            expected = "one of ALLOWED_ROOT_ACCOUNTS"
-            raise Rejected(Reason.FOREIGN_ACCOUNT, Violation("metadata.root_account_uuid", "account", expected))
-        if event_type is None:
-            expected = "an event type of schemas/catalogue"
-            raise Rejected(Reason.UNKNOWN_EVENT_TYPE, Violation("metadata.event_name", "enum", expected))
-        return event_type
-
-    def _is_allowed(self, event: LiveEvent, event_type: EventType | None) -> bool:
-        allowed = self._settings.allowed_root_accounts
-        if allowed is None:
-            return True
-        named = [event.metadata.get(name) for name in ("root_account_uuid", "root_account_id")]
-        if event_type is not None and not event_type.needs_account and named == [None, None]:
-            return True
-        return not allowed.isdisjoint(account_name(each) for each in named)
-
-    def _reject(self, record: Record, rejection: Rejected, event_name: str | None) -> Judged:
+    def _reject(self, record: Record, rejection: Rejection, event_name: str | None) -> ProcessedRecord:
         outcome = Outcome(
             record.id,
             Fate.REJECTED,
-            self._name_to_tell(event_name, rejection),
+            self._loggable_event_name(event_name, rejection),
             rejection.reason,
-            rejection.violations,
+            violations=rejection.violations,
         )
         try:
             retention = self._settings.rejected_retention
-            return Judged(outcome, (rejected_item(record, rejection, event_name, self._clock(), retention),))
-        except Rejected as too_large:
-            # Delivered again until it ends whole in the dead-letter queue or the on-failure bucket.
-            return Judged(outcome._replace(fate=Fate.RETRY, cause=too_large.reason))
+            return ProcessedRecord(outcome, (rejection_item(record, rejection, event_name, self._clock(), retention),))
+        except Rejection as too_large:
+            # Retried until it ends, whole, in the dead-letter queue or the on-failure bucket.
+            return ProcessedRecord(outcome._replace(fate=Fate.RETRIED, reason=None, error=too_large.reason.value))
 
-    def _name_to_tell(self, event_name: str | None, rejection: Rejected) -> str | None:
-        """The event type for the log: one of the catalogue, or else what at least looks like one."""
-        if event_name is None or event_name in self._catalogue:
+    def _loggable_event_name(self, event_name: str | None, rejection: Rejection) -> str | None:
+        """Return the event name for the log: one of the catalogue, or one that at least looks like a name."""
+        if event_name is None or event_name in self._event_types:
             return event_name
-        is_told = rejection.reason is Reason.UNKNOWN_EVENT_TYPE and _LOOKS_LIKE_A_TYPE.fullmatch(event_name)
-        return event_name if is_told else None
+        is_loggable = rejection.reason is RejectionReason.UNKNOWN_EVENT_TYPE and _EVENT_NAME.fullmatch(event_name)
+        return event_name if is_loggable else None
+
+    def _write(
+        self, items: Mapping[ItemKey, Item], deadline: Deadline, stats: BatchStats
+    ) -> Mapping[ItemKey, WriteResult]:
+        try:
+            return self._writer.write(items, deadline, stats)
+        except Exception as error:  # noqa: BLE001  # a bug: what was written already is superseded next time
+            return dict.fromkeys(items, WriteResult(WriteStatus.FAILED, describe_error(error)))
 
 
-def _outcome(judged: Judged, kept: Mapping[Key, Item], results: Mapping[Key, Result]) -> Outcome:
+def _stored(record: Record, event: LiveEvent, event_type: EventType) -> Outcome:
+    """Return the outcome of an event whose items will be stored."""
+    return Outcome(
+        record.id,
+        Fate.STORED,
+        event.name,
+        event_time=normalize_datetime(event.metadata["event_time"]),
+        enqueued_at=record.enqueued_at,
+        drift=detect_drift(event, event_type),
+    )
+
+
+def _outcome(
+    record: ProcessedRecord, newest_items: Mapping[ItemKey, Item], results: Mapping[ItemKey, WriteResult]
+) -> Outcome:
+    """Return the outcome of a record once the items of its batch are written."""
     is_stored = False
-    for item in judged.items:
-        key = key_of(item)
+    for item in record.items:
+        key = item_key(item)
         result = results[key]
-        if result.written is Written.FAILED:
-            # Also of one that a newer item was written in place of: it is not superseded before that is there.
-            return judged.outcome._replace(fate=Fate.RETRY, cause=result.fault)
-        is_stored |= result.written is Written.STORED and kept[key] is item
-    if is_stored or judged.outcome.fate is not Fate.STORED:
-        return judged.outcome
-    return judged.outcome._replace(fate=Fate.SUPERSEDED)
+        if result.status is WriteStatus.FAILED:
+            # Even if a newer item of the batch was to be written instead: it is not superseded before that is stored.
+            return record.outcome._replace(fate=Fate.RETRIED, reason=None, error=result.error_code)
+        is_stored |= result.status is WriteStatus.STORED and newest_items[key] is item
+    if is_stored or record.outcome.fate is not Fate.STORED:
+        return record.outcome
+    return record.outcome._replace(fate=Fate.SUPERSEDED)

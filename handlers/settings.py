@@ -1,4 +1,4 @@
-"""What the environment says, read and checked once, when a function starts."""
+"""The settings of a function: its environment variables, read and checked once at cold start."""
 
 import re
 from collections.abc import Mapping
@@ -6,78 +6,81 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from handlers.items import rejection
-from handlers.items.build import ACTIVITY_RETENTION
-from handlers.items.canvas_ids import PATTERN, SHARD, as_number
+from handlers.items.build import DEFAULT_ACTIVITY_RETENTION
+from handlers.items.canvas_ids import ID_PATTERN, IDS_PER_SHARD, parse_id
 
-REJECTED_RETENTION = timedelta(days=90)
-MOST_DAYS = 3650
+DEFAULT_REJECTED_RETENTION = timedelta(days=90)
+MAX_RETENTION_DAYS = 3650
 
 
 class SettingsError(Exception):
-    """An environment variable is missing or wrong; the text names it and says what to set."""
+    """An environment variable is missing or wrong; the message names it and says what to set."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The environment variables of a function.
+    """The settings of a function.
 
-    ``tables`` are the names of the tables that are deployed, by their variables. ``allowed_root_accounts`` are
-    the uuids and ids of the root accounts whose events are taken; None takes those of any. The retentions are how long
-    rejected events are kept after their rejection, and occurrences after they happened.
+    ``tables`` maps the environment variables of the deployed tables to their names:
+    ``{"MODULES_TABLE": "canvas-modules", …}``. Events of root accounts whose uuid or id is not in
+    ``allowed_root_accounts`` are rejected; None allows all. ``rejected_retention`` counts from the rejection,
+    ``activity_retention`` from the event.
     """
 
     tables: Mapping[str, str]
     allowed_root_accounts: frozenset[str] | None
     rejected_retention: timedelta
-    activity_retention: timedelta = ACTIVITY_RETENTION
+    activity_retention: timedelta = DEFAULT_ACTIVITY_RETENTION
 
     @classmethod
-    def read(cls, environ: Mapping[str, str], entity_tables: frozenset[str]) -> "Settings":
-        """Read the settings; ``entity_tables`` are the variables of the catalogue's tables.
+    def from_env(cls, environ: Mapping[str, str], entity_tables: frozenset[str]) -> "Settings":
+        """Read the settings; ``entity_tables`` are the table variables of the catalogue.
 
         Raises ``SettingsError``.
         """
-        if not environ.get(rejection.TABLE):
-            raise SettingsError(f"{rejection.TABLE} is not set: give it the name of the table of rejected events.")
-        tables = {name: environ[name] for name in (*sorted(entity_tables), rejection.TABLE) if environ.get(name)}
+        if not environ.get(rejection.TABLE_VARIABLE):
+            raise SettingsError(
+                f"{rejection.TABLE_VARIABLE} is not set. Set it to the name of the table of rejected events."
+            )
+        variables = (*sorted(entity_tables), rejection.TABLE_VARIABLE)
         return cls(
-            tables,
-            _accounts(environ),
-            _days(environ, "REJECTED_RETENTION_DAYS", REJECTED_RETENTION),
-            _days(environ, "ACTIVITY_RETENTION_DAYS", ACTIVITY_RETENTION),
+            {variable: environ[variable] for variable in variables if environ.get(variable)},
+            _allowed_root_accounts(environ),
+            _retention(environ, "REJECTED_RETENTION_DAYS", DEFAULT_REJECTED_RETENTION),
+            _retention(environ, "ACTIVITY_RETENTION_DAYS", DEFAULT_ACTIVITY_RETENTION),
         )
 
 
-def account_name(account: object) -> str:
-    """One spelling for a root account: its id as a number (``2107~1`` is ``21070000000000001``), or its uuid.
+def normalize_root_account(account: object) -> str:
+    """Return one form of a root account: its uuid, or its global id (``2107~1`` is ``21070000000000001``).
 
-    Empty for what can be neither.
+    Empty for what is neither.
     """
     if isinstance(account, bool) or not isinstance(account, str | int):
         return ""
     text = str(account)
-    return str(as_number(text)) if re.fullmatch(PATTERN, text) else text
+    return str(parse_id(text)) if re.fullmatch(ID_PATTERN, text) else text
 
 
-def _accounts(environ: Mapping[str, str]) -> frozenset[str] | None:
+def _allowed_root_accounts(environ: Mapping[str, str]) -> frozenset[str] | None:
     text = environ.get("ALLOWED_ROOT_ACCOUNTS", "")
-    accounts = frozenset(account_name(account.strip()) for account in text.split(",") if account.strip())
+    accounts = frozenset(normalize_root_account(part.strip()) for part in text.split(",") if part.strip())
     if text and not accounts:
         raise SettingsError(
-            "ALLOWED_ROOT_ACCOUNTS names no account: give it root account uuids or ids, separated by commas,"
-            " or leave it unset to take the events of any account."
+            "ALLOWED_ROOT_ACCOUNTS contains no account. Set it to root account uuids or ids, separated by commas,"
+            " or leave it unset to accept events of every account."
         )
     for account in accounts:
-        if account.isdigit() and int(account) < SHARD:
+        if account.isdigit() and int(account) < IDS_PER_SHARD:
             raise SettingsError(
-                f"ALLOWED_ROOT_ACCOUNTS names the account {account}, an id that every institution has: give the"
-                " account's uuid, or its global id as events have it in root_account_id."
+                f"ALLOWED_ROOT_ACCOUNTS contains {account}, a local id that exists at every institution. Use the"
+                " account's uuid, or its global id, which events have in root_account_id."
             )
     return accounts or None
 
 
-def _days(environ: Mapping[str, str], name: str, default: timedelta) -> timedelta:
-    text = environ.get(name) or str(default.days)
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_DAYS):
-        raise SettingsError(f"{name} must be a whole number of days from 1 to {MOST_DAYS}.")
+def _retention(environ: Mapping[str, str], variable: str, default: timedelta) -> timedelta:
+    text = environ.get(variable) or str(default.days)
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_RETENTION_DAYS):
+        raise SettingsError(f"{variable} must be a whole number of days from 1 to {MAX_RETENTION_DAYS}.")
     return timedelta(days=int(text))

@@ -32,7 +32,7 @@ from handlers.storage.writer import Writer
 EVENT_TYPES = load()
 TABLES = {
     variable: variable.removesuffix("_TABLE").lower()
-    for variable in (*sorted({event_type.table for event_type in EVENT_TYPES.values()}), "REJECTED_TABLE")
+    for variable in (*sorted({event_type.table_variable for event_type in EVENT_TYPES.values()}), "REJECTED_TABLE")
 }
 # Nothing that this machine is configured for: no AWS account, no proxy, no setting of the functions.
 for name in list(os.environ):

@@ -9,8 +9,8 @@ import pytest
 
 from cli.catalogue import json_schema
 from cli.catalogue.model import KINDS, CatalogueError, load
-from handlers.items import build
 from handlers.items import event_types as deployed
+from handlers.items.normalize import NORMALIZERS
 
 GOOD = """
 about = "Things."
@@ -34,7 +34,7 @@ def load_text(folder: Path, text: str) -> None:
 
 def test_the_mission_is_in_the_catalogue() -> None:
     """The fifteen event types that must work are known, each with the table of its family."""
-    tables = {name: event_type.table for name, event_type in load().items()}
+    tables = {name: event_type.table_variable for name, event_type in load().items()}
     mission = {
         "assignment_created": "ASSIGNMENTS_TABLE",
         "assignment_group_created": "ASSIGNMENTS_TABLE",
@@ -53,7 +53,7 @@ def test_the_mission_is_in_the_catalogue() -> None:
         "syllabus_updated": "COURSES_TABLE",
     }
     assert tables | mission == tables
-    assert {name: event_type.table for name, event_type in deployed.load().items()} == tables
+    assert {name: event_type.table_variable for name, event_type in deployed.load().items()} == tables
 
 
 def test_the_key_fields_follow_from_id_and_context(tmp_path: Path) -> None:
@@ -85,50 +85,65 @@ def test_a_member_of_an_object_can_be_a_key(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "complaint"),
     [
-        (GOOD.replace('"lid  Its', '"ild  Its'), r"things.toml: \[thing\] fields: course_id is of the kind 'ild'"),
-        (GOOD.replace("{course_id}", "{section_id}"), r"things.toml: \[thing\] speaks of section_id, which is not"),
-        (GOOD.replace('table = "T_TABLE"', ""), "things.toml: it must begin with about = .* and table ="),
-        (GOOD.replace('about = "Things."', ""), "things.toml: it must begin with about = .* and table ="),
+        (
+            GOOD.replace('"lid  Its', '"ild  Its'),
+            r"things.toml: \[thing\] fields: course_id has the unknown kind 'ild'",
+        ),
+        (GOOD.replace("{course_id}", "{section_id}"), r"things.toml: \[thing\] section_id is used, but is not"),
+        (GOOD.replace('table = "T_TABLE"', ""), "things.toml: the file must begin with about = .* and table ="),
+        (GOOD.replace('about = "Things."', ""), "things.toml: the file must begin with about = .* and table ="),
         (GOOD.replace('["thing_created"]', '"thing_created"'), r"things.toml: \[thing\] expected a list of strings"),
         (GOOD.replace("[thing]", "[thing"), "things.toml: "),
-        (GOOD + '\nevents = ["thing_lost"]', r"things.toml: \[thing\] fields: `events` is no string\. Does its line"),
+        (
+            GOOD + '\nevents = ["thing_lost"]',
+            r"things.toml: \[thing\] fields: `events` is not a string\. Does its line",
+        ),
         (
             GOOD + GOOD.split("\n", 3)[3].replace("[thing", "[other").replace("lid  Its", "gid  Its"),
-            r"\[other\] thing_created: course_id is of two kinds",
+            r"\[other\] thing_created: course_id has two kinds",
         ),
         (
             GOOD.replace('about = "A', 'abuot = "A'),
-            r"things.toml: \[thing\] must say about, context, events, fields and id or occ",
+            r"things.toml: \[thing\] must have about, context, events, fields and either id or occ",
         ),
-        (GOOD.replace("[thing.fields]", "renmaed = {}\n[thing.fields]"), r"\[thing\] must say .* and nothing else"),
+        (GOOD.replace("[thing.fields]", "renmaed = {}\n[thing.fields]"), r"\[thing\] must have .* and nothing else"),
         (GOOD.replace("#{course_id}", "#{course_id"), r"things.toml: \[thing\] "),
-        (GOOD.replace('id = "thing_id"', 'id = "thing_id"\nrenamed = { a = "b" }'), r"\[thing\] speaks of b"),
-        (GOOD.replace('id = "thing_id"', ""), r"\[thing\] must say .* id or occurrence"),
+        (GOOD.replace('id = "thing_id"', 'id = "thing_id"\nrenamed = { a = "b" }'), r"\[thing\] b is used, but"),
+        (GOOD.replace('id = "thing_id"', ""), r"\[thing\] must have .* either id or occurrence"),
         (
             GOOD.replace('id = "thing_id"', 'id = "thing_id"\noccurrence = "activity"'),
-            r"\[thing\] must say .* id or occ",
+            r"\[thing\] must have .* either id or occ",
         ),
-        (GOOD.replace("#{course_id}", "#{metadata.context_id}"), r"\[thing\] speaks of metadata.context_id"),
-        (GOOD.replace("#{course_id}", "%{course_id}"), r"\[thing\] 'Course%{course_id}': a key is of words"),
-        (GOOD.replace("#{course_id}", ""), r"\[thing\] 'Course': a key is of words and {fields}, one field at least"),
-        (GOOD.replace("Course#{course_id}", "{course_id}{thing_id}"), r"\[thing\] .* with # between them"),
-        (GOOD.replace("{course_id}", "{course_id!r}"), r"\[thing\] 'Course#{course_id!r}': a key is of words"),
-        (GOOD.replace('"thing_id"', '["thing_id"]'), r"\[thing\] 'thing_id': a key is of words and {fields}"),
-        (GOOD.replace('"thing_id"', '""'), r"\[thing\] '{}': a key is of words and {fields}"),
-        (GOOD.replace('"thing_id"', "[]"), r"\[thing\] id and context name one field at least"),
-        (GOOD.replace('"Course#{course_id}"', "[]"), r"\[thing\] id and context name one field at least"),
-        (GOOD.replace("lid  Its", "int  Its"), r"\[thing\] course_id is no part of a key: it must be gid, lid"),
-        (GOOD.replace('id = "thing_id"', 'occurrence = "a#b"'), r"\[thing\] sort keys would begin with 'a#b'"),
+        (GOOD.replace("#{course_id}", "#{metadata.context_id}"), r"\[thing\] metadata.context_id is used, but"),
+        (GOOD.replace("#{course_id}", "%{course_id}"), r"\[thing\] 'Course%{course_id}': a key consists of words"),
+        (
+            GOOD.replace("#{course_id}", ""),
+            r"\[thing\] 'Course': a key consists of words and {fields}, at least one field",
+        ),
+        (GOOD.replace("Course#{course_id}", "{course_id}{thing_id}"), r"\[thing\] .* separated by #"),
+        (GOOD.replace("{course_id}", "{course_id!r}"), r"\[thing\] 'Course#{course_id!r}': a key consists of words"),
+        (GOOD.replace('"thing_id"', '["thing_id"]'), r"\[thing\] 'thing_id': a key consists of words and {fields}"),
+        (GOOD.replace('"thing_id"', '""'), r"\[thing\] '{}': a key consists of words and {fields}"),
+        (GOOD.replace('"thing_id"', "[]"), r"\[thing\] id and context must name at least one field"),
+        (GOOD.replace('"Course#{course_id}"', "[]"), r"\[thing\] id and context must name at least one field"),
+        (
+            GOOD.replace("lid  Its", "int  Its"),
+            r"\[thing\] course_id cannot be part of a key: its kind must be one of gid, lid",
+        ),
+        (GOOD.replace('id = "thing_id"', 'occurrence = "a#b"'), r"\[thing\] 'a#b' begins sort keys, so it must be"),
         (
             GOOD.replace('id = "thing_id"', 'id = "thing_id"\nwithout_account = "yes"'),
-            r"\[thing\] without_account is true, or",
+            r"\[thing\] without_account must be true or absent",
         ),
-        (GOOD.replace('"thing_id"', '"thing.id"'), r"\[thing\] speaks of thing.id, which is not among its fields"),
+        (GOOD.replace('"thing_id"', '"thing.id"'), r"\[thing\] thing.id is used, but is not among the fields"),
         (
             GOOD + 'metadata = "obj  A."\n"metadata.user_id" = "lid  B."',
-            r"\[thing\] fields: metadata.user_id would be read in the metadata",
+            r"\[thing\] fields: metadata.user_id would be read from the metadata",
         ),
-        (GOOD + '"course_id.id" = "lid  No."', r"\[thing\] fields: course_id.id is in course_id, which is no .* obj"),
+        (
+            GOOD + '"course_id.id" = "lid  No."',
+            r"\[thing\] fields: course_id.id is a member of course_id, which is not .* obj",
+        ),
     ],
 )
 def test_a_mistake_in_a_family_names_file_and_entry(tmp_path: Path, wrong: str, complaint: str) -> None:
@@ -140,20 +155,20 @@ def test_a_mistake_in_a_family_names_file_and_entry(tmp_path: Path, wrong: str, 
 def test_an_entity_is_in_one_family(tmp_path: Path) -> None:
     """The same entity in two files is a mistake, and both are named."""
     (tmp_path / "again.toml").write_text(GOOD)
-    with pytest.raises(CatalogueError, match=r"things.toml: \[thing\] is in again.toml already"):
+    with pytest.raises(CatalogueError, match=r"things.toml: \[thing\] is already in again.toml"):
         load_text(tmp_path, GOOD)
 
 
 def test_the_items_of_an_event_are_in_one_family(tmp_path: Path) -> None:
     """An event type that speaks of entities in two tables is a mistake."""
     (tmp_path / "others.toml").write_text(GOOD.replace("[thing", "[other").replace("T_TABLE", "O_TABLE"))
-    with pytest.raises(CatalogueError, match="thing_created speaks of entities in several families: O_TABLE, T_TABLE"):
+    with pytest.raises(CatalogueError, match="thing_created describes entities of several families: O_TABLE, T_TABLE"):
         load_text(tmp_path, GOOD)
 
 
 def test_a_catalogue_without_families_is_none(tmp_path: Path) -> None:
     """A package that lost its catalogue does not start, instead of rejecting every event."""
-    with pytest.raises(CatalogueError, match="there is no family in"):
+    with pytest.raises(CatalogueError, match="There are no catalogue files in"):
         load(tmp_path)
 
 
@@ -177,7 +192,7 @@ def test_every_kind_has_its_rules_and_its_form() -> None:
     """A kind of the catalogue is known to the schemas and to what makes the items, which keeps some as they came."""
     as_they_came = {"text", "num", "int", "bool", "obj", "list"}
     assert json_schema.KINDS.keys() == KINDS
-    assert build.FORMS.keys() == KINDS - as_they_came
+    assert NORMALIZERS.keys() == KINDS - as_they_came
 
 
 @pytest.mark.parametrize("name", load())
@@ -185,21 +200,34 @@ def test_the_functions_read_in_the_schemas_what_the_catalogue_says(name: str) ->
     """Entities, kinds, other names and what keys are made of are in its schema as in the catalogue."""
     said, read = load()[name], deployed.load()[name]
     assert read.name == name
-    assert [(each.name, each.table, each.fields, each.occurrence, each.paths) for each in read.entities] == [
-        (each.kind, each.table, frozenset(each.fields) - read.members.keys(), not each.ids, each.paths)
+    assert [
+        (each.name, each.table_variable, each.fields, each.append_only, each.key_paths) for each in read.entities
+    ] == [
+        (
+            each.kind,
+            each.table_variable,
+            frozenset(each.fields) - read.member_kinds.keys(),
+            not each.id_templates,
+            each.key_paths,
+        )
         for each in said.entities
     ]
-    fields = {path: f"<{path}>" for entity in said.entities for path in entity.paths}
+    fields = {path: f"<{path}>" for entity in said.entities for path in entity.key_paths}
     for made, entity in zip(read.entities, said.entities, strict=True):
-        for templates, said_templates in ((made.ids, entity.ids), (made.contexts, entity.contexts)):
+        for templates, said_templates in (
+            (made.id_templates, entity.id_templates),
+            (made.context_templates, entity.context_templates),
+        ):
             assert [template % fields for template in templates] == [
                 template.replace("{", "<").replace("}", ">") for template in said_templates
             ]
-    assert read.needs_account == (not any(entity.without_account for entity in said.entities))
-    assert {**read.kinds, **read.members} == {field_name: field.kind for field_name, field in said.fields.items()}
-    assert not any("." in field_name for field_name in read.kinds)
-    assert read.renamed == said.renamed
-    assert read.states == {
+    assert read.requires_root_account == (not any(entity.without_account for entity in said.entities))
+    assert {**read.field_kinds, **read.member_kinds} == {
+        field_name: field.kind for field_name, field in said.fields.items()
+    }
+    assert not any("." in field_name for field_name in read.field_kinds)
+    assert read.field_aliases == said.field_aliases
+    assert read.known_states == {
         field_name: frozenset(field.states) for field_name, field in said.fields.items() if field.kind == "state"
     }
     assert read.schema["properties"]["body"]["required"] == list(
@@ -209,7 +237,7 @@ def test_the_functions_read_in_the_schemas_what_the_catalogue_says(name: str) ->
 
 def schema() -> dict[str, Any]:
     """A schema of this release."""
-    read: dict[str, Any] = json.loads((deployed.SCHEMAS / "module_created.json").read_text())
+    read: dict[str, Any] = json.loads((deployed.SCHEMAS_DIR / "module_created.json").read_text())
     return read
 
 
@@ -229,12 +257,12 @@ def without(name: str) -> str:
         "{}",
         "\udcff",  # not UTF-8
         without("x-entities"),
-        without("x-kinds"),
-        without("x-members"),
-        without("x-renamed"),
-        without("x-states"),
-        without("x-needs-account"),
-        json.dumps(schema() | {"x-states": None}),
+        without("x-field-kinds"),
+        without("x-member-kinds"),
+        without("x-field-aliases"),
+        without("x-known-states"),
+        without("x-requires-root-account"),
+        json.dumps(schema() | {"x-known-states": None}),
         json.dumps(schema() | {"x-entities": None}),
         json.dumps(schema() | {"x-entities": [{"name": "module"}]}),
         json.dumps(schema() | {"x-entities": [schema()["x-entities"][0] | {"colour": "green"}]}),
@@ -242,10 +270,10 @@ def without(name: str) -> str:
 )
 def test_what_is_no_schema_of_this_release_is_named(tmp_path: Path, text: str) -> None:
     """A function whose package has a broken or older schema does not start, and says which and what to run."""
-    (tmp_path / "assignment_created.json").write_text((deployed.SCHEMAS / "assignment_created.json").read_text())
+    (tmp_path / "assignment_created.json").write_text((deployed.SCHEMAS_DIR / "assignment_created.json").read_text())
     (tmp_path / "module_created.json").write_text(text, errors="surrogateescape")
-    complaint = r"module_created\.json is no schema of this release: run `make generate`"
-    with pytest.raises(deployed.CatalogueError, match=f"^{complaint}$"):
+    complaint = r"module_created\.json is not a schema of this release\. Run `make generate`\."
+    with pytest.raises(deployed.SchemaFileError, match=f"^{complaint}$"):
         deployed.load(tmp_path)
 
 
@@ -255,6 +283,6 @@ def test_a_package_without_schemas_is_told(tmp_path: Path, folder: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "module_created.toml").touch()
     with pytest.raises(
-        deployed.CatalogueError, match=f"there is no schema in {tmp_path / folder}: run `make generate`"
+        deployed.SchemaFileError, match=f"There are no schemas in {tmp_path / folder}. Run `make generate`"
     ):
         deployed.load(tmp_path / folder)

@@ -61,7 +61,11 @@ def _waiting(aws: LocalAws, outputs: dict[str, str]) -> int:
     return sum(int(number) for answer in answers for number in answer["Attributes"].values())
 
 
-KEPT = {name for name, event_type in load().items() if event_type.table in {f"{each.upper()}_TABLE" for each in CHOSEN}}
+KEPT = {
+    name
+    for name, event_type in load().items()
+    if event_type.table_variable in {f"{each.upper()}_TABLE" for each in CHOSEN}
+}
 
 
 def _of_one(fates: Counter[str]) -> str:

@@ -7,12 +7,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from cli.catalogue.generated import stale
-from cli.catalogue.model import EventType, Field, load
+from cli.catalogue.model import EventTypeDefinition, Field, load
 from handlers.intake.decode import decode
 from handlers.intake.validate import validate
 from handlers.items import event_types
-from handlers.items.event_types import SCHEMAS
-from handlers.outcome import Rejected
+from handlers.items.event_types import SCHEMAS_DIR
+from handlers.outcome import Rejection
 from tests.conftest import SAMPLES, Change
 
 CATALOGUE = load()
@@ -43,7 +43,7 @@ WRONG_IDS = [
 
 def schema(name: str) -> dict[str, Any]:
     """A schema as it stands in the repository."""
-    loaded: dict[str, Any] = json.loads((SCHEMAS / f"{name}.json").read_text())
+    loaded: dict[str, Any] = json.loads((SCHEMAS_DIR / f"{name}.json").read_text())
     return loaded
 
 
@@ -52,17 +52,17 @@ def accepts(text: str) -> bool:
     try:
         event = decode(text.encode())
         validate(event, DEPLOYED[event.name])
-    except Rejected:
+    except Rejection:
         return False
     return True
 
 
-def fields_of(event_type: EventType) -> dict[str, Field]:
+def fields_of(event_type: EventTypeDefinition) -> dict[str, Field]:
     """The fields of the body, without members of objects."""
     return {name: field for name, field in event_type.fields.items() if "." not in name}
 
 
-def needed(event_type: EventType) -> set[str]:
+def needed(event_type: EventTypeDefinition) -> set[str]:
     """The fields of the body that no event of the type can do without."""
     return {name.partition(".")[0] for name in event_type.key_fields}
 
@@ -97,7 +97,7 @@ def test_its_examples_are_accepted_by_any_validator(name: str) -> None:
 
 
 @pytest.mark.parametrize("event_type", CATALOGUE.values(), ids=CATALOGUE)
-def test_null_missing_and_unknown_fields_are_taken(event: Change, event_type: EventType) -> None:
+def test_null_missing_and_unknown_fields_are_taken(event: Change, event_type: EventTypeDefinition) -> None:
     """Every field but those of the key may be null or missing, and unknown fields and states may come."""
     others = fields_of(event_type).keys() - needed(event_type)
     assert accepts(event(event_type.name, **dict.fromkeys(others)))
@@ -106,7 +106,7 @@ def test_null_missing_and_unknown_fields_are_taken(event: Change, event_type: Ev
 
 
 @pytest.mark.parametrize("event_type", CATALOGUE.values(), ids=CATALOGUE)
-def test_a_key_field_must_be_there(event: Change, event_type: EventType) -> None:
+def test_a_key_field_must_be_there(event: Change, event_type: EventTypeDefinition) -> None:
     """An event without a field of its key is refused, whether the field is missing or null."""
     for name in needed(event_type):
         assert not accepts(event(event_type.name, **{name: ...}))
@@ -114,7 +114,7 @@ def test_a_key_field_must_be_there(event: Change, event_type: EventType) -> None
 
 
 @pytest.mark.parametrize("event_type", CATALOGUE.values(), ids=CATALOGUE)
-def test_ids_come_in_every_form_and_no_other(event: Change, event_type: EventType) -> None:
+def test_ids_come_in_every_form_and_no_other(event: Change, event_type: EventTypeDefinition) -> None:
     """Ids are taken as digits, as integers and with a tilde; what is no id is refused."""
     for name, field in fields_of(event_type).items():
         if field.kind in ("gid", "lid"):
@@ -157,9 +157,9 @@ RIGHT_BY_KIND: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("event_type", CATALOGUE.values(), ids=CATALOGUE)
-def test_each_kind_is_taken_as_itself_only(event: Change, event_type: EventType) -> None:
+def test_each_kind_is_taken_as_itself_only(event: Change, event_type: EventTypeDefinition) -> None:
     """A value of the wrong type or form is refused, in every field that is not there for keys alone."""
-    in_keys = {path.partition(".")[0] for path in event_type.paths if not path.endswith(".class")}
+    in_keys = {path.partition(".")[0] for path in event_type.key_paths if not path.endswith(".class")}
     for name, field in fields_of(event_type).items():
         if field.kind in RIGHT_BY_KIND and name not in in_keys:
             for right in RIGHT_BY_KIND[field.kind]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from handlers.deadline import CONNECT_SECONDS, READ_SECONDS, Deadline
+from handlers.deadline import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, Deadline
 
 
 class Clock:
@@ -20,23 +20,23 @@ def test_judging_takes_half_of_the_time_and_writing_the_rest() -> None:
     """Of 66 seconds six are kept to answer in, and of the others half are for judging."""
     clock = Clock(66_000)
     deadline = Deadline(clock)
-    for remaining_ms, judging_is_over, is_over in [
+    for remaining_ms, processing_expired, is_over in [
         (36_001, False, False),
         (36_000, True, False),
         (6_001, True, False),
         (6_000, True, True),
     ]:
         clock.remaining_ms = remaining_ms
-        assert (deadline.judging_is_over(), deadline.is_over()) == (judging_is_over, is_over)
+        assert (deadline.processing_expired(), deadline.expired()) == (processing_expired, is_over)
 
 
 def test_the_reserve_outlasts_a_request_that_hangs() -> None:
     """A request that is begun at the last moment and gets no answer ends before the function's time does."""
     clock = Clock(60_000)
     deadline = Deadline(clock)
-    while not deadline.is_over():
+    while not deadline.expired():
         clock.remaining_ms -= 1
-    assert clock.remaining_ms > (CONNECT_SECONDS + 2 * READ_SECONDS) * 1000
+    assert clock.remaining_ms > (CONNECT_TIMEOUT_SECONDS + 2 * READ_TIMEOUT_SECONDS) * 1000
 
 
 @pytest.mark.parametrize(("at_start", "reserve"), [(3_000, 1_500), (600, 500), (100, 500)])
@@ -45,15 +45,15 @@ def test_a_short_time_limit_still_leaves_time_to_work(at_start: int, reserve: in
     clock = Clock(at_start)
     deadline = Deadline(clock)
     clock.remaining_ms = reserve
-    assert deadline.is_over()
+    assert deadline.expired()
     clock.remaining_ms = reserve + 250
-    assert not deadline.is_over()
-    assert deadline.seconds_left() == 0.25
+    assert not deadline.expired()
+    assert deadline.remaining_seconds() == 0.25
 
 
 def test_a_function_that_starts_without_time_does_nothing() -> None:
     """With almost no time left at the start nothing is begun at all."""
     deadline = Deadline(Clock(100))
-    assert deadline.judging_is_over()
-    assert deadline.is_over()
-    assert deadline.seconds_left() == 0
+    assert deadline.processing_expired()
+    assert deadline.expired()
+    assert deadline.remaining_seconds() == 0

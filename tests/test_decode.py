@@ -6,12 +6,12 @@ from decimal import Decimal
 import pytest
 
 from handlers.intake.decode import LiveEvent, decode
-from handlers.outcome import Reason, Rejected, Violation
+from handlers.outcome import Rejection, RejectionReason, Violation
 
 
-def rejection_of(data: bytes) -> Rejected:
+def rejection_of(data: bytes) -> Rejection:
     """Why the data is refused."""
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Rejection) as caught:
         decode(data)
     return caught.value
 
@@ -39,7 +39,7 @@ def test_both_envelopes_are_one_event(name: str) -> None:
 )
 def test_what_is_not_json_is_malformed(data: bytes) -> None:
     """Text that is not JSON in UTF-8, or that nobody could read, is rejected and crashes nothing."""
-    assert rejection_of(data).reason is Reason.MALFORMED_JSON
+    assert rejection_of(data).reason is RejectionReason.MALFORMED_JSON
 
 
 @pytest.mark.parametrize("depth", [101, 950, 985, 1_500, 5_000, 100_000])
@@ -47,7 +47,9 @@ def test_deep_json_is_refused_at_a_depth_of_our_own(depth: int) -> None:
     """JSON nested deeper than any item is refused, long before Python's own limit and far beyond it."""
     for opening, closing in ((b"[", b"]"), (b'{"a":', b"}")):
         data = b'{"metadata": {"event_name": "x"}, "body": {"x": ' + opening * depth + b"1" + closing * depth + b"}}"
-        assert rejection_of(data) == Rejected(Reason.UNSTORABLE, Violation("", "nesting", "at most 100 levels"))
+        assert rejection_of(data) == Rejection(
+            RejectionReason.UNSTORABLE, Violation("", "nesting", "at most 100 levels")
+        )
 
 
 def test_wide_json_is_not_deep() -> None:
@@ -61,14 +63,14 @@ def test_wide_json_is_not_deep() -> None:
 def test_a_number_that_python_does_not_read_is_unstorable(number: bytes) -> None:
     """A number too long to be read is JSON all the same, and refused as what no table can hold."""
     violation = Violation("", "number", "numbers within DynamoDB's range")
-    assert rejection_of(b'{"x": ' + number + b"}") == Rejected(Reason.UNSTORABLE, violation)
+    assert rejection_of(b'{"x": ' + number + b"}") == Rejection(RejectionReason.UNSTORABLE, violation)
 
 
 def test_the_caliper_format_is_told_apart() -> None:
     """Who chose the Caliper format in Canvas Data Services by mistake is told so."""
-    assert rejection_of(b'{"sensor": "s", "sendTime": "t", "dataVersion": "v", "data": []}') == Rejected(
-        Reason.CALIPER_FORMAT,
-        Violation("", "format", "the Canvas format: choose it in Canvas Data Services instead of Caliper"),
+    assert rejection_of(b'{"sensor": "s", "sendTime": "t", "dataVersion": "v", "data": []}') == Rejection(
+        RejectionReason.CALIPER_FORMAT,
+        Violation("", "format", "the Canvas format; select it in Canvas Data Services instead of Caliper"),
     )
 
 
@@ -77,7 +79,7 @@ def test_a_canvas_event_that_has_fields_of_caliper_is_none_of_caliper() -> None:
     data = b'{"metadata": {"event_name": "x"}, "body": {}, "sensor": "s", "data": []}'
     assert decode(data) == LiveEvent("x", {"event_name": "x"}, {})
     for one in (b'{"sensor": "s"}', b'{"data": []}'):
-        assert rejection_of(one).reason is Reason.SCHEMA_VIOLATION
+        assert rejection_of(one).reason is RejectionReason.SCHEMA_VIOLATION
 
 
 @pytest.mark.parametrize(
@@ -96,4 +98,4 @@ def test_a_canvas_event_that_has_fields_of_caliper_is_none_of_caliper() -> None:
 )
 def test_json_without_the_envelope_names_what_is_missing(data: bytes, violation: Violation) -> None:
     """JSON that is no Canvas event is rejected with the part that it lacks."""
-    assert rejection_of(data) == Rejected(Reason.SCHEMA_VIOLATION, violation)
+    assert rejection_of(data) == Rejection(RejectionReason.SCHEMA_VIOLATION, violation)

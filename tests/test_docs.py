@@ -118,7 +118,7 @@ def test_whoever_erases_a_person_is_told_of_every_field_that_names_one() -> None
         name
         for event_type in load().values()
         for entity in event_type.entities
-        for name in (*entity.fields, *(path.removeprefix("metadata.") for path in entity.paths))
+        for name in (*entity.fields, *(path.removeprefix("metadata.") for path in entity.key_paths))
         if named.fullmatch(name)
     }
     assert {"user_id", "student_id", "grader_id", "author_id", "user_login", "user_name", "user"} <= fields

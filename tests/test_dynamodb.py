@@ -40,7 +40,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from handlers.storage.attribute_value import NotStorable, attribute
+from handlers.storage.attribute_value import UnsupportedValue, serialize
 from handlers.storage.transport import Connection, Statement, _read, connection
 from tests.conftest import Tables, as_boto3, client_of
 from tests.hypothesis_profiles import examples
@@ -75,7 +75,7 @@ HOSTILE: dict[str, object] = {
 
 def insert(value: object, entity: str = "e") -> Statement:
     """The statement that writes a value."""
-    return Statement(INSERT, (attribute("c"), attribute(entity), attribute(value)))
+    return Statement(INSERT, (serialize("c"), serialize(entity), serialize(value)))
 
 
 def as_boto3_takes_it(statement: Statement) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def test_a_value_is_written_as_boto3_writes_it(tables: Tables, value: object) ->
     assert connection(client).send([insert(value)]) == [None]
     (written,) = tables.items("modules")
     tables.empty()
-    boto3_item = as_boto3({"context": attribute("c"), "entity": attribute("e"), "body": attribute(value)})
+    boto3_item = as_boto3({"context": serialize("c"), "entity": serialize("e"), "body": serialize(value)})
     client.put_item(TableName="modules", Item=boto3_item)
     assert [written] == tables.items("modules") == [boto3_item]
 
@@ -242,8 +242,8 @@ def value_strategy() -> st.SearchStrategy[object]:
 def test_what_is_sent_is_what_boto3_sends(endpoint: Endpoint, values: list[object], shows: bool) -> None:
     """Method, path, headers and the meaning of the body are boto3's, whatever the statements are."""
     try:
-        statements = [Statement(UPDATE, (attribute(value), attribute("e")), shows) for value in values]
-    except NotStorable:
+        statements = [Statement(UPDATE, (serialize(value), serialize("e")), shows) for value in values]
+    except UnsupportedValue:
         return
     endpoint.received.clear()
     endpoint.answer = answer_with(200, ok(len(statements)))
@@ -526,7 +526,7 @@ class Remembers:
 def test_another_object_gets_what_boto3_would(value: object, shows: bool) -> None:
     """A stand-in for a client is called with the statements as a person would give them to boto3."""
     stand_in: Any = Remembers({"Responses": [{}]})
-    statement = Statement(UPDATE, (attribute(value), attribute("c")), shows)
+    statement = Statement(UPDATE, (serialize(value), serialize("c")), shows)
     assert connection(stand_in).send([statement]) == [None]
     assert stand_in.statements == [as_boto3_takes_it(statement)]
 
@@ -541,7 +541,7 @@ def test_another_object_that_does_not_answer_is_told(answer: Any) -> None:
 
 def test_the_tests_own_form_of_a_value_is_boto3s() -> None:
     """What these tests compare with is made by boto3's own rules: bytes are bytes, and all else is as in JSON."""
-    assert as_boto3({"a": attribute(b"\0"), "b": attribute({"B": "AA=="})}) == {
+    assert as_boto3({"a": serialize(b"\0"), "b": serialize({"B": "AA=="})}) == {
         "a": {"B": base64.b64decode("AA==")},
         "b": {"M": {"B": {"S": "AA=="}}},
     }

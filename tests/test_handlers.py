@@ -23,8 +23,9 @@ import handlers.sqs
 from cli.catalogue.generated import EVENTS, ROOT, kinesis_event, refused, sqs_event
 from cli.local.ministack import LocalAws
 from handlers.intake.record import Record
-from handlers.items.event_types import CatalogueError
+from handlers.items.event_types import SchemaFileError
 from handlers.settings import SettingsError
+from handlers.sources import SOURCES
 from handlers.telemetry.logs_and_metrics import logger
 from tests.conftest import SAMPLES, Tables, empty_tables
 from tests.promise.model import newest
@@ -132,6 +133,13 @@ def test_a_record_that_cannot_be_unwrapped_waits(entry_points: dict[str, Any], s
     assert failures == [{"itemIdentifier": record.get("messageId") or record["kinesis"]["sequenceNumber"]}]
 
 
+def read_one(source: str, record: dict[str, Any]) -> Record:
+    """Read one record of an invocation."""
+    ((_, read),) = SOURCES[source].read({"Records": [record]})
+    converted: Record = read()
+    return converted
+
+
 @pytest.mark.parametrize("path", INVOCATIONS, ids=lambda path: path.stem)
 def test_records_are_read_as_powertools_reads_them(path: Path) -> None:
     """What is taken out of a record is what the data classes of Powertools, which take longer, would give."""
@@ -140,16 +148,16 @@ def test_records_are_read_as_powertools_reads_them(path: Path) -> None:
         for record, message in zip(map(SQSRecord, event["Records"]), event["Records"], strict=True):
             sent = datetime.fromtimestamp(int(record.attributes.sent_timestamp) / 1000, UTC)
             expected = Record(record.message_id, record.body.encode(), sent, record.event_source_arn)
-            assert handlers.sqs.unwrap(message) == expected
+            assert read_one("sqs", message) == expected
     for stream_record in KinesisStreamEvent(event).records if path.name.startswith("kinesis") else ():
         kinesis = stream_record.kinesis
         arrived = datetime.fromtimestamp(kinesis.approximate_arrival_timestamp, UTC)
-        unwrapped = handlers.kinesis.unwrap(stream_record.raw_event)
-        assert abs(unwrapped.entered - arrived) <= timedelta(microseconds=500)
-        assert unwrapped.entered.microsecond % 1000 == 0
+        unwrapped = read_one("kinesis", stream_record.raw_event)
+        assert abs(unwrapped.enqueued_at - arrived) <= timedelta(microseconds=500)
+        assert unwrapped.enqueued_at.microsecond % 1000 == 0
         assert unwrapped.id == kinesis.sequence_number
         assert unwrapped.data == kinesis.data_as_bytes()
-        assert unwrapped.source == stream_record.event_source_arn
+        assert unwrapped.source_arn == stream_record.event_source_arn
 
 
 def test_a_record_may_come_with_less_than_aws_sends() -> None:
@@ -158,10 +166,10 @@ def test_a_record_may_come_with_less_than_aws_sends() -> None:
     no_attributes: list[dict[str, Any]] = [{}, {"attributes": None}, {"attributes": {}, "eventSourceARN": None}]
     for attributes in no_attributes:
         message = {"messageId": "1", "body": "ü\ud800", **attributes}
-        assert handlers.sqs.unwrap(message) == Record("1", b"\xc3\xbc\xed\xa0\x80", epoch, "")
+        assert read_one("sqs", message) == Record("1", b"\xc3\xbc\xed\xa0\x80", epoch, "")
     for timestamp in ({}, {"approximateArrivalTimestamp": None}):
         record = {"kinesis": {"sequenceNumber": "1", "data": "w7w=", **timestamp}}
-        assert handlers.kinesis.unwrap(record) == Record("1", "ü".encode(), epoch, "")
+        assert read_one("kinesis", record) == Record("1", "ü".encode(), epoch, "")
 
 
 def test_without_lambdas_context_there_is_time(entry_points: dict[str, Any]) -> None:
@@ -180,7 +188,7 @@ def test_logs_and_metrics_count_and_name_and_tell_nothing(
     (batch,) = [line for line in lines(text) if line.get("message") == "batch"]
     received = len(SAMPLES) + len(refused()) + 1
     assert batch["received"] == received
-    assert sum(batch[fate] for fate in ("stored", "superseded", "ignored", "rejected", "retry")) == received
+    assert sum(batch[fate] for fate in ("stored", "superseded", "ignored", "rejected", "retried")) == received
     assert sum(sum(fates.values()) for fates in batch["event_types"].values()) == received
     assert batch["event_types"]["module_updated"] == {"stored": 1}
     assert batch["event_types"]["(unknown)"] == {"rejected": 3}
@@ -215,8 +223,8 @@ def test_a_fault_is_logged_once_for_all_its_records(
     tables.client.delete_table(TableName="modules")
     event = sqs_event([SAMPLES["module_created"], SAMPLES["module_item_created"]])
     entry_points["sqs"](event, CONTEXT)
-    (fault,) = [line for line in lines(printed()) if line.get("message") == "retry"]
-    assert (fault["level"], fault["cause"], fault["records"]) == ("ERROR", "ResourceNotFound", 2)
+    (fault,) = [line for line in lines(printed()) if line.get("message") == "retried"]
+    assert (fault["level"], fault["error"], fault["records"]) == ("ERROR", "ResourceNotFound", 2)
     assert fault["first_record"] == event["Records"][0]["messageId"]
 
 
@@ -277,10 +285,10 @@ def test_a_function_without_its_settings_does_not_start(module: Any, monkeypatch
 def test_a_package_that_is_not_whole_does_not_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Schemas that are missing or broken are told when the function starts, and not at the first event of a type."""
     monkeypatch.setattr("handlers.items.event_types.load.__defaults__", (tmp_path,))
-    with pytest.raises(CatalogueError, match=r"there is no schema in .*: run `make generate`"):
+    with pytest.raises(SchemaFileError, match=r"There are no schemas in .*\. Run `make generate`"):
         importlib.reload(handlers.sqs)
     (tmp_path / "assignment_created.json").write_text('{"type": "object"}')
-    with pytest.raises(CatalogueError, match=r"assignment_created\.json is no schema .*: run `make generate`"):
+    with pytest.raises(SchemaFileError, match=r"assignment_created\.json is not a schema .*\. Run `make generate`"):
         importlib.reload(handlers.sqs)
 
 
@@ -290,5 +298,5 @@ def test_a_report_that_fails_takes_no_acknowledgement_back(
     """What is stored stays acknowledged when log or metrics break, and where they broke is told without the text."""
     monkeypatch.setattr("handlers.telemetry.logs_and_metrics._emit", lambda *_: 1 / 0)
     assert entry_points["sqs"](sqs_event([SAMPLES["module_created"]]), CONTEXT) == {"batchItemFailures": []}
-    (line,) = [line for line in lines(capsys.readouterr().out) if line.get("message") == "report"]
-    assert line["cause"].startswith("ZeroDivisionError at observe.py:")
+    (line,) = [line for line in lines(capsys.readouterr().out) if line.get("message") == "telemetry failed"]
+    assert line["error"].startswith("ZeroDivisionError at logs_and_metrics.py:")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from handlers.items.canvas_ids import LARGEST, SHARD, as_number, is_ambiguous, localised, shard_of
+from handlers.items.canvas_ids import IDS_PER_SHARD, MAX_ID, is_ambiguous, parse_id, shard_of, to_local_id
 from tests.hypothesis_profiles import examples
 
 FORMS_OF_565 = ["565", 565, "21070000000000565", 21070000000000565, "2107~565", Decimal("565.0")]
@@ -15,18 +15,18 @@ FORMS_OF_565 = ["565", 565, "21070000000000565", 21070000000000565, "2107~565", 
 @pytest.mark.parametrize("value", FORMS_OF_565)
 def test_every_form_of_an_id_is_the_same_local_id(value: str | int) -> None:
     """Local, global and tilde form of an id of the institution's own shard are one id."""
-    assert localised(value, 2107) == "565"
+    assert to_local_id(value, 2107) == "565"
 
 
 @pytest.mark.parametrize("value", ["120000001234567", 120000001234567, "12~1234567"])
 def test_an_id_of_another_shard_stays_global(value: str | int) -> None:
     """What lives on another shard keeps its global id, in one form."""
-    assert localised(value, 2107) == "120000001234567"
+    assert to_local_id(value, 2107) == "120000001234567"
 
 
 def test_without_a_shard_a_global_id_stays_as_it_is_and_is_ambiguous() -> None:
     """Where the institution's shard is not known, nobody can say whether a global id has a local form."""
-    assert localised("2107~565", None) == "21070000000000565"
+    assert to_local_id("2107~565", None) == "21070000000000565"
     assert is_ambiguous("2107~565", None)
     assert not is_ambiguous("565", None)
     assert is_ambiguous(10**13, None)
@@ -44,27 +44,29 @@ def test_the_shard_is_that_of_the_root_account(root: str | int | None, shard: in
 
 def test_a_local_root_account_does_not_say_the_shard() -> None:
     """With a local root account id a local id stays as it is, and a global one is as ambiguous as without any."""
-    assert localised("565", shard_of("1")) == "565"
+    assert to_local_id("565", shard_of("1")) == "565"
     assert is_ambiguous("21070000000000565", shard_of("1"))
-    assert as_number("565") == 565
+    assert parse_id("565") == 565
 
 
-LOCALS = st.integers(1, SHARD - 1)
-SHARDS = st.integers(1, LARGEST // SHARD - 1)
-NUMBERS = st.one_of(LOCALS, st.integers(1, LARGEST), st.sampled_from([1, SHARD - 1, SHARD, SHARD + 1, LARGEST]))
+LOCALS = st.integers(1, IDS_PER_SHARD - 1)
+SHARDS = st.integers(1, MAX_ID // IDS_PER_SHARD - 1)
+NUMBERS = st.one_of(
+    LOCALS, st.integers(1, MAX_ID), st.sampled_from([1, IDS_PER_SHARD - 1, IDS_PER_SHARD, IDS_PER_SHARD + 1, MAX_ID])
+)
 
 
 @examples(500)
 @given(number=NUMBERS, shard=st.one_of(st.none(), SHARDS), own=st.booleans())
-@example(number=SHARD - 1, shard=1, own=False)
-@example(number=SHARD, shard=1, own=False)
-@example(number=SHARD, shard=None, own=False)
+@example(number=IDS_PER_SHARD - 1, shard=1, own=False)
+@example(number=IDS_PER_SHARD, shard=1, own=False)
+@example(number=IDS_PER_SHARD, shard=None, own=False)
 def test_the_local_id_is_a_function_of_the_number_alone(number: int, shard: int | None, own: bool) -> None:
     """In whatever form an id comes, it is the rest of the number on its own shard, and the number on any other."""
-    shard = number // SHARD or None if own else shard
-    expected = str(number % SHARD if number // SHARD == shard else number)
+    shard = number // IDS_PER_SHARD or None if own else shard
+    expected = str(number % IDS_PER_SHARD if number // IDS_PER_SHARD == shard else number)
     forms: list[str | int | Decimal] = [number, str(number), Decimal(number), Decimal(f"{number}.0")]
-    if number > SHARD and number % SHARD:
-        forms.append(f"{number // SHARD}~{number % SHARD}")
+    if number > IDS_PER_SHARD and number % IDS_PER_SHARD:
+        forms.append(f"{number // IDS_PER_SHARD}~{number % IDS_PER_SHARD}")
     for form in forms:
-        assert localised(form, shard) == expected  # type: ignore[arg-type]  # 1.0 comes as a Decimal
+        assert to_local_id(form, shard) == expected  # type: ignore[arg-type]  # 1.0 comes as a Decimal

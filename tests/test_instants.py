@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from handlers.items.timestamps import in_utc, instant, is_date_time, since_epoch, utc_text
+from handlers.items.timestamps import format_utc, from_epoch_ms, is_date_time, normalize_datetime, parse_datetime
 from tests.hypothesis_profiles import examples
 
 
@@ -26,13 +26,15 @@ from tests.hypothesis_profiles import examples
 )
 def test_one_instant_has_one_text(text: str) -> None:
     """However an instant is written, it is kept as the same UTC text of fixed width."""
-    assert utc_text(instant(text)) == in_utc(text) == "2019-11-01T19:11:11.323000Z"
+    assert format_utc(parse_datetime(text)) == normalize_datetime(text) == "2019-11-01T19:11:11.323000Z"
 
 
 def test_whole_seconds_sort_among_milliseconds() -> None:
     """Whole seconds of an older Canvas sort as instants among those with milliseconds."""
     texts = ["2019-11-01T19:11:11.001Z", "2019-11-01T19:11:11Z", "2019-11-01T19:11:10.999Z"]
-    assert sorted(map(utc_text, map(instant, texts))) == [utc_text(instant(text)) for text in reversed(texts)]
+    assert sorted(map(format_utc, map(parse_datetime, texts))) == [
+        format_utc(parse_datetime(text)) for text in reversed(texts)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,7 @@ def test_whole_seconds_sort_among_milliseconds() -> None:
 def test_what_names_no_instant_is_refused(text: str) -> None:
     """A text that is no date-time with an offset, or lies outside UTC's years 1 to 9999, is a ValueError."""
     ours = "not an ISO 8601 date-time with an offset|not within the years 1 to 9999 of UTC"
-    for read in (instant, in_utc):
+    for read in (parse_datetime, normalize_datetime):
         with pytest.raises(ValueError, match=f"^({ours}|day is out of range for month)$"):
             read(text)
     assert not is_date_time(text)
@@ -72,7 +74,7 @@ def test_what_names_no_instant_is_refused(text: str) -> None:
 
 def test_stamps_of_records_are_milliseconds() -> None:
     """The milliseconds by which SQS and Kinesis stamp records become the same form of text."""
-    assert utc_text(since_epoch(1_788_249_600_123)) == "2026-09-01T08:00:00.123000Z"
+    assert format_utc(from_epoch_ms(1_788_249_600_123)) == "2026-09-01T08:00:00.123000Z"
 
 
 def test_the_machines_own_time_zone_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,10 +82,10 @@ def test_the_machines_own_time_zone_changes_nothing(monkeypatch: pytest.MonkeyPa
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("TZ", "Asia/Kolkata")
         time.tzset()
-        moment = instant("2019-11-02T01:11:11+06:00")
+        moment = parse_datetime("2019-11-02T01:11:11+06:00")
         assert moment.isoformat() == "2019-11-01T19:11:11+00:00"
-        assert utc_text(moment) == "2019-11-01T19:11:11.000000Z"
-        assert since_epoch(0) == datetime(1970, 1, 1, tzinfo=UTC)
+        assert format_utc(moment) == "2019-11-01T19:11:11.000000Z"
+        assert from_epoch_ms(0) == datetime(1970, 1, 1, tzinfo=UTC)
     time.tzset()
 
 
@@ -133,6 +135,8 @@ def outcome(read: Callable[[str], str], text: str) -> str:
 @example("2019-11-01T19:11:11.1\u0661Z")
 def test_the_short_way_to_utc_ends_where_the_long_one_does(text: str) -> None:
     """A date-time becomes the text of its instant however it is written, and what is none is refused alike."""
-    expected = outcome(lambda each: utc_text(instant(each)), text)
-    assert outcome(in_utc, text) == outcome(in_utc, text) == expected  # once more, since the last ones are remembered
+    expected = outcome(lambda each: format_utc(parse_datetime(each)), text)
+    assert (
+        outcome(normalize_datetime, text) == outcome(normalize_datetime, text) == expected
+    )  # once more, since the last ones are remembered
     assert is_date_time(text) is not expected.startswith("ValueError")

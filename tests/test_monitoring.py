@@ -15,7 +15,7 @@ from cli.local.function_logs import complete_logs, log_lines, settle
 from cli.local.local_run import PARAMETERS
 from cli.local.metrics import Metric, embedded, searches
 from cli.local.ministack import STACK, LocalAws, deploy, ministack
-from handlers.outcome import Reason
+from handlers.outcome import RejectionReason
 from handlers.telemetry.logs_and_metrics import NAMESPACE
 from tests.conftest import SAMPLES
 from tests.template import FAMILIES, ROOT, TABLES, TEMPLATE, Json, kept, of_type, properties
@@ -331,7 +331,7 @@ def test_the_documentation_counts_the_metrics(deployed: Deployed) -> None:
     by_source = {metric.name for metric in deployed.emitted if metric.dimension("source") == "sqs"}
     assert by_source == {metric.name for metric in deployed.emitted if metric.dimension("source") == "kinesis"}
     by_event_type = {metric.name for metric in deployed.emitted if metric.dimension("event_type")}
-    most = {"by source": len(by_source), "by reason": len(Reason), "by event type": len(by_event_type)}
+    most = {"by source": len(by_source), "by reason": len(RejectionReason), "by event type": len(by_event_type)}
     text = (ROOT / "docs" / "monitoring.md").read_text()
     for kind, count in most.items():
         assert re.search(rf"\| {kind}[^|]*\|[^|]*\| {count} \|", text), (kind, count)

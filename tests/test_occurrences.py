@@ -10,9 +10,11 @@ from handlers.deadline import Deadline
 from handlers.intake.decode import decode
 from handlers.intake.record import Record
 from handlers.intake.validate import validate
-from handlers.items.build import Item, items
+from handlers.items.build import build_items
 from handlers.items.event_types import load
-from handlers.outcome import Fate, Reason, Rejected, Violation
+from handlers.items.item import Item
+from handlers.items.route import route
+from handlers.outcome import Fate, Rejection, RejectionReason, Violation
 from handlers.pipeline import Pipeline
 from handlers.settings import Settings
 from handlers.storage.writer import Writer
@@ -29,7 +31,7 @@ def only(text: str, retention: timedelta = timedelta(days=365)) -> Item:
     """The item of a valid occurrence."""
     event = decode(text.encode())
     validate(event, CATALOGUE[event.name])
-    (item,) = items(event, CATALOGUE[event.name], retention)
+    (item,) = build_items(route(event, CATALOGUE[event.name]), retention)
     return item
 
 
@@ -50,7 +52,7 @@ def test_an_access_stands_under_the_person(event: Change) -> None:
         "event_name": "asset_accessed",
         "event_time": "2026-09-03T09:15:27.004000Z",
         "user_id": "8123",
-        "happened_in": "Course#2041",
+        "request_context": "Course#2041",
         "expires_at": 1_819_962_927,  # 2027-09-03T09:15:27Z
     }
     assert item.version is None
@@ -152,7 +154,7 @@ def test_the_end_follows_the_event_and_not_the_key(event: Change) -> None:
 
 def test_the_retention_is_that_of_the_settings(tables: Tables, event: Change) -> None:
     """What a function is told of ACTIVITY_RETENTION_DAYS is what its items say."""
-    settings = Settings.read({**TABLES, "ACTIVITY_RETENTION_DAYS": "7"}, frozenset(TABLES))
+    settings = Settings.from_env({**TABLES, "ACTIVITY_RETENTION_DAYS": "7"}, frozenset(TABLES))
     pipeline = Pipeline(settings, CATALOGUE, Writer(client_of(tables), TABLES), lambda: NOW)
     record = Record("0", event("logged_in", {"event_time": "2026-09-03T09:15:27Z"}).encode(), NOW, "")
     pipeline.process([("0", lambda: record)], Deadline(lambda: 60_000))
@@ -169,10 +171,10 @@ def test_no_time_is_too_far_away(event: Change, time: str) -> None:
 def test_a_global_id_without_the_shard_makes_no_key(event: Change) -> None:
     """As for entities: where the shard is not known, a global id could stand for two people."""
     text = event("logged_in", {"root_account_id": ..., "user_id": "10150000000008123"})
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Rejection) as caught:
         only(text)
-    assert caught.value == Rejected(
-        Reason.UNROUTABLE, Violation("metadata.root_account_id", "required", "to localise metadata.user_id")
+    assert caught.value == Rejection(
+        RejectionReason.UNROUTABLE, Violation("metadata.root_account_id", "required", "to make metadata.user_id local")
     )
     assert context(event("logged_in", {"root_account_id": ..., "user_id": "8123"})) == "User#8123"
     # What the key is not made of may have any form.
@@ -185,9 +187,9 @@ def test_a_global_id_without_the_shard_makes_no_key(event: Change) -> None:
 )
 def test_what_a_key_cannot_be_made_of_is_refused(event: Change, metadata: dict[str, Any]) -> None:
     """What would break the form of a key is refused in the metadata too."""
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Rejection) as caught:
         only(event("asset_accessed", metadata))
-    assert caught.value.reason is Reason.SCHEMA_VIOLATION
+    assert caught.value.reason is RejectionReason.SCHEMA_VIOLATION
 
 
 def test_each_is_kept_once_in_the_order_of_time(tables: Tables, consumer: Consumer, event: Change) -> None:
@@ -220,4 +222,4 @@ def test_a_heartbeat_comes_without_an_account(tables: Tables, consumer: Consumer
     (item,) = tables.items("migrations")
     assert item["context"]["S"].startswith("#Environment#")
     stranger = event("heartbeat", {"root_account_uuid": "stranger"})
-    assert [outcome.cause for outcome in allowed.deliver(stranger)] == [Reason.FOREIGN_ACCOUNT]
+    assert [outcome.reason for outcome in allowed.deliver(stranger)] == [RejectionReason.FOREIGN_ACCOUNT]

@@ -10,17 +10,19 @@ import pytest
 
 from cli.catalogue.generated import as_self_hosted, refused
 from handlers.intake.decode import decode
-from handlers.items import build
-from handlers.items.compact import newest
+from handlers.items.build import build_items
+from handlers.items.compact import compact
 from handlers.items.event_types import load
-from handlers.items.timestamps import instant, utc_text
-from handlers.outcome import Drift, Fate, Outcome, Reason, Violation
-from handlers.telemetry.errors import name_and_place
+from handlers.items.item import Item, PrimaryKey
+from handlers.items.route import route
+from handlers.items.timestamps import format_utc, parse_datetime
+from handlers.outcome import Drift, Fate, Outcome, RejectionReason, Violation
+from handlers.telemetry.errors import describe_error
 from tests.conftest import NOW, SAMPLES, TABLES, Change, Consumer, Tables
 from tests.promise.model import newest as newest_of
 
 CATALOGUE = load()
-STORED, SUPERSEDED, IGNORED, REJECTED, RETRY = Fate.STORED, Fate.SUPERSEDED, Fate.IGNORED, Fate.REJECTED, Fate.RETRY
+STORED, SUPERSEDED, IGNORED, REJECTED, RETRY = Fate.STORED, Fate.SUPERSEDED, Fate.IGNORED, Fate.REJECTED, Fate.RETRIED
 
 
 def test_within_a_batch_only_the_newest_is_stored(consumer: Consumer, event: Change, tables: Tables) -> None:
@@ -98,10 +100,11 @@ def test_the_tables_are_a_function_of_the_set_of_events(consumer: Consumer, even
 def test_an_outcome_names_its_record_and_what_it_was(tables: Tables, event: Change) -> None:
     """Each outcome has the id of its record, its event type where that may be told, and the rules that it broke."""
     metadata = json.loads(event("module_created"))["metadata"]
-    sample_time = utc_text(instant(json.loads(event("module_updated"))["metadata"]["event_time"]))
+    sample_time = format_utc(parse_datetime(json.loads(event("module_updated"))["metadata"]["event_time"]))
     deployed = {name: table for name, table in TABLES.items() if name != "COURSES_TABLE"}
     stranger = {"root_account_uuid": "stranger", "root_account_id": "99990000000000001"}
     unknown = {"event_name": "grades_leaked"}
+    not_json = Violation("", "json", "JSON text in UTF-8")
     foreign = Violation("metadata.root_account_uuid", "account", "one of ALLOWED_ROOT_ACCOUNTS")
     outcomes = Consumer(tables, frozenset({metadata["root_account_uuid"]}), deployed).deliver(
         event("module_updated", {"event_time": "2026-08-01T08:00:00Z"}),
@@ -114,20 +117,26 @@ def test_an_outcome_names_its_record_and_what_it_was(tables: Tables, event: Chan
         "no JSON",
     )
     assert outcomes == [
-        Outcome("0", SUPERSEDED, "module_updated", event_time="2026-08-01T08:00:00.000000Z", entered=NOW),
-        Outcome("1", STORED, "module_updated", event_time=sample_time, entered=NOW, drift=Drift(unknown_fields=1)),
+        Outcome("0", SUPERSEDED, "module_updated", event_time="2026-08-01T08:00:00.000000Z", enqueued_at=NOW),
+        Outcome("1", STORED, "module_updated", event_time=sample_time, enqueued_at=NOW, drift=Drift(1)),
         Outcome("2", IGNORED, "syllabus_updated"),
         Outcome(
             "3",
             REJECTED,
             "grades_leaked",
-            "unknown_event_type",
-            (Violation("metadata.event_name", "enum", "an event type of schemas/catalogue"),),
+            RejectionReason.UNKNOWN_EVENT_TYPE,
+            violations=(Violation("metadata.event_name", "enum", "an event type of schemas/catalogue"),),
         ),
-        Outcome("4", REJECTED, "module_updated", "foreign_account", (foreign,)),
-        Outcome("5", REJECTED, None, "foreign_account", (foreign,)),
-        Outcome("6", REJECTED, "module_updated", "schema_violation", outcomes[6].violations),
-        Outcome("7", REJECTED, None, "malformed_json", (Violation("", "json", "JSON text in UTF-8"),)),
+        Outcome("4", REJECTED, "module_updated", RejectionReason.FOREIGN_ACCOUNT, violations=(foreign,)),
+        Outcome("5", REJECTED, None, RejectionReason.FOREIGN_ACCOUNT, violations=(foreign,)),
+        Outcome("6", REJECTED, "module_updated", RejectionReason.SCHEMA_VIOLATION, violations=outcomes[6].violations),
+        Outcome(
+            "7",
+            REJECTED,
+            None,
+            RejectionReason.MALFORMED_JSON,
+            violations=(not_json,),
+        ),
     ]
 
 
@@ -137,7 +146,7 @@ def test_each_refusal_is_kept_with_its_reason(consumer: Consumer, tables: Tables
     good = SAMPLES["module_created"]
     outcomes = consumer.deliver(good, refused()[reason])
     assert [outcome.fate for outcome in outcomes] == [STORED, REJECTED]
-    assert outcomes[1].cause == reason
+    assert outcomes[1].reason == reason
     assert outcomes[1].violations
     (kept,) = tables.items("rejected")
     assert kept["reason"] == {"S": reason}
@@ -160,7 +169,9 @@ def test_an_event_of_a_stranger_is_rejected(tables: Tables, event: Change) -> No
     for allowed in (mine["root_account_uuid"], mine["root_account_id"]):
         outcomes = Consumer(tables, frozenset({allowed})).deliver(event("module_created"), stranger, nobody)
         assert outcomes[0].fate in (STORED, SUPERSEDED)
-        assert [(outcome.fate, outcome.cause) for outcome in outcomes[1:]] == [(REJECTED, Reason.FOREIGN_ACCOUNT)] * 2
+        assert [(outcome.fate, outcome.reason) for outcome in outcomes[1:]] == [
+            (REJECTED, RejectionReason.FOREIGN_ACCOUNT)
+        ] * 2
 
 
 def test_events_of_a_family_that_is_not_deployed_are_ignored(tables: Tables, event: Change) -> None:
@@ -180,7 +191,7 @@ def test_an_unknown_type_says_only_what_can_be_read(consumer: Consumer, event: C
     untold = ["../settings", "x" * 65, "x" * 5_000, "__proto__", "9lives", "a-b", "aB", "", "a\n"]
     names = [*told, *untold]
     outcomes = consumer.deliver(*[event("module_created", {"event_name": name}) for name in names])
-    assert {outcome.cause for outcome in outcomes} == {Reason.UNKNOWN_EVENT_TYPE}
+    assert {outcome.reason for outcome in outcomes} == {RejectionReason.UNKNOWN_EVENT_TYPE}
     assert [outcome.event_name for outcome in outcomes] == told + [None] * len(untold)
     kept = {item["event_name"]["S"] for item in tables.items("rejected") if "event_name" in item}
     assert kept == {name for name in names if 0 < len(name) < 256}
@@ -190,14 +201,14 @@ def test_a_record_too_large_for_any_table_goes_back(consumer: Consumer, event: C
     """What even the table of rejected events cannot hold is retried, so that it ends whole where failures go."""
     noise = "".join(random.Random(1).choices("0123456789abcdefghijklmnopqrstuvwxyz+/", k=900_000))  # noqa: S311
     outcomes = consumer.deliver(event("syllabus_updated", syllabus_body=noise), noise, event("module_created"))
-    assert [(outcome.fate, outcome.cause) for outcome in outcomes] == [(RETRY, "too_large")] * 2 + [(STORED, None)]
+    assert [(outcome.fate, outcome.error) for outcome in outcomes] == [(RETRY, "too_large")] * 2 + [(STORED, None)]
     assert tables.items("rejected") == []
 
 
 def test_a_large_event_that_compresses_is_kept(consumer: Consumer, event: Change, tables: Tables) -> None:
     """An item over 400 KB is rejected, and kept compressed."""
     outcomes = consumer.deliver(event("syllabus_updated", syllabus_body="long " * 150_000))
-    assert [(outcome.fate, outcome.cause) for outcome in outcomes] == [(REJECTED, Reason.TOO_LARGE)]
+    assert [(outcome.fate, outcome.reason) for outcome in outcomes] == [(REJECTED, RejectionReason.TOO_LARGE)]
     assert len(tables.items("rejected")) == 1
 
 
@@ -214,10 +225,10 @@ def test_what_was_folded_waits_with_the_newest(consumer: Consumer, event: Change
     newer = event("module_updated")
     outcomes = consumer.deliver(older, newer, event("syllabus_updated"))
     assert [outcome.fate for outcome in outcomes] == [RETRY, RETRY, STORED]
-    assert [outcome.cause for outcome in outcomes[:2]] == ["ResourceNotFound"] * 2
+    assert [outcome.error for outcome in outcomes[:2]] == ["ResourceNotFound"] * 2
 
 
-@pytest.mark.parametrize("stage", ["decode", "validate", "items", "rejected_item"])
+@pytest.mark.parametrize("stage", ["decode", "admit", "validate", "route", "build_items", "rejection_item"])
 def test_a_bug_makes_its_record_wait_and_no_other(
     consumer: Consumer, event: Change, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
@@ -230,15 +241,15 @@ def test_a_bug_makes_its_record_wait_and_no_other(
         return original(*arguments)
 
     monkeypatch.setattr(f"handlers.pipeline.{stage}", with_a_bug)
-    poisoned = event("module_created", name="POISON", **({"module_id": None} if stage == "rejected_item" else {}))
+    poisoned = event("module_created", name="POISON", **({"module_id": None} if stage == "rejection_item" else {}))
     outcomes = consumer.deliver(
         event("module_created", module_id="1"), poisoned, event("module_created", module_id="2")
     )
     assert [outcome.fate for outcome in outcomes] == [STORED, RETRY, STORED]
-    cause = str(outcomes[1].cause)
-    assert outcomes[1] == Outcome("1", RETRY, cause=cause)
-    assert cause.startswith("KeyError at pipeline.py:")
-    assert "secret" not in cause
+    error = str(outcomes[1].error)
+    assert outcomes[1] == Outcome("1", RETRY, error=error)
+    assert error.startswith("KeyError at pipeline.py:")
+    assert "secret" not in error
 
 
 @pytest.mark.parametrize("place", ["_ladder", "_Pace.take"])
@@ -250,19 +261,19 @@ def test_a_bug_in_writing_makes_the_batch_wait(
     monkeypatch.setattr(f"handlers.storage.writer.{place}", lambda *_: nothing["a secret of the event"])
     (outcome,) = consumer.deliver(event("module_created"))
     assert outcome.fate is RETRY
-    assert re.fullmatch(r"KeyError at write\.py:\d+", str(outcome.cause))
+    assert re.fullmatch(r"KeyError at writer\.py:\d+", str(outcome.error))
 
 
 def test_the_place_of_a_bug_is_the_innermost_of_ours(event: Change) -> None:
     """A bug is told by its type and by the last line of the handlers that it came through, else by its own line."""
     live_event = decode(event("module_created", {"event_time": None}).encode())
     with pytest.raises(TypeError) as ours:
-        build.items(live_event, CATALOGUE["module_created"])
-    assert re.fullmatch(r"TypeError at instants\.py:\d+", name_and_place(ours.value))
+        build_items(route(live_event, CATALOGUE["module_created"]))
+    assert re.fullmatch(r"TypeError at timestamps\.py:\d+", describe_error(ours.value))
     nothing: dict[str, str] = {}
     with pytest.raises(KeyError) as theirs:
         nothing["a secret"]
-    assert name_and_place(theirs.value) == f"KeyError at test_pipeline.py:{theirs.tb.tb_lineno}"
+    assert describe_error(theirs.value) == f"KeyError at test_pipeline.py:{theirs.tb.tb_lineno}"
 
 
 NUMBERS = [
@@ -282,8 +293,8 @@ NUMBERS = [
 def test_no_number_in_any_field_makes_its_record_wait(engine: Tables, event: Change, event_name: str) -> None:
     """Whatever number stands in a field of whatever kind, or in a key, its record is stored or rejected at once."""
     event_type = CATALOGUE[event_name]
-    one_of_each_kind = {kind: field for field, kind in event_type.kinds.items()}.values()
-    in_keys = {path for entity in event_type.entities for path in entity.paths} & event_type.kinds.keys()
+    one_of_each_kind = {kind: field for field, kind in event_type.field_kinds.items()}.values()
+    in_keys = {path for entity in event_type.entities for path in entity.key_paths} & event_type.field_kinds.keys()
     fields = sorted({*one_of_each_kind, *in_keys})
     texts = [event(event_name, **{field: "@"}).replace('"@"', number) for field in fields for number in NUMBERS]
     texts += [
@@ -311,7 +322,7 @@ def test_what_the_time_does_not_suffice_for_is_handed_back(consumer: Consumer, e
     texts = [event("module_created", module_id=str(n)) for n in range(1, 21)]
     outcomes = consumer.deliver(*texts, remaining_ms=lambda: next(clock, 20_000))
     assert [outcome.fate for outcome in outcomes[:10]] == [STORED] * 10
-    assert outcomes[10:] == [Outcome(str(n), RETRY, cause="OutOfTime") for n in range(10, 20)]
+    assert outcomes[10:] == [Outcome(str(n), RETRY, error="OutOfTime") for n in range(10, 20)]
     assert len(tables.items("modules")) == 10
 
 
@@ -323,7 +334,7 @@ def test_an_empty_batch_is_nothing(consumer: Consumer) -> None:
 def test_unknown_fields_are_kept_and_counted(consumer: Consumer, event: Change, tables: Tables) -> None:
     """A field of tomorrow's Canvas is in the item as it came, and its number in the outcome."""
     (outcome,) = consumer.deliver(event("module_updated", colour="green", tags=["a", {"b": None}]))
-    assert outcome.drift == Drift(unknown_fields=2)
+    assert outcome.drift == Drift(unknown_field_count=2)
     (item,) = tables.items("modules")
     assert item["body"]["M"]["colour"] == {"S": "green"}
     assert item["body"]["M"]["tags"] == {"L": [{"S": "a"}, {"M": {"b": {"NULL": True}}}]}
@@ -332,11 +343,11 @@ def test_unknown_fields_are_kept_and_counted(consumer: Consumer, event: Change, 
 def test_the_newest_is_kept_in_the_order_of_the_keys() -> None:
     """Folding keeps for each key the greatest version, and the keys in the order in which they first came."""
 
-    def item(key: str, version: str | None) -> build.Item:
-        return build.Item("T", (("context", "c"), ("entity", key)), version, {}, probably_new=False)
+    def item(key: str, version: str | None) -> Item:
+        return Item("T", PrimaryKey(("context", "c"), ("entity", key)), version, {}, insert_first=False)
 
-    kept = newest([item("b", "1"), item("a", "2"), item("b", "3"), item("a", "1"), item("b", "2")])
+    kept = compact([item("b", "1"), item("a", "2"), item("b", "3"), item("a", "1"), item("b", "2")])
     assert [(each.key[1][1], each.version) for each in kept.values()] == [("b", "3"), ("a", "2")]
     first, second = item("c", None), item("c", None)
-    (kept_first,) = newest([first, second]).values()
+    (kept_first,) = compact([first, second]).values()
     assert kept_first is first

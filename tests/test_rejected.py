@@ -7,20 +7,20 @@ from datetime import timedelta
 import pytest
 
 from handlers.intake.record import Record
-from handlers.items.build import Item
-from handlers.items.redact import masked
-from handlers.items.rejection import rejected_item
-from handlers.outcome import Reason, Rejected, Violation
-from handlers.storage.attribute_value import MOST_BYTES, size
+from handlers.items.item import Item
+from handlers.items.redact import redact
+from handlers.items.rejection import rejection_item
+from handlers.outcome import Rejection, RejectionReason, Violation
+from handlers.storage.attribute_value import MAX_ITEM_BYTES, item_size
 from tests.conftest import NOW, as_boto3
 
 RECORD = Record("id-1", b'{"not": "an event"}', NOW, "arn:aws:sqs:eu-west-1:1:q")
-REJECTION = Rejected(Reason.SCHEMA_VIOLATION, Violation("body.due_at", "format", "date-time"))
+REJECTION = Rejection(RejectionReason.SCHEMA_VIOLATION, Violation("body.due_at", "format", "date-time"))
 
 
 def item_of(record: Record, event_name: str | None = None) -> Item:
     """The item of a record rejected two days after it entered."""
-    return rejected_item(record, REJECTION, event_name, NOW + timedelta(days=2), timedelta(days=90))
+    return rejection_item(record, REJECTION, event_name, NOW + timedelta(days=2), timedelta(days=90))
 
 
 def test_the_item_keeps_the_record_and_the_reason() -> None:
@@ -78,7 +78,7 @@ def test_one_record_is_one_item_and_another_is_another() -> None:
 )
 def test_secrets_in_urls_are_masked(secret: bytes, shown: bytes) -> None:
     """Access tokens and verifiers in URLs are kept nowhere, however the URL is escaped."""
-    assert masked(secret) == shown
+    assert redact(secret) == shown
     payload = as_boto3(item_of(Record("1", secret, NOW, "q")).attributes)["payload"]["B"]
     assert gzip.decompress(payload) == shown
 
@@ -91,7 +91,7 @@ def test_secrets_in_urls_are_masked(secret: bytes, shown: bytes) -> None:
 )
 def test_a_secret_ends_where_its_parameter_does(equals: bytes, end: bytes) -> None:
     """What stands behind the value is kept, whatever ends the value and however that is escaped."""
-    assert masked(b"verifier" + equals + b"abc" + end + b"rest") == b"verifier" + equals + b"REDACTED" + end + b"rest"
+    assert redact(b"verifier" + equals + b"abc" + end + b"rest") == b"verifier" + equals + b"REDACTED" + end + b"rest"
 
 
 @pytest.mark.parametrize("event_name", [None, "", "\ud800", "x" * 256])
@@ -111,24 +111,26 @@ def test_a_record_too_large_for_the_table_is_told() -> None:
     noise = random.Random(1).randbytes(410_000)  # noqa: S311  # data that does not compress
 
     def bytes_of(length: int) -> int:
-        return size(item_of(Record("1", noise[:length], NOW, "q")).attributes)
+        return item_size(item_of(Record("1", noise[:length], NOW, "q")).attributes)
 
-    most = 400_000 + MOST_BYTES - bytes_of(400_000)
-    most += MOST_BYTES - bytes_of(most)
-    assert bytes_of(most) == MOST_BYTES
-    with pytest.raises(Rejected) as caught:
+    most = 400_000 + MAX_ITEM_BYTES - bytes_of(400_000)
+    most += MAX_ITEM_BYTES - bytes_of(most)
+    assert bytes_of(most) == MAX_ITEM_BYTES
+    with pytest.raises(Rejection) as caught:
         bytes_of(most + 1)
-    assert caught.value == Rejected(Reason.TOO_LARGE, Violation("", "size", "an item of at most 409600 bytes"))
+    assert caught.value == Rejection(
+        RejectionReason.TOO_LARGE, Violation("", "size", "an item of at most 409600 bytes")
+    )
 
 
 def test_rejections_are_equal_by_what_they_say() -> None:
     """Two rejections of the same reason and violations are equal, and equal to nothing else."""
-    same = Rejected(Reason.SCHEMA_VIOLATION, *REJECTION.violations)
-    others = [Rejected(Reason.UNROUTABLE, *REJECTION.violations), Rejected(Reason.SCHEMA_VIOLATION)]
+    same = Rejection(RejectionReason.SCHEMA_VIOLATION, *REJECTION.violations)
+    others = [Rejection(RejectionReason.UNROUTABLE, *REJECTION.violations), Rejection(RejectionReason.SCHEMA_VIOLATION)]
     assert same == REJECTION
     assert REJECTION not in [*others, ValueError(*REJECTION.args)]
 
 
 def test_masking_takes_time_in_proportion() -> None:
     """A megabyte that looks like the beginning of secrets over and over is masked at once."""
-    assert len(masked(b"verifier" * 100_000 + b"verifier=" * 10)) > 0
+    assert len(redact(b"verifier" * 100_000 + b"verifier=" * 10)) > 0

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from cli.local.invocation import plain
 from handlers.intake.decode import decode
-from handlers.items.build import Item, items
+from handlers.items.build import build_items
 from handlers.items.event_types import load
-from handlers.outcome import Reason, Rejected, Violation
-from handlers.storage.attribute_value import MOST_BYTES, size
+from handlers.items.item import Item
+from handlers.items.route import route
+from handlers.outcome import Rejection, RejectionReason, Violation
+from handlers.storage.attribute_value import MAX_ITEM_BYTES, item_size
 from tests.conftest import SAMPLES, Change, as_boto3
 from tests.hypothesis_profiles import examples
 
@@ -27,7 +29,7 @@ UUID = "Rk3fXcVbqZ7TnWm2LhY8sDpAe5JgU1oK9iC4wQxB"
 def routed(text: str) -> tuple[Item, ...]:
     """The items of an event."""
     event = decode(text.encode())
-    return items(event, CATALOGUE[event.name])
+    return build_items(route(event, CATALOGUE[event.name]))
 
 
 def only(text: str) -> Item:
@@ -47,9 +49,9 @@ def body(item: Item) -> dict[str, Any]:
     return kept
 
 
-def rejection_of(text: str) -> Rejected:
+def rejection_of(text: str) -> Rejection:
     """Why an event gives no item."""
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Rejection) as caught:
         routed(text)
     return caught.value
 
@@ -278,8 +280,8 @@ def test_the_digest_is_that_of_the_whole_item(event: Change, event_name: str, un
     """A version ends with the digest of the key and of all attributes but the version, as Python's JSON has them."""
     try:
         made = routed(event(event_name, {"user_id": acting}, **unknown))
-    except Rejected as rejection:
-        assert rejection.reason is Reason.UNSTORABLE  # noqa: PT017  # a number that is too small; nearly all are taken
+    except Rejection as rejection:
+        assert rejection.reason is RejectionReason.UNSTORABLE  # noqa: PT017  # a number that is too small; nearly all are taken
         return
     for item in made:
         if item.version is None:
@@ -316,19 +318,19 @@ def test_events_that_differ_never_tie_and_equal_ones_always_do(event: Change) ->
 def test_an_event_without_account_cannot_be_keyed(event: Change) -> None:
     """Without root_account_uuid there is no key."""
     rejection = rejection_of(event("module_created", {"root_account_uuid": ...}))
-    assert rejection == Rejected(
-        Reason.UNROUTABLE, Violation("metadata.root_account_uuid", "required", "to key the item")
+    assert rejection == Rejection(
+        RejectionReason.UNROUTABLE, Violation("metadata.root_account_uuid", "required", "to key the item")
     )
 
 
 def test_a_global_id_without_the_shard_cannot_be_keyed(event: Change) -> None:
     """Where the shard is not known a global id could stand for two keys: it gets none, a local one gets its own."""
     rejection = rejection_of(event("assignment_created", {"root_account_id": ...}))
-    assert rejection == Rejected(
-        Reason.UNROUTABLE, Violation("metadata.root_account_id", "required", "to localise body.context_id")
+    assert rejection == Rejection(
+        RejectionReason.UNROUTABLE, Violation("metadata.root_account_id", "required", "to make body.context_id local")
     )
     rejection = rejection_of(event("module_created", {"root_account_id": "1"}, context_id="10150000000002041"))
-    assert rejection.violations[0].expected == "to localise body.context_id"
+    assert rejection.violations[0].expected == "to make body.context_id local"
     assert dict(only(event("module_created", {"root_account_id": None})).key)["entity"] == "module#77"
 
 
@@ -346,23 +348,23 @@ def test_a_global_id_without_the_shard_cannot_be_keyed(event: Change) -> None:
 )
 def test_what_dynamodb_cannot_hold_is_rejected(event: Change, value: object, rule: str) -> None:
     """A value beyond DynamoDB's limits is refused before it could take a batch with it, with the rule and no value."""
-    assert rejection_of(event("module_created", extra=value)) == Rejected(
-        Reason.UNSTORABLE, Violation("body", rule, "")
+    assert rejection_of(event("module_created", extra=value)) == Rejection(
+        RejectionReason.UNSTORABLE, Violation("body", rule, "")
     )
 
 
 def test_an_item_over_400_kb_is_too_large(event: Change) -> None:
     """An item that DynamoDB would not take for its size is refused; one just below is not."""
     largest = only(event("syllabus_updated", syllabus_body="x" * 408_000))
-    most = 408_000 + MOST_BYTES - size(largest.attributes)
+    most = 408_000 + MAX_ITEM_BYTES - item_size(largest.attributes)
     assert only(event("syllabus_updated", syllabus_body="x" * most))
-    assert rejection_of(event("syllabus_updated", syllabus_body="x" * (most + 1))) == Rejected(
-        Reason.TOO_LARGE, Violation("body", "size", "an item of at most 409600 bytes")
+    assert rejection_of(event("syllabus_updated", syllabus_body="x" * (most + 1))) == Rejection(
+        RejectionReason.TOO_LARGE, Violation("", "size", "an item of at most 409600 bytes")
     )
 
 
 def test_a_created_item_is_guessed_to_be_new(event: Change) -> None:
     """Which statement is tried first follows from the event type."""
-    assert only(event("module_created")).probably_new
-    assert not only(event("module_updated")).probably_new
-    assert all(item.probably_new for item in routed(event("discussion_entry_submitted")))
+    assert only(event("module_created")).insert_first
+    assert not only(event("module_updated")).insert_first
+    assert all(item.insert_first for item in routed(event("discussion_entry_submitted")))

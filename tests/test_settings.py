@@ -4,14 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from handlers.settings import Settings, SettingsError, account_name
+from handlers.settings import Settings, SettingsError, normalize_root_account
 
 ENTITY_TABLES = frozenset({"ASSIGNMENTS_TABLE", "MODULES_TABLE"})
 
 
 def read(**environ: str) -> Settings:
     """The settings of an environment that has the required variable."""
-    return Settings.read({"REJECTED_TABLE": "rejected"} | environ, ENTITY_TABLES)
+    return Settings.from_env({"REJECTED_TABLE": "rejected"} | environ, ENTITY_TABLES)
 
 
 def test_the_tables_alone_suffice() -> None:
@@ -25,7 +25,7 @@ def test_the_tables_alone_suffice() -> None:
 def test_the_table_of_rejected_events_must_be_set(environ: dict[str, str]) -> None:
     """Without a place for what is refused nothing starts, and the error names the variable."""
     with pytest.raises(SettingsError, match="REJECTED_TABLE is not set"):
-        Settings.read(environ, ENTITY_TABLES)
+        Settings.from_env(environ, ENTITY_TABLES)
 
 
 def test_allowed_accounts_are_uuids_and_ids_in_any_form() -> None:
@@ -38,19 +38,19 @@ def test_allowed_accounts_are_uuids_and_ids_in_any_form() -> None:
 @pytest.mark.parametrize("account", ["1", "2107, 1"])
 def test_a_local_id_is_no_account(account: str) -> None:
     """An id that every institution has lets nobody in by mistake: nothing starts, and the error says what to give."""
-    with pytest.raises(SettingsError, match="an id that every institution has: give the account's uuid"):
+    with pytest.raises(SettingsError, match="a local id that exists at every institution. Use the account's uuid"):
         read(ALLOWED_ROOT_ACCOUNTS=account)
 
 
 @pytest.mark.parametrize("account", [None, [], {}, 1.5, True])
 def test_what_names_no_account_is_none_that_is_allowed(account: object) -> None:
     """Whatever an event says in place of its account, it is no account of the list."""
-    assert account_name(account) == ""
+    assert normalize_root_account(account) == ""
 
 
 def test_a_list_that_names_nobody_is_refused() -> None:
     """A list of nothing but commas would let everybody in: nothing starts."""
-    with pytest.raises(SettingsError, match="ALLOWED_ROOT_ACCOUNTS names no account"):
+    with pytest.raises(SettingsError, match="ALLOWED_ROOT_ACCOUNTS contains no account"):
         read(ALLOWED_ROOT_ACCOUNTS=" , ")
 
 

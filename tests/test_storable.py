@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.storage.attribute_value import MOST_BYTES, NotStorable, attribute, fits, size
+from handlers.storage.attribute_value import MAX_ITEM_BYTES, UnsupportedValue, fits_in_item, item_size, serialize
 from tests.conftest import TABLES, Tables, as_boto3
 from tests.hypothesis_profiles import examples
 
@@ -32,12 +32,12 @@ from tests.hypothesis_profiles import examples
 )
 def test_a_number_has_one_form(number: int | Decimal, text: str) -> None:
     """Numbers that are equal are the same text, without an exponent."""
-    assert attribute(number) == f'{{"N":"{text}"}}'
+    assert serialize(number) == f'{{"N":"{text}"}}'
 
 
 def test_values_keep_their_types() -> None:
     """Every JSON value has a form of its own: true is not 1, and null inside a value stays."""
-    assert json.loads(attribute({"a": [True, False, 1, "1", None, {}], "b": b"\0"})) == {
+    assert json.loads(serialize({"a": [True, False, 1, "1", None, {}], "b": b"\0"})) == {
         "M": {
             "a": {"L": [{"BOOL": True}, {"BOOL": False}, {"N": "1"}, {"S": "1"}, {"NULL": True}, {"M": {}}]},
             "b": {"B": "AA=="},
@@ -48,7 +48,7 @@ def test_values_keep_their_types() -> None:
 def test_what_is_no_json_value_is_a_bug() -> None:
     """Something else than a JSON value is an error of ours, not of the event."""
     with pytest.raises(TypeError, match="float"):
-        attribute(1.5)
+        serialize(1.5)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_what_is_no_json_value_is_a_bug() -> None:
 )
 def test_what_counts_towards_the_size_of_an_item(value: object, count: int) -> None:
     """Names and texts count their UTF-8; a map or list three, and one for each element."""
-    assert size({"name": attribute(value)}) == len("name") + count
+    assert item_size({"name": serialize(value)}) == len("name") + count
 
 
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1)
@@ -81,28 +81,28 @@ VALUES = st.recursive(
 @given(VALUES)
 def test_no_value_counts_more_than_its_text_is_long(value: object) -> None:
     """So an item whose texts are short enough fits, and only of the others the size need be counted."""
-    assert size({"": attribute(value)}) <= len(attribute(value))
+    assert item_size({"": serialize(value)}) <= len(serialize(value))
 
 
 @examples(300)
 @given(VALUES)
 def test_a_value_has_one_text(value: object) -> None:
     """The text is that of Python's own JSON of the value: members sorted, no spaces, ASCII alone."""
-    text = attribute(value)
+    text = serialize(value)
     assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
     assert text.isascii()
     if isinstance(value, dict):
-        assert attribute(dict(reversed(value.items()))) == text
+        assert serialize(dict(reversed(value.items()))) == text
 
 
 @pytest.mark.parametrize(("letter", "bytes_each"), [("x", 1), ("ü", 2), ("\U0001f600", 4)])
 def test_an_item_fits_up_to_the_last_byte(letter: str, bytes_each: int) -> None:
     """However much longer the text of an item is than what it counts, 400 KB fit and a byte more does not."""
-    most = (MOST_BYTES - len("body")) // bytes_each
-    assert size({"body": attribute(letter * most)}) == MOST_BYTES
-    assert fits({"body": attribute(letter * most)})
-    assert not fits({"body": attribute(letter * most + "x")})
-    assert not fits({"body": attribute(letter * most), "x": attribute("")})
+    most = (MAX_ITEM_BYTES - len("body")) // bytes_each
+    assert item_size({"body": serialize(letter * most)}) == MAX_ITEM_BYTES
+    assert fits_in_item({"body": serialize(letter * most)})
+    assert not fits_in_item({"body": serialize(letter * most + "x")})
+    assert not fits_in_item({"body": serialize(letter * most), "x": serialize("")})
 
 
 def nested(levels: int) -> object:
@@ -138,7 +138,7 @@ BEYOND_THE_LIMIT = {
 @pytest.mark.parametrize("value", AT_THE_LIMIT.values(), ids=AT_THE_LIMIT)
 def test_dynamodb_takes_what_we_take(engine: Tables, value: object) -> None:
     """A value at the limit is one that DynamoDB takes and gives back."""
-    item = as_boto3({"context": attribute("c"), "entity": attribute("e"), "body": attribute(value)})
+    item = as_boto3({"context": serialize("c"), "entity": serialize("e"), "body": serialize(value)})
     engine.client.put_item(TableName=TABLES["MODULES_TABLE"], Item=item)
     assert engine.items("modules") == [item]
 
@@ -146,8 +146,8 @@ def test_dynamodb_takes_what_we_take(engine: Tables, value: object) -> None:
 @pytest.mark.parametrize("value", BEYOND_THE_LIMIT.values(), ids=BEYOND_THE_LIMIT)
 def test_we_refuse_what_dynamodb_refuses(value: object) -> None:
     """A value beyond the limit does not get as far as DynamoDB."""
-    with pytest.raises(NotStorable):
-        attribute(value)
+    with pytest.raises(UnsupportedValue):
+        serialize(value)
 
 
 @pytest.mark.parametrize(
@@ -161,14 +161,14 @@ def test_we_refuse_what_dynamodb_refuses(value: object) -> None:
 )
 def test_the_size_is_never_less_than_dynamodbs(engine: Tables, value: dict[str, Any]) -> None:
     """An item filled up to our figure of 400 KB is one that DynamoDB takes."""
-    item = {name: attribute(each) for name, each in {"context": "c", "entity": "e", "body": value, "fill": ""}.items()}
-    most = MOST_BYTES - size(item)
-    item["fill"] = attribute("f" * most)
-    assert size(item) == MOST_BYTES
-    assert fits(item)
+    item = {name: serialize(each) for name, each in {"context": "c", "entity": "e", "body": value, "fill": ""}.items()}
+    most = MAX_ITEM_BYTES - item_size(item)
+    item["fill"] = serialize("f" * most)
+    assert item_size(item) == MAX_ITEM_BYTES
+    assert fits_in_item(item)
     engine.client.put_item(TableName="modules", Item=as_boto3(item))
-    item["fill"] = attribute("f" * (most + 1))
-    assert not fits(item)
-    item["fill"] = attribute("f" * (MOST_BYTES + 3_000))
+    item["fill"] = serialize("f" * (most + 1))
+    assert not fits_in_item(item)
+    item["fill"] = serialize("f" * (MAX_ITEM_BYTES + 3_000))
     with pytest.raises(ClientError, match="Item size"):
         engine.client.put_item(TableName="modules", Item=as_boto3(item))

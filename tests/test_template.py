@@ -162,7 +162,7 @@ def test_only_what_is_kept_and_seldom_read_is_in_the_class_for_that() -> None:
 
 def test_every_family_of_the_catalogue_has_its_table_and_every_table_its_family() -> None:
     """A family that the catalogue has and the template forgot would be ignored, and its events gone."""
-    assert {family.name: family.table for family in families()} == {
+    assert {family.name: family.table_variable for family in families()} == {
         family: f"{family.upper()}_TABLE" for family in FAMILIES
     }
     assert set(of_type("AWS::DynamoDB::Table")) == {*ENTITY_TABLES, "RejectedTable"}

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from handlers.intake import violations
 from handlers.intake.decode import LiveEvent, decode
 from handlers.intake.validate import validate
-from handlers.items.canvas_ids import LARGEST, PATTERN
+from handlers.items.canvas_ids import ID_PATTERN, MAX_ID
 from handlers.items.event_types import EventType, load
-from handlers.outcome import Reason, Rejected, Violation
+from handlers.outcome import Rejection, RejectionReason, Violation
 from tests.conftest import SAMPLES, Change
 from tests.hypothesis_profiles import examples
 
@@ -24,12 +24,12 @@ Json = dict[str, Any]
 
 # What stands right beside a rule: on it, over it, or looks as if it were on it.
 NUMBERS: list[int | Decimal] = [
-    *[0, 1, -1, 7, LARGEST, LARGEST + 1, 2**64 - 1, 2**64, -(2**63), -(2**64), 10**40, 10**4_000],
+    *[0, 1, -1, 7, MAX_ID, MAX_ID + 1, 2**64 - 1, 2**64, -(2**63), -(2**64), 10**40, 10**4_000],
     *map(Decimal, ["1.0", "-0.0", "0.5", "1E+2", "33.333333333333336", "0.99999999999999999999"]),
     *map(Decimal, ["1.00000000000000000001", "9223372036854775807.0", "9223372036854775807.5", "9.3E+18"]),
     *map(Decimal, ["1E+18", "1E+400", "-1E+400", "1E-400", "1E+5000", "-1E-5000", "7E+999999"]),
 ]
-IDS = ["0", "1", "01", "565", "21070000000000565", "2107~565", "2107~0", "~1", "1~", "9" * 19, str(LARGEST + 1)]
+IDS = ["0", "1", "01", "565", "21070000000000565", "2107~565", "2107~0", "~1", "1~", "9" * 19, str(MAX_ID + 1)]
 TIMES = [
     *["2019-11-01T19:11:11Z", "2019-11-01t19:11:11.123z", "2019-11-01T19:11:11.123456789+05:30"],
     *["2019-11-01T19:11:11-0800", "2019-11-01T19:11:11+05", "2019-11-01T24:00:00Z", "2019-11-01T19:11:60Z"],
@@ -48,7 +48,7 @@ TEXTS = st.one_of(
     st.builds(
         "{}{}{}".format,
         st.sampled_from(["", "", "", *ADDED]),
-        st.one_of(st.sampled_from([*IDS, *TIMES, *DATES, *WORDS]), st.from_regex(PATTERN)),
+        st.one_of(st.sampled_from([*IDS, *TIMES, *DATES, *WORDS]), st.from_regex(ID_PATTERN)),
         st.sampled_from(["", "", "", *ADDED]),
     ),
     st.text(st.characters(), max_size=20),
@@ -102,7 +102,7 @@ def is_accepted(event_type: EventType, document: Json) -> bool:
     """Whether the functions take the event."""
     try:
         validate(LiveEvent(event_type.name, document["metadata"], document["body"]), event_type)
-    except Rejected:
+    except Rejection:
         return False
     return True
 
@@ -154,7 +154,7 @@ def refuse(*_: object) -> None:
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_what_canvas_sends_is_accepted_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No valid form of an id, a time or a number needs the slower engine, and no null or unknown field does."""
-    monkeypatch.setattr(violations, "explain", refuse)
+    monkeypatch.setattr(violations, "raise_violations", refuse)
     event_type = CATALOGUE[name]
     forms: dict[str, list[Any]] = {
         "gid": [
@@ -164,8 +164,8 @@ def test_what_canvas_sends_is_accepted_at_once(name: str, monkeypatch: pytest.Mo
             "21070000000000565",
             21070000000000565,
             "2107~565",
-            str(LARGEST),
-            LARGEST,
+            str(MAX_ID),
+            MAX_ID,
         ],
         "time": ["2019-11-01T19:11:11Z", "2019-11-01t19:11:11.123456789z", "2019-11-01T19:11:11+0530"],
         "date": ["2019-08-10", "2019-08-10T00:00:00+05"],
@@ -173,8 +173,8 @@ def test_what_canvas_sends_is_accepted_at_once(name: str, monkeypatch: pytest.Mo
         "int": [0, 7, Decimal("7.0")],
         "str": ["", "ü", "\U0001f600"],
     }
-    for field, kind in event_type.kinds.items():
-        is_of_key = field in {path.partition(".")[0] for entity in event_type.entities for path in entity.paths}
+    for field, kind in event_type.field_kinds.items():
+        is_of_key = field in {path.partition(".")[0] for entity in event_type.entities for path in entity.key_paths}
         values = forms["gid"] if kind in ("gid", "lid") else [] if is_of_key else forms.get(kind, [])
         for value in [*values, *([] if is_of_key else [None])]:
             document = sample(name)
@@ -194,7 +194,7 @@ def test_what_the_quick_engine_cannot_read_is_judged_by_the_other(event: Change)
         (lambda event: event["body"].pop("module_id"), Violation("body.module_id", "required", "")),
         (lambda event: event["body"].update(position="1"), Violation("body.position", "type", "integer or null")),
         (lambda event: event["body"].update(module_id=0), Violation("body.module_id", "minimum", "1")),
-        (lambda event: event["body"].update(module_id="1\n"), Violation("body.module_id", "pattern", PATTERN)),
+        (lambda event: event["body"].update(module_id="1\n"), Violation("body.module_id", "pattern", ID_PATTERN)),
         (
             lambda event: event["metadata"].update(event_time="1\n"),
             Violation("metadata.event_time", "format", "date-time"),
@@ -205,17 +205,17 @@ def test_a_violation_says_where_and_which_rule(change: Callable[[Json], object],
     """What the quick engine refuses is told with the path, the rule and what it asks for, and no value."""
     document = sample("module_created")
     change(document)
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Rejection) as caught:
         validate(LiveEvent("module_created", document["metadata"], document["body"]), CATALOGUE["module_created"])
-    assert caught.value == Rejected(Reason.SCHEMA_VIOLATION, expected)
+    assert caught.value == Rejection(RejectionReason.SCHEMA_VIOLATION, expected)
 
 
 def test_many_violations_are_cut() -> None:
     """An event that breaks every rule is rejected with twenty of them."""
-    everything_wrong = dict.fromkeys(CATALOGUE["assignment_created"].kinds, Decimal("0.5"))
-    with pytest.raises(Rejected) as caught:
+    everything_wrong = dict.fromkeys(CATALOGUE["assignment_created"].field_kinds, Decimal("0.5"))
+    with pytest.raises(Rejection) as caught:
         validate(LiveEvent("assignment_created", {}, everything_wrong), CATALOGUE["assignment_created"])
-    assert len(caught.value.violations) == violations.MOST_VIOLATIONS == 20
+    assert len(caught.value.violations) == violations.MAX_VIOLATIONS == 20
     assert len(set(caught.value.violations)) == 20
 
 

@@ -12,44 +12,44 @@ from botocore.parsers import ResponseParserError
 
 from cli.local.ministack import LocalAws
 from handlers.deadline import Deadline
-from handlers.items.build import Item, Key
-from handlers.items.compact import key_of, newest
-from handlers.items.rejection import TABLE as REJECTED_TABLE
-from handlers.storage.attribute_value import attribute
+from handlers.items.compact import compact, item_key
+from handlers.items.item import Item, PrimaryKey
+from handlers.items.rejection import TABLE_VARIABLE as REJECTED_TABLE
+from handlers.storage.attribute_value import serialize
 from handlers.storage.writer import (
-    MOST_ATTEMPTS,
-    MOST_STATEMENTS,
-    OUT_OF_TIME,
-    REQUESTS_AT_ONCE,
-    Result,
+    DEADLINE_EXCEEDED,
+    MAX_ATTEMPTS,
+    MAX_CONCURRENT_REQUESTS,
+    MAX_STATEMENTS_PER_REQUEST,
     Writer,
-    Written,
+    WriteResult,
+    WriteStatus,
 )
-from handlers.telemetry.batch_stats import Effort
+from handlers.telemetry.batch_stats import BatchStats
 from tests.conftest import TABLES, Tables, client_of, empty_tables
 
-ROUND = REQUESTS_AT_ONCE * MOST_STATEMENTS
+ROUND = MAX_CONCURRENT_REQUESTS * MAX_STATEMENTS_PER_REQUEST
 
 
 def item(
     entity: str = "module#1",
     version: str = "2",
     *,
-    probably_new: bool = False,
+    insert_first: bool = False,
     table: str = "MODULES_TABLE",
     attributes: dict[str, str] | None = None,
 ) -> Item:
     """An item with attributes that are texts."""
-    key: Key = (("context", "c"), ("entity", entity))
+    key = PrimaryKey(("context", "c"), ("entity", entity))
     texts = {**(attributes or {}), **dict(key), "version": version}
-    return Item(table, key, version, {name: attribute(text) for name, text in texts.items()}, probably_new)
+    return Item(table, key, version, {name: serialize(text) for name, text in texts.items()}, insert_first)
 
 
 def rejected(payload: bytes) -> Item:
     """An item that has but one version."""
-    key: Key = (("reason", "r"), ("record", "1"))
-    attributes = {name: attribute(value) for name, value in [("payload", payload), *key]}
-    return Item(REJECTED_TABLE, key, None, attributes, probably_new=True)
+    key = PrimaryKey(("reason", "r"), ("record", "1"))
+    attributes = {name: serialize(value) for name, value in [("payload", payload), *key]}
+    return Item(REJECTED_TABLE, key, None, attributes, insert_first=True)
 
 
 def enough_time() -> Deadline:
@@ -57,21 +57,21 @@ def enough_time() -> Deadline:
     return Deadline(lambda: 60_000)
 
 
-def write(client: Any, *items: Item, sleep: Callable[[float], None] = lambda _: None) -> list[Result]:
+def write(client: Any, *items: Item, sleep: Callable[[float], None] = lambda _: None) -> list[WriteResult]:
     """Write items; what became of each."""
-    results = Writer(client, TABLES, sleep).write(newest(items), enough_time(), Effort())
-    return [results[key_of(each)] for each in items]
+    results = Writer(client, TABLES, sleep).write(compact(items), enough_time(), BatchStats())
+    return [results[item_key(each)] for each in items]
 
 
-STORED, SUPERSEDED = Result(Written.STORED), Result(Written.SUPERSEDED)
+STORED, SUPERSEDED = WriteResult(WriteStatus.STORED), WriteResult(WriteStatus.SUPERSEDED)
 
 
-@pytest.mark.parametrize("probably_new", [True, False])
-def test_only_a_newer_version_is_written(tables: Tables, probably_new: bool) -> None:
+@pytest.mark.parametrize("insert_first", [True, False])
+def test_only_a_newer_version_is_written(tables: Tables, insert_first: bool) -> None:
     """Whichever statement comes first, an item is stored when it is new or newer, and superseded otherwise."""
     client = client_of(tables)
     for version, result in [("2", STORED), ("1", SUPERSEDED), ("2", SUPERSEDED), ("3", STORED), ("2", SUPERSEDED)]:
-        assert write(client, item(version=version, probably_new=probably_new, attributes={"title": version})) == [
+        assert write(client, item(version=version, insert_first=insert_first, attributes={"title": version})) == [
             result
         ]
     assert tables.items("modules") == [
@@ -84,7 +84,7 @@ def test_a_newer_version_replaces_all_of_the_item(tables: Tables) -> None:
     client = client_of(tables)
     old = {"event_name": "old", "event_time": "old", "body": "old", "user_id": "1", "deleted": "old"}
     new = {"event_name": "new", "event_time": "new", "body": "new"}
-    write(client, item(version="1", probably_new=True, attributes=old))
+    write(client, item(version="1", insert_first=True, attributes=old))
     assert write(client, item(version="2", attributes=new)) == [STORED]
     (kept,) = tables.items("modules")
     assert kept == {
@@ -99,9 +99,9 @@ def test_hundreds_of_items_of_all_tables_go_in_one_call(tables: Tables) -> None:
     """Items of several tables, new, newer and older, are each written by their own condition."""
     client = client_of(tables)
     variables = [name for name in TABLES if name != "REJECTED_TABLE"]
-    old = [item(f"e#{n}", "5", probably_new=True, table=variables[n % 4]) for n in range(60)]
+    old = [item(f"e#{n}", "5", insert_first=True, table=variables[n % 4]) for n in range(60)]
     assert write(client, *old) == [STORED] * 60
-    mixed = [item(f"e#{n}", str(4 + n % 3), probably_new=bool(n % 2), table=variables[n % 4]) for n in range(120)]
+    mixed = [item(f"e#{n}", str(4 + n % 3), insert_first=bool(n % 2), table=variables[n % 4]) for n in range(120)]
     assert write(client, *mixed) == [STORED if n >= 60 or n % 3 == 2 else SUPERSEDED for n in range(120)]
     assert sum(len(items) for items in tables.entities().values()) == 120
 
@@ -119,16 +119,18 @@ def test_a_missing_table_fails_its_own_items(tables: Tables) -> None:
     client = client_of(tables)
     tables.client.delete_table(TableName="courses")
     results = write(client, item("a"), item("b", table="COURSES_TABLE"), item("d"))
-    assert results == [STORED, Result(Written.FAILED, "ResourceNotFound"), STORED]
+    assert results == [STORED, WriteResult(WriteStatus.FAILED, "ResourceNotFound"), STORED]
 
 
 def test_one_poisoned_statement_takes_no_other_with_it(tables: Tables) -> None:
     """An item that DynamoDB refuses to read fails alone, wherever in the batch it is."""
     client = client_of(tables)
-    items = [item(f"e#{n}", probably_new=True) for n in range(40)]
-    items[17] = item("e" * 2_000, probably_new=True)  # a key of over 1024 bytes
+    items = [item(f"e#{n}", insert_first=True) for n in range(40)]
+    items[17] = item("e" * 2_000, insert_first=True)  # a key of over 1024 bytes
     good = items[18]
-    items[18] = Item(good.table, good.key, "2", {**good.attributes, "t": '{"N":"' + "1" * 50 + '"}'}, probably_new=True)
+    items[18] = Item(
+        good.table_variable, good.key, "2", {**good.attributes, "t": '{"N":"' + "1" * 50 + '"}'}, insert_first=True
+    )
     results = write(client, *items)
     # MiniStack takes both.
     assert [result for n, result in enumerate(results) if n not in (17, 18)] == [STORED] * 38
@@ -175,7 +177,7 @@ class AnswersTogether:
     """A client that answers no request before a whole round of them is there."""
 
     def __init__(self) -> None:
-        self.barrier = threading.Barrier(REQUESTS_AT_ONCE, timeout=20)
+        self.barrier = threading.Barrier(MAX_CONCURRENT_REQUESTS, timeout=20)
         self.answered: list[int] = []
 
     def batch_execute_statement(self, Statements: list[Any]) -> Any:  # noqa: N803  # boto3's name
@@ -218,7 +220,7 @@ def client_error(code: str, status: int = 400) -> ClientError:
 
 
 @pytest.mark.parametrize(
-    ("probably_new", "script", "requests", "result"),
+    ("insert_first", "script", "requests", "result"),
     [
         (True, [], ["INSERT"], STORED),
         (True, ["DuplicateItem"], ["INSERT", "UPDATE"], STORED),
@@ -235,10 +237,12 @@ def client_error(code: str, status: int = 400) -> ClientError:
         ),
     ],
 )
-def test_the_ladder_of_statements(probably_new: bool, script: list[str], requests: list[str], result: Result) -> None:
+def test_the_ladder_of_statements(
+    insert_first: bool, script: list[str], requests: list[str], result: WriteResult
+) -> None:
     """A refused statement leads to the next, and only after the last one the item is superseded."""
     client = Scripted(*script)
-    assert write(client, item(probably_new=probably_new)) == [result]
+    assert write(client, item(insert_first=insert_first)) == [result]
     assert client.requests == [[each] for each in requests]
 
 
@@ -274,7 +278,7 @@ def _counting(aws: LocalAws) -> Counts:
 
 def test_what_is_superseded_costs_one_update_where_the_newer_item_is_shown(shows_items: Counts) -> None:
     """An update that is shown a version as new or newer ends the ladder: one request, one statement."""
-    assert write(shows_items, item(version="2", probably_new=True)) == [STORED]
+    assert write(shows_items, item(version="2", insert_first=True)) == [STORED]
     for version in ("1", "2"):
         shows_items.requests.clear()
         assert write(shows_items, item(version=version)) == [SUPERSEDED]
@@ -286,7 +290,7 @@ def test_what_is_superseded_costs_one_update_where_the_newer_item_is_shown(shows
 
 def test_the_ladder_ends_where_no_item_is_shown(shows_none: Counts) -> None:
     """An engine that shows nothing gets every statement of the ladder, and the end is the same."""
-    assert write(shows_none, item(version="2", probably_new=True)) == [STORED]
+    assert write(shows_none, item(version="2", insert_first=True)) == [STORED]
     shows_none.requests.clear()
     assert write(shows_none, item(version="1")) == [SUPERSEDED]
     assert shows_none.requests == [["UPDATE"], ["INSERT"], ["UPDATE"]]
@@ -302,7 +306,7 @@ def test_only_updates_ask_for_the_item_that_refuses_them() -> None:
                 asked[each["Statement"].split()[0]] = each.get("ReturnValuesOnConditionCheckFailure")
             return super().batch_execute_statement(Statements)
 
-    write(Asked("DuplicateItem"), item(probably_new=True))
+    write(Asked("DuplicateItem"), item(insert_first=True))
     assert asked == {"INSERT": None, "UPDATE": "ALL_OLD"}
 
 
@@ -342,7 +346,7 @@ def test_pauses_grow_and_end() -> None:
     invocations = []
     for _ in range(200):
         pauses: list[float] = []
-        write(Scripted(*["ThrottlingError"] * (MOST_ATTEMPTS - 1)), item(), sleep=pauses.append)
+        write(Scripted(*["ThrottlingError"] * (MAX_ATTEMPTS - 1)), item(), sleep=pauses.append)
         invocations.append(pauses)
     longest = [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
     for limit, drawn in zip(longest, zip(*invocations, strict=True), strict=True):
@@ -357,7 +361,7 @@ def test_no_pause_outlasts_the_time() -> None:
     client = Scripted(*["ThrottlingError"] * 100)
     random.seed(1)
     Writer(client, TABLES, pauses.append).write(  # type: ignore[arg-type]  # all of a client that it uses
-        newest([item()]), Deadline(lambda: next(remaining, 6_001)), Effort()
+        compact([item()]), Deadline(lambda: next(remaining, 6_001)), BatchStats()
     )
     assert set(pauses) == {0.001}
 
@@ -365,16 +369,16 @@ def test_no_pause_outlasts_the_time() -> None:
 def test_retries_of_one_statement_are_bounded() -> None:
     """A statement that is throttled for ever fails, and what is beside it is stored."""
     client = Scripted(*[["ThrottlingError", None]], *[["ThrottlingError"]] * 20)
-    assert write(client, item("hot"), item("cold")) == [Result(Written.FAILED, "ThrottlingError"), STORED]
-    assert len(client.requests) == MOST_ATTEMPTS
+    assert write(client, item("hot"), item("cold")) == [WriteResult(WriteStatus.FAILED, "ThrottlingError"), STORED]
+    assert len(client.requests) == MAX_ATTEMPTS
 
 
 def test_each_statement_has_attempts_of_its_own() -> None:
     """What one statement of the ladder went through does not count against the next."""
-    throttled = ["ThrottlingError"] * (MOST_ATTEMPTS - 1)
+    throttled = ["ThrottlingError"] * (MAX_ATTEMPTS - 1)
     client = Scripted(*throttled, "ConditionalCheckFailed", *throttled)
     assert write(client, item()) == [STORED]
-    assert client.requests == [["UPDATE"]] * MOST_ATTEMPTS + [["INSERT"]] * MOST_ATTEMPTS
+    assert client.requests == [["UPDATE"]] * MAX_ATTEMPTS + [["INSERT"]] * MAX_ATTEMPTS
 
 
 def test_an_outage_is_not_hammered() -> None:
@@ -382,25 +386,27 @@ def test_an_outage_is_not_hammered() -> None:
     client = Scripted(*[ReadTimeoutError(endpoint_url="https://dynamodb")] * 100)
     pauses: list[float] = []
     results = write(client, *[item(f"e#{n}") for n in range(1_000)], sleep=pauses.append)
-    assert {result.written for result in results} == {Written.FAILED}
-    assert results[0] == Result(Written.FAILED, "NoAnswer")
-    assert results[MOST_ATTEMPTS * ROUND :] == [Result(Written.FAILED, OUT_OF_TIME)] * (1_000 - MOST_ATTEMPTS * ROUND)
-    assert list(map(len, client.requests)) == [MOST_STATEMENTS] * REQUESTS_AT_ONCE * MOST_ATTEMPTS
-    assert len(pauses) == MOST_ATTEMPTS - 1
+    assert {result.status for result in results} == {WriteStatus.FAILED}
+    assert results[0] == WriteResult(WriteStatus.FAILED, "NoAnswer")
+    assert results[MAX_ATTEMPTS * ROUND :] == [WriteResult(WriteStatus.FAILED, DEADLINE_EXCEEDED)] * (
+        1_000 - MAX_ATTEMPTS * ROUND
+    )
+    assert list(map(len, client.requests)) == [MAX_STATEMENTS_PER_REQUEST] * MAX_CONCURRENT_REQUESTS * MAX_ATTEMPTS
+    assert len(pauses) == MAX_ATTEMPTS - 1
 
 
 def test_a_throttled_table_holds_up_no_other() -> None:
     """The items of a table that only throttles are given up after some rounds; those of another are stored."""
     client = ThrottlesTable("modules")
-    many = MOST_ATTEMPTS * ROUND + 100
+    many = MAX_ATTEMPTS * ROUND + 100
     hot = [item(f"e#{n}") for n in range(many)]
     cold = [item(f"e#{n}", table="COURSES_TABLE") for n in range(60)]
     pauses: list[float] = []
     results = write(client, *hot, *cold, sleep=pauses.append)
-    assert {result.written for result in results[:many]} == {Written.FAILED}
-    assert results[0] == Result(Written.FAILED, "ThrottlingError")
+    assert {result.status for result in results[:many]} == {WriteStatus.FAILED}
+    assert results[0] == WriteResult(WriteStatus.FAILED, "ThrottlingError")
     assert results[many:] == [STORED] * 60
-    assert len(pauses) == MOST_ATTEMPTS
+    assert len(pauses) == MAX_ATTEMPTS
 
 
 def test_halving_stops_when_time_is_up() -> None:
@@ -408,9 +414,9 @@ def test_halving_stops_when_time_is_up() -> None:
     remaining = iter([60_000] * 3)  # at the start, and twice for the first request
     client = Scripted(*[client_error("ValidationException")] * 9)
     results = Writer(client, TABLES, lambda _: None).write(  # type: ignore[arg-type]  # all of a client that it uses
-        newest(item(f"e#{n}") for n in range(8)), Deadline(lambda: next(remaining, 6_000)), Effort()
+        compact(item(f"e#{n}") for n in range(8)), Deadline(lambda: next(remaining, 6_000)), BatchStats()
     )
-    assert set(results.values()) == {Result(Written.FAILED, OUT_OF_TIME)}
+    assert set(results.values()) == {WriteResult(WriteStatus.FAILED, DEADLINE_EXCEEDED)}
     assert len(client.requests) == 1
 
 
@@ -434,7 +440,7 @@ def test_a_request_that_cannot_be_read_is_halved(poison: Exception, fault: str) 
     """A request that is refused as a whole is halved until the bad statement stands alone."""
     client = Scripted(poison, None, poison, poison, None)
     results = write(client, *[item(f"e#{n}") for n in range(4)])
-    assert results == [STORED, STORED, Result(Written.FAILED, fault), STORED]
+    assert results == [STORED, STORED, WriteResult(WriteStatus.FAILED, fault), STORED]
     assert list(map(len, client.requests)) == [4, 2, 2, 1, 1]
 
 
@@ -443,8 +449,10 @@ def test_a_statement_that_cannot_be_made_fails_alone() -> None:
     good = item("e#1")
     no_text: Any = {**good.attributes, "body": {"S": "a secret"}}
     client = Scripted()
-    results = write(client, item("e#0"), Item(good.table, good.key, "2", no_text, probably_new=False), item("e#2"))
-    assert results == [STORED, Result(Written.FAILED, "TypeError"), STORED]
+    results = write(
+        client, item("e#0"), Item(good.table_variable, good.key, "2", no_text, insert_first=False), item("e#2")
+    )
+    assert results == [STORED, WriteResult(WriteStatus.FAILED, "TypeError"), STORED]
     assert sum(map(len, client.requests)) == 2
 
 
@@ -452,20 +460,25 @@ def test_a_statement_that_cannot_be_made_fails_alone() -> None:
 def test_a_lasting_fault_of_one_statement_fails_at_once(code: str) -> None:
     """A missing table or permission does not mend itself within a second: the item waits for its next delivery."""
     client = Scripted([code, None])
-    assert write(client, item("a"), item("b")) == [Result(Written.FAILED, code), STORED]
+    assert write(client, item("a"), item("b")) == [WriteResult(WriteStatus.FAILED, code), STORED]
     assert len(client.requests) == 1
 
 
 def test_nothing_is_begun_when_time_is_up() -> None:
     """What the time does not suffice for is handed back untried, in the order of the batch."""
-    looks = 1 + 2 * (1 + REQUESTS_AT_ONCE)  # at the start, and in two rounds before the round and before each request
+    looks = 1 + 2 * (
+        1 + MAX_CONCURRENT_REQUESTS
+    )  # at the start, and in two rounds before the round and before each request
     remaining = iter([60_000] * looks)
     client = Scripted()
     results = Writer(client, TABLES, lambda _: None).write(  # type: ignore[arg-type]  # all of a client that it uses
-        newest(item(f"e#{n}") for n in range(4 * ROUND)), Deadline(lambda: next(remaining, 6_000)), Effort()
+        compact(item(f"e#{n}") for n in range(4 * ROUND)), Deadline(lambda: next(remaining, 6_000)), BatchStats()
     )
-    assert list(results.values()) == [STORED] * 2 * ROUND + [Result(Written.FAILED, OUT_OF_TIME)] * 2 * ROUND
-    assert list(map(len, client.requests)) == [MOST_STATEMENTS] * 2 * REQUESTS_AT_ONCE
+    assert (
+        list(results.values())
+        == [STORED] * 2 * ROUND + [WriteResult(WriteStatus.FAILED, DEADLINE_EXCEEDED)] * 2 * ROUND
+    )
+    assert list(map(len, client.requests)) == [MAX_STATEMENTS_PER_REQUEST] * 2 * MAX_CONCURRENT_REQUESTS
 
 
 def test_no_request_of_a_round_is_begun_when_time_is_up() -> None:
@@ -473,49 +486,51 @@ def test_no_request_of_a_round_is_begun_when_time_is_up() -> None:
     remaining = iter([60_000] * 3)  # at the start, before the round, and before one of its requests
     client = Scripted()
     results = Writer(client, TABLES, lambda _: None).write(  # type: ignore[arg-type]  # all of a client that it uses
-        newest(item(f"e#{n}") for n in range(ROUND)), Deadline(lambda: next(remaining, 6_000)), Effort()
+        compact(item(f"e#{n}") for n in range(ROUND)), Deadline(lambda: next(remaining, 6_000)), BatchStats()
     )
-    unsent = Result(Written.FAILED, OUT_OF_TIME)
-    assert Counter(results.values()) == {STORED: MOST_STATEMENTS, unsent: ROUND - MOST_STATEMENTS}
-    assert list(map(len, client.requests)) == [MOST_STATEMENTS]
+    unsent = WriteResult(WriteStatus.FAILED, DEADLINE_EXCEEDED)
+    assert Counter(results.values()) == {STORED: MAX_STATEMENTS_PER_REQUEST, unsent: ROUND - MAX_STATEMENTS_PER_REQUEST}
+    assert list(map(len, client.requests)) == [MAX_STATEMENTS_PER_REQUEST]
 
 
 def test_what_a_write_takes_is_counted() -> None:
     """Every request counts, those of halves too, and every fault that passes; throttling by itself besides."""
-    effort = Effort()
+    stats = BatchStats()
     client = Scripted(
         ["ThrottlingError", "InternalServerError", "ResourceNotFound"], client_error("ValidationException"), None, None
     )
     Writer(client, TABLES, lambda _: None).write(  # type: ignore[arg-type]  # all of a client that it uses
-        newest([item("a"), item("b"), item("c")]), enough_time(), effort
+        compact([item("a"), item("b"), item("c")]), enough_time(), stats
     )
-    assert (effort.requests, effort.retries, effort.throttles) == (4, 2, 1)
+    assert (stats.dynamodb_requests, stats.retries, stats.throttles) == (4, 2, 1)
 
 
 def test_a_throttled_statement_waits_behind_the_others() -> None:
     """What is throttled is sent again after all that was not sent yet."""
     client = AnswersOnce("hot", "ThrottlingError")
-    items = [item("hot"), *[item(f"e#{n}", probably_new=True) for n in range(ROUND + 4)]]
+    items = [item("hot"), *[item(f"e#{n}", insert_first=True) for n in range(ROUND + 4)]]
     assert write(client, *items) == [STORED] * (ROUND + 5)
-    first, (second,) = client.requests[:REQUESTS_AT_ONCE], client.requests[REQUESTS_AT_ONCE:]
-    full = ["INSERT"] * MOST_STATEMENTS
-    assert sorted(first) == [*[full] * (REQUESTS_AT_ONCE - 1), ["UPDATE", *full[1:]]]
+    first, (second,) = client.requests[:MAX_CONCURRENT_REQUESTS], client.requests[MAX_CONCURRENT_REQUESTS:]
+    full = ["INSERT"] * MAX_STATEMENTS_PER_REQUEST
+    assert sorted(first) == [*[full] * (MAX_CONCURRENT_REQUESTS - 1), ["UPDATE", *full[1:]]]
     assert second == [*["INSERT"] * 5, "UPDATE"]
 
 
 def test_a_refused_statement_goes_on_before_new_ones_begin() -> None:
     """The next round is filled up with new items behind those that are half-way."""
     client = AnswersOnce("e#30", "DuplicateItem")
-    assert write(client, *[item(f"e#{n}", probably_new=True) for n in range(ROUND + 5)]) == [STORED] * (ROUND + 5)
-    assert client.requests[:REQUESTS_AT_ONCE] == [["INSERT"] * MOST_STATEMENTS] * REQUESTS_AT_ONCE
-    assert client.requests[REQUESTS_AT_ONCE:] == [["UPDATE", *["INSERT"] * 5]]
+    assert write(client, *[item(f"e#{n}", insert_first=True) for n in range(ROUND + 5)]) == [STORED] * (ROUND + 5)
+    assert (
+        client.requests[:MAX_CONCURRENT_REQUESTS] == [["INSERT"] * MAX_STATEMENTS_PER_REQUEST] * MAX_CONCURRENT_REQUESTS
+    )
+    assert client.requests[MAX_CONCURRENT_REQUESTS:] == [["UPDATE", *["INSERT"] * 5]]
 
 
 def test_the_requests_of_a_round_are_under_way_at_the_same_time() -> None:
     """No request waits for another's answer: they are all sent before the first one is answered."""
     client = AnswersTogether()
     assert write(client, *[item(f"e#{n}") for n in range(2 * ROUND)]) == [STORED] * 2 * ROUND
-    assert client.answered == [MOST_STATEMENTS] * 2 * REQUESTS_AT_ONCE
+    assert client.answered == [MAX_STATEMENTS_PER_REQUEST] * 2 * MAX_CONCURRENT_REQUESTS
 
 
 @pytest.mark.parametrize(
@@ -523,8 +538,8 @@ def test_the_requests_of_a_round_are_under_way_at_the_same_time() -> None:
     [
         (client_error("ValidationException"), 1),
         (KeyError("a bug"), 1),
-        (client_error("ThrottlingException"), MOST_STATEMENTS),
-        (ReadTimeoutError(endpoint_url="https://dynamodb"), MOST_STATEMENTS),
+        (client_error("ThrottlingException"), MAX_STATEMENTS_PER_REQUEST),
+        (ReadTimeoutError(endpoint_url="https://dynamodb"), MAX_STATEMENTS_PER_REQUEST),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -532,9 +547,9 @@ def test_a_request_that_fails_takes_none_of_its_round_with_it(fault: Exception, 
     """What one request comes to, the others of its round do not: their items are stored at once."""
     client = RefusesWith("e#30", fault)
     results = write(client, *[item(f"e#{n}") for n in range(ROUND)])
-    assert results[30].written is Written.FAILED
-    assert [result.written for result in results].count(Written.STORED) == ROUND - failed
-    assert all(result == STORED for n, result in enumerate(results) if n // MOST_STATEMENTS != 1)
+    assert results[30].status is WriteStatus.FAILED
+    assert [result.status for result in results].count(WriteStatus.STORED) == ROUND - failed
+    assert all(result == STORED for n, result in enumerate(results) if n // MAX_STATEMENTS_PER_REQUEST != 1)
 
 
 class Bucket:
@@ -576,10 +591,12 @@ def test_a_throttled_partition_gets_what_it_can_take(items: int, rate: float, bu
         ({"Code": "ConditionalCheckFailed", "Item": {}}, STORED),
         ({"Code": "ConditionalCheckFailed", "Item": None}, STORED),
         ({"Code": "ThrottlingError", "Item": {"version": {"S": "2"}}}, STORED),
-        ({"Code": "AccessDenied", "Item": {"version": {"S": "2"}}}, Result(Written.FAILED, "AccessDenied")),
+        ({"Code": "AccessDenied", "Item": {"version": {"S": "2"}}}, WriteResult(WriteStatus.FAILED, "AccessDenied")),
     ],
 )
-def test_only_a_refused_condition_that_shows_an_item_ends_the_ladder(error: dict[str, Any], result: Result) -> None:
+def test_only_a_refused_condition_that_shows_an_item_ends_the_ladder(
+    error: dict[str, Any], result: WriteResult
+) -> None:
     """No other answer is taken for a newer version, so that no event is acknowledged that was not written."""
 
     class Answers:

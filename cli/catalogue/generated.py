@@ -9,9 +9,9 @@ from typing import Any
 
 from cli.catalogue import json_schema, model, reference
 from cli.errors import CommandError
-from handlers.items.event_types import SCHEMAS
+from handlers.items.event_types import SCHEMAS_DIR
 
-ROOT = SCHEMAS.parent
+ROOT = SCHEMAS_DIR.parent
 EVENTS = ROOT / "events"
 
 NEW_FAMILY = "docs/upgrading.md#a-new-family-with-a-table-of-its-own"
@@ -34,7 +34,7 @@ def stale() -> list[Path]:
     """The generated files that are missing or out of step, and those that nothing generates any more."""
     wanted = files()
     out_of_step = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    left_over = [path for path in (*SCHEMAS.glob("*.json"), *EVENTS.glob("*.json")) if path not in wanted]
+    left_over = [path for path in (*SCHEMAS_DIR.glob("*.json"), *EVENTS.glob("*.json")) if path not in wanted]
     return sorted(out_of_step + left_over)
 
 
@@ -52,7 +52,7 @@ def write() -> list[Path]:
 def without_table() -> list[str]:
     """The families, by their variables, whose tables the functions of ``template.yaml`` do not know."""
     template = (ROOT / "template.yaml").read_text()
-    tables = {event_type.table for event_type in model.load().values()}
+    tables = {event_type.table_variable for event_type in model.load().values()}
     return sorted(table for table in tables if not re.search(rf"^ +{table}:", template, re.MULTILINE))
 
 
@@ -87,7 +87,7 @@ def kinesis_event(data: list[str]) -> dict[str, Any]:
 
 def _schemas() -> Iterator[tuple[Path, str]]:
     for name, event_type in model.load().items():
-        yield SCHEMAS / f"{name}.json", json_schema.text(json_schema.schema(event_type, _sample(name)))
+        yield SCHEMAS_DIR / f"{name}.json", json_schema.text(json_schema.schema(event_type, _sample(name)))
 
 
 def _sample(event_type: str) -> Any:

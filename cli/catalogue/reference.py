@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from cli.catalogue.model import CATALOGUE, Entity, Family, families
-from handlers.items.event_types import SCHEMAS
+from cli.catalogue.model import CATALOGUE, EntityDefinition, Family, families
+from handlers.items.event_types import SCHEMAS_DIR
 
-FILE = SCHEMAS.parent / "docs" / "reference.md"
+FILE = SCHEMAS_DIR.parent / "docs" / "reference.md"
 
 _INTRODUCTION = """\
 # Reference: every event type, and what is kept of it
@@ -34,12 +34,12 @@ UTC, `2026-09-03T09:15:27.004000Z` |
 | `bool`, `obj`, `list` | as they are called | the same |
 """
 
-_OCCURRENCES = """\
-These are occurrences: nothing has a state, so each event is an item of its own, kept once, in time order under whom or
-what it belongs to. Beside the usual attributes, but without `version`, an item has `happened_in`, the context of the
-request (`Course#2041`), where Canvas says one, and `expires_at`: its time and `ACTIVITY_RETENTION_DAYS`, after which
-DynamoDB deletes it (but never one whose end is more than five years past when it comes, as from an archive). A class is
-that of Canvas, as `DiscussionTopic` for `discussion_topic`.
+_APPEND_ONLY = """\
+These entities are append-only: nothing has a state, so each event is an item of its own, in chronological order under
+whom or what it belongs to. Besides the usual attributes, but without `version`, an item has `request_context`, the
+context of the request (`Course#2041`), if Canvas names one, and `expires_at`: its time plus `ACTIVITY_RETENTION_DAYS`.
+DynamoDB then deletes it, unless it expired more than five years before it was written. A class is Canvas's own name,
+such as `DiscussionTopic` for `discussion_topic`.
 """
 
 
@@ -52,7 +52,7 @@ def text() -> str:
 def _index(known: list[Family]) -> Iterator[str]:
     yield "## Event types\n"
     yield "| event type | table | partition key `context` | sort key `entity` |\n| --- | --- | --- | --- |"
-    speakers: dict[str, list[Entity]] = {}
+    speakers: dict[str, list[EntityDefinition]] = {}
     for family in known:
         for entity in family.entities:
             for event in entity.events:
@@ -61,17 +61,17 @@ def _index(known: list[Family]) -> Iterator[str]:
         contexts = "<br>".join(dict.fromkeys(_contexts(entity) for entity in entities))
         sort_keys = "<br>".join(_sort_key(entity) for entity in entities)
         first = _anchor(_title(entities[0]))
-        yield f"| [`{event}`](#{first}) | `{entities[0].table}` | {contexts} | {sort_keys} |"
+        yield f"| [`{event}`](#{first}) | `{entities[0].table_variable}` | {contexts} | {sort_keys} |"
     yield ""
 
 
 def _family(family: Family) -> Iterator[str]:
     yield f"## {family.name}\n"
-    yield f"{family.about} Table: `{family.table}`.\n"
+    yield f"{family.about} Table: `{family.table_variable}`.\n"
     # A set: one event type may speak of two entities, as that of a reply and what it counts for.
     yield f"Event types: {_list(sorted({event for entity in family.entities for event in entity.events}))}.\n"
-    if any(not entity.ids for entity in family.entities):
-        yield _OCCURRENCES
+    if any(not entity.id_templates for entity in family.entities):
+        yield _APPEND_ONLY
     for entity in family.entities:
         yield f"### {_title(entity)}\n"
         yield f"{entity.about} From {_list(entity.events)}.\n"
@@ -80,23 +80,23 @@ def _family(family: Family) -> Iterator[str]:
         yield from _fields(entity)
 
 
-def _title(entity: Entity) -> str:
+def _title(entity: EntityDefinition) -> str:
     # Not the name alone: a family may be called the same, and two headings would share an anchor.
     return f"{entity.name} items"
 
 
-def _contexts(entity: Entity) -> str:
-    contexts = [f"`<account>#{_placeholders(template)}`" for template in entity.contexts]
-    if not entity.ids:
+def _contexts(entity: EntityDefinition) -> str:
+    contexts = [f"`<account>#{_placeholders(template)}`" for template in entity.context_templates]
+    if not entity.id_templates:
         contexts.append(f"`<account>#{entity.kind.title()}#<digest>`")
     account = "; without account where Canvas sends none" if entity.without_account else ""
     return ", or else ".join(contexts) + account
 
 
-def _sort_key(entity: Entity) -> str:
-    if not entity.ids:
+def _sort_key(entity: EntityDefinition) -> str:
+    if not entity.id_templates:
         return f"`{entity.kind}#<event_time>#<digest>`"
-    return ", or else ".join(f"`{entity.kind}#{_placeholders(template)}`" for template in entity.ids)
+    return ", or else ".join(f"`{entity.kind}#{_placeholders(template)}`" for template in entity.id_templates)
 
 
 def _placeholders(template: str) -> str:
@@ -104,13 +104,13 @@ def _placeholders(template: str) -> str:
     return re.sub(r"\{([^}]*)\}", r"<\1>", named)
 
 
-def _fields(entity: Entity) -> Iterator[str]:
+def _fields(entity: EntityDefinition) -> Iterator[str]:
     if not entity.fields:
         yield "No fields.\n"
         return
     yield "| field | kind | |\n| --- | --- | --- |"
     for name, field in entity.fields.items():
-        others = [other for other, kept in entity.renamed.items() if kept == name]
+        others = [other for other, kept in entity.field_aliases.items() if kept == name]
         also = f" Canvas also calls it {_list(others)}." if others else ""
         yield f"| `{name}` | {field.kind} | {field.about}{also} |"
     yield ""

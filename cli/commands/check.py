@@ -50,7 +50,7 @@ def show(judged: list[tuple[FileRecord, Verdict]], judge: Judge) -> None:
     for record, verdict in judged:
         good = verdict.outcome.fate is Fate.STORED
         line = text(record.place, "bold").append(
-            f"  {'ok' if good else verdict.outcome.cause}  ", "green" if good else "red"
+            f"  {'ok' if good else verdict.outcome.reason}  ", "green" if good else "red"
         )
         console.print(line.append_text(text(verdict.outcome.event_name or "")), soft_wrap=True)
         for remark in _remarks(verdict, judge):
@@ -66,18 +66,18 @@ def as_json(record: FileRecord, verdict: Verdict, judge: Judge) -> Json:
         "place": record.place,
         "event_name": verdict.outcome.event_name,
         "fate": verdict.outcome.fate,
-        "reason": verdict.outcome.cause,
+        "reason": verdict.outcome.reason,
         "faults": _faults(verdict, judge),
-        "items": [{"table": item.table, **dict(item.key)} for item in verdict.items] if stored else [],
+        "items": [{"table": item.table_variable, **dict(item.key)} for item in verdict.items] if stored else [],
     }
 
 
 def _remarks(verdict: Verdict, judge: Judge) -> list[str]:
     if verdict.outcome.fate is Fate.STORED:
-        items = [f"{item.table}: {' '.join(value for _, value in item.key)}" for item in verdict.items]
-        unknown = messages.unknown(verdict.outcome.drift.unknown_fields)
+        items = [f"{item.table_variable}: {' '.join(value for _, value in item.key)}" for item in verdict.items]
+        unknown = messages.unknown(verdict.outcome.drift.unknown_field_count)
         return [*items, *([unknown] if unknown else [])]
-    remedy = messages.REMEDIES.get(verdict.outcome.cause or "", "")
+    remedy = messages.REMEDIES.get(verdict.outcome.reason or "", "")
     return [*_faults(verdict, judge), *([remedy] if remedy else [])]
 
 

@@ -17,7 +17,7 @@ from cli.redrive.publisher import Destination, Parcel
 from cli.stack.stack import Stack, open_stack
 from cli.ui import arguments, output
 from cli.ui.output import age, out, plural, print_json, say
-from handlers.items.timestamps import since_epoch
+from handlers.items.timestamps import from_epoch_ms
 from handlers.outcome import Fate
 
 EXAMPLES = """\
@@ -126,9 +126,9 @@ class DeadLetters:
             handle=message["ReceiptHandle"],
             data=data,
             attributes={name: _sendable(value) for name, value in message.get("MessageAttributes", {}).items()},
-            entered=since_epoch(int(message["Attributes"]["SentTimestamp"])),
+            entered=from_epoch_ms(int(message["Attributes"]["SentTimestamp"])),
             event_name=outcome.event_name,
-            now="stored" if outcome.fate is Fate.STORED else f"{outcome.fate}: {outcome.cause}".removesuffix(": None"),
+            now="stored" if outcome.fate is Fate.STORED else f"{outcome.fate}: {outcome.reason}".removesuffix(": None"),
         )
 
 

@@ -21,7 +21,7 @@ from cli.redrive.publisher import Destination, Parcel
 from cli.stack.stack import Stack, open_stack
 from cli.ui import arguments, output
 from cli.ui.output import Json, age, out, plural, print_json, say
-from handlers.items.timestamps import instant
+from handlers.items.timestamps import parse_datetime
 
 EXAMPLES = """\
 examples:
@@ -194,6 +194,6 @@ def _report(called: argparse.Namespace, results: dict[str, tuple[int, str | None
 
 def _ago(arrived: str) -> str:
     try:
-        return f"{age(instant(arrived))} ago"
+        return f"{age(parse_datetime(arrived))} ago"
     except ValueError:
         return arrived

@@ -17,8 +17,8 @@ from cli.stack.stack import Stack, open_stack
 from cli.ui import arguments, messages, output, render
 from cli.ui.output import Json, out, plural, print_json, say
 from cli.ui.time_argument import moment
-from handlers.items.timestamps import instant, utc_text
-from handlers.outcome import Reason, Violation
+from handlers.items.timestamps import format_utc, parse_datetime
+from handlers.outcome import RejectionReason, Violation
 
 EXAMPLES = """\
 examples:
@@ -78,7 +78,7 @@ def _action(actions: Any, name: str, about: str, run: Any, *, more: str = "") ->
     parser = arguments.command(actions, name, about, EXAMPLES, run, more=more)
     which = parser.add_argument_group("which (default: all)")
     which.add_argument("records", nargs="*", metavar="RECORD", help="a digest, its beginning, or a whole sort key")
-    reasons = [reason.value for reason in Reason]
+    reasons = [reason.value for reason in RejectionReason]
     which.add_argument("--reason", choices=reasons, metavar="REASON", help=f"one of {', '.join(reasons)}")
     which.add_argument("--type", metavar="EVENT_TYPE", help="only those of an event type")
     which.add_argument("--since", type=moment, metavar="TIME", help="only those since then: 2d, 12h, 2026-09-07, …")
@@ -95,13 +95,13 @@ def read(stack: Stack, selection: Selection, *, payloads: bool) -> Iterator[Item
     names |= {"#event": "event_name", "#until": "expires_at", **({"#payload": "payload"} if payloads else {})}
     conditions = ["#until > :now", *(["#event = :event"] if selection.event_type else [])]
     values: Json = {
-        ":from": {"S": utc_text(selection.since) if selection.since else "0"},
+        ":from": {"S": format_utc(selection.since) if selection.since else "0"},
         # "~" sorts behind all that a key begins with.
-        ":to": {"S": (utc_text(selection.until) if selection.until else "") + "~"},
+        ":to": {"S": (format_utc(selection.until) if selection.until else "") + "~"},
         ":now": {"N": str(int(datetime.now(UTC).timestamp()))},
         **({":event": {"S": selection.event_type}} if selection.event_type else {}),
     }
-    for reason in [selection.reason] if selection.reason else [reason.value for reason in Reason]:
+    for reason in [selection.reason] if selection.reason else [reason.value for reason in RejectionReason]:
         pages = stack.client("dynamodb").get_paginator("query").paginate(
             TableName=stack.rejected_table,
             KeyConditionExpression="#reason = :reason AND #record BETWEEN :from AND :to",
@@ -179,7 +179,7 @@ def _show_one(item: Item, stack: Stack, *, with_payload: bool) -> None:
         "record": item["record"],
         "source": f"{item['source']['arn']} {item['source']['id']}",
         "rejected": item["rejected_at"],
-        "kept until": utc_text(datetime.fromtimestamp(int(item["expires_at"]), UTC)),
+        "kept until": format_utc(datetime.fromtimestamp(int(item["expires_at"]), UTC)),
         "what to do": messages.REMEDIES.get(item["reason"], ""),
         "payload": f"{len(data):,} bytes" + ("" if with_payload else "; --payload shows it: it may hold personal data"),
     }
@@ -240,7 +240,7 @@ def payload(item: Item) -> bytes:
 
 
 def _entered(item: Item) -> str:
-    return f"{instant(item['record'].partition('#')[0]):%Y-%m-%d %H:%M:%S}"
+    return f"{parse_datetime(item['record'].partition('#')[0]):%Y-%m-%d %H:%M:%S}"
 
 
 def _digest(item: Item) -> str:

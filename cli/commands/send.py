@@ -71,7 +71,9 @@ def run(called: argparse.Namespace) -> int:
 def _tell_ignored(judged: list[Judged], stack: Stack) -> None:
     """Say what the stack will ignore, as it does with the events of families that it does not keep."""
     event_types = (stack.catalogue.get(verdict.outcome.event_name or "") for _, verdict in judged)
-    tables = Counter(each.table for each in event_types if each and each.table not in stack.entity_tables)
+    tables = Counter(
+        each.table_variable for each in event_types if each and each.table_variable not in stack.entity_tables
+    )
     if tables:
         families = ", ".join(sorted(map(family, tables)))
         say(f"{tables.total():,} of them will be ignored: {stack.name} keeps no {families}.")

@@ -16,7 +16,7 @@ from cli.stack.stack import Stack, family, open_stack
 from cli.stack.table_reader import NEWEST, Reader
 from cli.ui import arguments, output, render
 from cli.ui.output import out, print_json, say
-from handlers.items.canvas_ids import PATTERN, SHARD, as_number
+from handlers.items.canvas_ids import ID_PATTERN, IDS_PER_SHARD, parse_id
 
 EXAMPLES = """\
 examples:
@@ -40,7 +40,7 @@ _ATTRIBUTES = {
     "event_time": "When Canvas made that event.",
     "user_id": "Who acted, in that event.",
     "deleted": "Whether it was deleted.",
-    "happened_in": "The context of the request.",
+    "request_context": "The context of the request.",
     "expires_at": "When it is deleted from the table, in seconds since 1970.",
 }
 
@@ -105,8 +105,8 @@ def _hints(asked: str, entity: str, stack: Stack) -> Iterator[str]:
     """Why there may be nothing, where that can be told."""
     kind = entity.partition("#")[0]
     for event_type in model.load().values():
-        if kind in [each.kind for each in event_type.entities] and event_type.table not in stack.entity_tables:
-            yield f"The stack {stack.name} keeps no {family(event_type.table)}: their events are ignored."
+        if kind in [each.kind for each in event_type.entities] and event_type.table_variable not in stack.entity_tables:
+            yield f"The stack {stack.name} keeps no {family(event_type.table_variable)}: their events are ignored."
             return
     of_what, _, number = asked.rpartition("#")
     if not of_what:
@@ -117,8 +117,8 @@ def _hints(asked: str, entity: str, stack: Stack) -> Iterator[str]:
 
 def _context(asked: str, account: str | None, stack: Stack) -> str:
     """The partition key that a person means. Raises ``CommandError`` when nobody can tell."""
-    if re.fullmatch(PATTERN, asked):
-        asked = f"Course#{as_number(asked)}"
+    if re.fullmatch(ID_PATTERN, asked):
+        asked = f"Course#{parse_id(asked)}"
     parts = asked.split("#")
     if len(parts) == 3 and all(parts[1:]):
         return asked  # what Canvas sends of no account, as #Environment#production, has none
@@ -126,16 +126,16 @@ def _context(asked: str, account: str | None, stack: Stack) -> str:
         raise CommandError(
             f"{asked} is no context: say a course's id, or a type and an id, as Course#2041 or Group#12."
         )
-    if re.fullmatch(PATTERN, parts[1]):
-        parts[1] = str(as_number(parts[1]))
+    if re.fullmatch(ID_PATTERN, parts[1]):
+        parts[1] = str(parse_id(parts[1]))
     return "#".join((account or _only_account(stack), *parts))
 
 
 def _local_part(context: str) -> str:
     head, _, number = context.rpartition("#")
     return (
-        f"{head}#{as_number(number) % SHARD}"
-        if re.fullmatch(PATTERN, number) and as_number(number) > SHARD
+        f"{head}#{parse_id(number) % IDS_PER_SHARD}"
+        if re.fullmatch(ID_PATTERN, number) and parse_id(number) > IDS_PER_SHARD
         else context
     )
 
@@ -143,7 +143,7 @@ def _local_part(context: str) -> str:
 def _only_account(stack: Stack) -> str:
     """The one root account that the tables are of. Raises ``CommandError`` when there is none, or several."""
     allowed = [each.strip() for each in stack.parameters.get("AllowedRootAccounts", "").split(",") if each.strip()]
-    if allowed and not any(re.fullmatch(PATTERN, each) for each in allowed):
+    if allowed and not any(re.fullmatch(ID_PATTERN, each) for each in allowed):
         accounts = sorted(set(allowed))
     else:
         accounts = _accounts_in_tables(stack)

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cli.catalogue.model import Entity
+from cli.catalogue.model import EntityDefinition
 from cli.draft import kinds
 from cli.draft.entry import LONGEST_LINE, Line, family_file, field_lines, line, quoted, remarks_on
 from cli.draft.observed import IDS, Field, Form, Observed, merged
@@ -40,7 +40,7 @@ class Comparison:
     """
 
     family: str
-    entities: tuple[Entity, ...]
+    entities: tuple[EntityDefinition, ...]
     events: tuple[str, ...]
     new_events: tuple[str, ...] = ()
     lacking: Mapping[str, Line] = field(default_factory=dict)
@@ -55,13 +55,13 @@ class Comparison:
 
 
 def compared(
-    family: str, entities: tuple[Entity, ...], observed: list[Observed], meanings: Mapping[str, str]
+    family: str, entities: tuple[EntityDefinition, ...], observed: list[Observed], meanings: Mapping[str, str]
 ) -> Comparison:
     """The event types as a source shows them, against the entries of what they speak of, in a family's file.
 
     ``meanings`` are as for ``entry.drafted``.
     """
-    renamed = {other: name for entity in entities for other, name in entity.renamed.items()}
+    renamed = {other: name for entity in entities for other, name in entity.field_aliases.items()}
     # Members of objects are described where keys need them, and no source describes them.
     here = {name: each for entity in entities for name, each in entity.fields.items() if "." not in name}
     there = {renamed.get(name, name): each for name, each in merged(observed).items()}

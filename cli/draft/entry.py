@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from cli.catalogue.model import KEY_KINDS, Entity
+from cli.catalogue.model import KEY_KINDS, EntityDefinition
 from cli.draft import kinds
 from cli.draft.kinds import Judgement
 from cli.draft.observed import Field, Form, Observed, is_id, is_type, merged
@@ -118,7 +118,7 @@ def remarks_on(observed: list[Observed]) -> Iterator[str]:
             yield f"review: {each.name}: fields are left out whose names are no plain names, or that are too many"
 
 
-def meanings_of(entities: Iterable[Entity]) -> dict[str, str]:
+def meanings_of(entities: Iterable[EntityDefinition]) -> dict[str, str]:
     """What most entities of the catalogue say of a field that several have, by its name and kind.
 
     Whose id an id is depends on the entity, so that of ids nothing is taken.

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from handlers.items.canvas_ids import LARGEST, PATTERN, SHARD, as_number
+from handlers.items.canvas_ids import ID_PATTERN, IDS_PER_SHARD, MAX_ID, parse_id
 from handlers.items.timestamps import is_date, is_date_time, is_ruby_time
 
 # The names that are shown: what else an event calls a field could say anything.
@@ -23,7 +23,7 @@ _STATE = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 _TYPE = re.compile(r"[A-Z][A-Za-z0-9]{0,39}(?:::[A-Z][A-Za-z0-9]{0,39})*", re.ASCII)
 MOST_WORDS = 20
 
-_ID = re.compile(PATTERN, re.ASCII)
+_ID = re.compile(ID_PATTERN, re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 LONGEST_STRING = 255  # of a database's ordinary column; what is longer is a text
 
@@ -59,7 +59,7 @@ def form_of(name: str, value: Any) -> Form:
         case bool():
             return Form.BOOL
         case int():
-            return _id_form(value) if is_id(name) and 0 < value <= LARGEST else Form.WHOLE
+            return _id_form(value) if is_id(name) and 0 < value <= MAX_ID else Form.WHOLE
         case float() | Decimal():
             return Form.FRACTION
         case dict():
@@ -99,7 +99,7 @@ def _form_of_text(name: str, text: str) -> Form:
 
 
 def _id_form(value: str | int) -> Form:
-    return Form.GLOBAL if as_number(value) >= SHARD else Form.LOCAL
+    return Form.GLOBAL if parse_id(value) >= IDS_PER_SHARD else Form.LOCAL
 
 
 @dataclass

@@ -16,7 +16,7 @@ from cli.redrive import event_files
 from cli.stack.stack import Stack
 from cli.ui.output import plural, progress, say
 from handlers.intake.decode import decode
-from handlers.outcome import Reason, Rejected
+from handlers.outcome import Rejection, RejectionReason
 
 MOST_BYTES = 20_000_000
 TIMEOUT_SECONDS = 30
@@ -42,7 +42,7 @@ def of_rejected(stack: Stack, event_types: Sequence[str]) -> list[Observed]:
 
     Of the types each may be a pattern, as ``module_note_*``. Raises ``CommandError`` when none of one waits.
     """
-    selection = Selection(reason=Reason.UNKNOWN_EVENT_TYPE)
+    selection = Selection(reason=RejectionReason.UNKNOWN_EVENT_TYPE)
     with progress() as shown:
         items = shown.track(rejected.read(stack, selection, payloads=True), description="reading what was rejected")
         payloads = (rejected.payload(item) for item in items if _is_meant(item, event_types))
@@ -68,7 +68,7 @@ def of_events(events: Iterable[bytes], name: str, *, may_be_none: bool = False) 
     for data in events:
         try:
             event = decode(data)
-        except Rejected:
+        except Rejection:
             unread += 1
             continue
         if not pages.EVENT_NAME.fullmatch(event.name):

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from cli.catalogue.generated import as_self_hosted, refused, samples
-from cli.catalogue.model import EventType, load
+from cli.catalogue.model import EventTypeDefinition, load
 from cli.local import dashboard
 from cli.local.function_logs import FATES, complete_logs, settle
 from cli.local.invocation import scan, table_variables
@@ -22,7 +22,7 @@ from cli.local.ministack import STACK, LocalAws, deploy, kept, ministack
 from cli.stack.hierarchy import Nesting, tail
 from cli.stack.stack import family
 from cli.ui import arguments, render
-from handlers.telemetry.logs_and_metrics import NO_TYPE
+from handlers.telemetry.logs_and_metrics import UNKNOWN_TYPE_LABEL
 
 COURSE, PERSON = "2041", "8123"
 PARAMETERS = {"KinesisStream": "create", "DeletionProtection": "false", "MaximumBatchingWindowInSeconds": "1"}
@@ -75,7 +75,7 @@ def run(families: str | None = None, *, keep: bool) -> int:
 
 
 @cache
-def _known() -> dict[str, EventType]:
+def _known() -> dict[str, EventTypeDefinition]:
     """The event types by name, read once: every record is looked up."""
     return load()
 
@@ -130,11 +130,11 @@ def _account_table(sent: list[Sent], account: dict[str, Counter[str]]) -> Table:
     event_types: dict[str, list[str]] = {}
     for event_type in sorted(counts.keys() | account.keys()):
         known = _known().get(event_type)
-        event_types.setdefault(family(known.table) if known else NO_TYPE, []).append(event_type)
+        event_types.setdefault(family(known.table_variable) if known else UNKNOWN_TYPE_LABEL, []).append(event_type)
 
     def add(name: str, those: list[str]) -> None:
         fates = sum((account.get(each, Counter()) for each in those), Counter[str]())
-        known = sum(each != NO_TYPE for each in those)
+        known = sum(each != UNKNOWN_TYPE_LABEL for each in those)
         numbers = (known, sum(counts[each] for each in those), *(fates[fate] for fate in FATES))
         table.add_row(name, *(str(number or "·") for number in numbers))
 
@@ -166,7 +166,7 @@ def _problems(
 def _is_kept(text: str, tables: Mapping[str, str]) -> bool:
     """Whether no choice of families leaves it out: one of a family without a table is ignored, however wrong it is."""
     known = _known().get(_event_type(text))
-    return known is None or known.table in tables
+    return known is None or known.table_variable in tables
 
 
 def _say_how_to_look_around(console: Console, aws: LocalAws, outputs: dict[str, str], *, keep: bool) -> None:
@@ -176,7 +176,7 @@ def _say_how_to_look_around(console: Console, aws: LocalAws, outputs: dict[str, 
         return
     with kept(aws):
         console.print("\nIt stays up until Ctrl-C. In another terminal:\n")
-        sample = next(name for name in samples() if _known()[name].table in table_variables(outputs))
+        sample = next(name for name in samples() if _known()[name].table_variable in table_variables(outputs))
         for command in (
             f"show {COURSE}",
             f"show User#{PERSON} activity",
@@ -204,8 +204,8 @@ def _event_type(text: str) -> str:
         event = json.loads(text)
         name = event.get("metadata", event.get("attributes", {})).get("event_name")
     except ValueError:
-        return NO_TYPE
-    return name if name in _known() else NO_TYPE
+        return UNKNOWN_TYPE_LABEL
+    return name if name in _known() else UNKNOWN_TYPE_LABEL
 
 
 def _event_time(text: str) -> str:

@@ -18,7 +18,7 @@ def run(families: str | None = None) -> int:
     aws = local()
     with Console().status("Deploying template.yaml into the stack that is up …"):
         outputs = redeploy(aws, chosen)
-    kept = sorted(family(variable) for variable in table_variables(outputs) if variable != rejection.TABLE)
+    kept = sorted(family(variable) for variable in table_variables(outputs) if variable != rejection.TABLE_VARIABLE)
     output.out().print(
         f"The stack {STACK} has the template, the code and the schemas of now; its tables hold what they held."
         f"\nIt keeps {', '.join(kept)}.",

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from handlers.deadline import Deadline
 from handlers.intake.record import Record
 from handlers.items import event_types, rejection
-from handlers.items.build import Item
-from handlers.items.compact import Key
+from handlers.items.compact import ItemKey
 from handlers.items.event_types import EventType
+from handlers.items.item import Item
 from handlers.outcome import Outcome
 from handlers.pipeline import Pipeline
 from handlers.settings import Settings
-from handlers.storage.writer import Result, Writer, Written
-from handlers.telemetry.batch_stats import Effort
+from handlers.storage.writer import Writer, WriteResult, WriteStatus
+from handlers.telemetry.batch_stats import BatchStats
 
 _NO_HASTE_MS = 600_000  # half of it to judge in
 
@@ -36,16 +36,16 @@ class Judge:
 
     def __init__(self, known: Mapping[str, EventType] | None = None, environment: Mapping[str, str] | None = None):
         self.event_types = event_types.load() if known is None else known
-        tables = frozenset(event_type.table for event_type in self.event_types.values())
-        everything = dict.fromkeys((*tables, rejection.TABLE), "here")
+        tables = frozenset(event_type.table_variable for event_type in self.event_types.values())
+        everything = dict.fromkeys((*tables, rejection.TABLE_VARIABLE), "here")
         self._writer = _Recorder()
-        settings = Settings.read(everything if environment is None else environment, tables)
+        settings = Settings.from_env(everything if environment is None else environment, tables)
         self._pipeline = Pipeline(settings, self.event_types, self._writer, lambda: datetime.now(UTC))
 
     def judge(self, data: bytes) -> Verdict:
         """The verdict on a record with this data."""
         record = Record("", data, datetime.now(UTC), "")
-        (outcome,) = self._pipeline.process([(record.id, lambda: record)], Deadline(lambda: _NO_HASTE_MS), Effort())
+        (outcome,) = self._pipeline.process([(record.id, lambda: record)], Deadline(lambda: _NO_HASTE_MS), BatchStats())
         return Verdict(outcome, self._writer.items)
 
 
@@ -57,9 +57,9 @@ class _Recorder(Writer):
 
     def write(
         self,
-        items: Mapping[Key, Item],
+        items: Mapping[ItemKey, Item],
         deadline: Deadline,  # noqa: ARG002  # as Writer's
-        effort: Effort,  # noqa: ARG002  # as Writer's
-    ) -> dict[Key, Result]:
+        stats: BatchStats,  # noqa: ARG002  # as Writer's
+    ) -> dict[ItemKey, WriteResult]:
         self.items = tuple(items.values())
-        return dict.fromkeys(items, Result(Written.STORED))
+        return dict.fromkeys(items, WriteResult(WriteStatus.STORED))

@@ -22,9 +22,9 @@ from cli.redrive.publisher import Destination, Parcel
 from cli.stack.stack import Stack
 from cli.ui import messages, output
 from cli.ui.output import out, plural, print_json, say
-from handlers.items.build import Item
-from handlers.items.timestamps import utc_text
-from handlers.outcome import Fate, Reason
+from handlers.items.item import Item
+from handlers.items.timestamps import format_utc
+from handlers.outcome import Fate, RejectionReason
 
 MOST_AT_ONCE = 200  # records under way at once: at a megabyte each they still fit into memory
 MOST_KEYS = 100  # Amazon DynamoDB API reference, "BatchGetItem"
@@ -208,7 +208,7 @@ class Redrive:
     def _rejected_again(self, groups: Sequence[_Group], since: datetime) -> Iterator[tuple[_Group, str]]:
         """Those that the functions refused once more, and why; of the two records the first is kept."""
         by_id = {group.sent_as: group for group in groups}
-        for reason in Reason if groups else ():
+        for reason in RejectionReason if groups else ():
             pages = self._dynamodb.get_paginator("query").paginate(
                 TableName=self._stack.rejected_table,
                 ConsistentRead=True,
@@ -217,7 +217,7 @@ class Redrive:
                 ExpressionAttributeNames={
                     "#reason": "reason", "#record": "record", "#source": "source", "#errors": "errors",
                 },
-                ExpressionAttributeValues={":reason": {"S": reason}, ":since": {"S": utc_text(since)}},
+                ExpressionAttributeValues={":reason": {"S": reason}, ":since": {"S": format_utc(since)}},
             )  # fmt: skip
             for item in (item for page in pages for item in page["Items"]):
                 # Once each: it may have been delivered, and refused, more than once.
@@ -296,7 +296,7 @@ def _held_back(verdict: Verdict) -> tuple[End, str] | None:
         case Fate.IGNORED:
             return End.NOT_DEPLOYED, ""
     broken = "; ".join(f"{v.path} {v.rule} {v.expected}".strip() for v in outcome.violations)
-    return End.WOULD_BE_REJECTED, f"{outcome.cause}: {broken}".removesuffix(": ")
+    return End.WOULD_BE_REJECTED, f"{outcome.reason}: {broken}".removesuffix(": ")
 
 
 def _ended(group: _Group, end: End, why: str = "") -> Iterator[Ended]:
@@ -305,7 +305,7 @@ def _ended(group: _Group, end: End, why: str = "") -> Iterator[Ended]:
 
 def _place(item: Item) -> tuple[str, str, str]:
     (_, context), (_, entity) = item.key
-    return item.table, context, entity
+    return item.table_variable, context, entity
 
 
 def _key(reason: str, record: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from cli.catalogue.model import EventType, names
+from cli.catalogue.model import EventTypeDefinition, names
 
 Item = dict[str, Any]
 
@@ -16,20 +16,20 @@ class Nesting:
     these there may be any number, and who wants them asks for them.
     """
 
-    def __init__(self, event_types: Mapping[str, EventType]) -> None:
+    def __init__(self, event_types: Mapping[str, EventTypeDefinition]) -> None:
         everything = {entity.name: entity for event_type in event_types.values() for entity in event_type.entities}
-        self._occurrences = {entity.kind for entity in everything.values() if not entity.ids}
-        self._entities = {name: entity for name, entity in everything.items() if entity.ids}
+        self._occurrences = {entity.kind for entity in everything.values() if not entity.id_templates}
+        self._entities = {name: entity for name, entity in everything.items() if entity.id_templates}
         self._templates: dict[str, dict[str, set[str]]] = {}
         # Those of entities that can stand in any context, as "{context_type}#{context_id}".
         self._everywhere: set[str] = set()
         for entity in self._entities.values():
-            for template in entity.contexts:
+            for template in entity.context_templates:
                 fields = names(template)
                 if len(fields) == 1:
-                    self._templates.setdefault(fields[0], {}).setdefault(template, set()).add(entity.table)
+                    self._templates.setdefault(fields[0], {}).setdefault(template, set()).add(entity.table_variable)
                 else:
-                    self._everywhere.add(entity.table)
+                    self._everywhere.add(entity.table_variable)
 
     def below(self, entity: str) -> Iterator[tuple[str, frozenset[str]]]:
         """The contexts below ``assignment#9001``, without account, each with the tables that it may be in."""

@@ -63,7 +63,7 @@ class Stack:
     def chosen_tables(self) -> frozenset[str]:
         """The variables of the tables of the families that were chosen, by the parameter Families."""
         families = self.parameters.get("Families", "all")
-        known = frozenset(event_type.table for event_type in self.catalogue.values())
+        known = frozenset(event_type.table_variable for event_type in self.catalogue.values())
         if families == "all":
             return known
         return known & {f"{family.strip().upper()}_TABLE" for family in families.split(",")}
@@ -72,23 +72,23 @@ class Stack:
     def occurrence_tables(self) -> frozenset[str]:
         """The variables of the tables of occurrences, whose items are never updated, and expire."""
         return frozenset(
-            event_type.table
+            event_type.table_variable
             for event_type in self.catalogue.values()
-            if all(entity.occurrence for entity in event_type.entities)
+            if all(entity.append_only for entity in event_type.entities)
         )
 
     @cached_property
     def entity_tables(self) -> dict[str, str]:
         """The tables of entities and occurrences that are deployed, by their environment variables."""
-        variables = {event_type.table for event_type in self.catalogue.values()}
+        variables = {event_type.table_variable for event_type in self.catalogue.values()}
         return {name: table for name, table in self._tables.items() if name in variables}
 
     @cached_property
     def rejected_table(self) -> str:
         """The table of rejected events. Raises ``CommandError`` when there is none."""
-        if rejection.TABLE not in self._tables:
+        if rejection.TABLE_VARIABLE not in self._tables:
             raise CommandError(f"the stack {self.name} has no table of rejected events.")
-        return self._tables[rejection.TABLE]
+        return self._tables[rejection.TABLE_VARIABLE]
 
     @cached_property
     def _tables(self) -> dict[str, str]:

@@ -5,18 +5,18 @@ from typing import Any
 
 from cli.ui.output import plural
 from handlers.items.event_types import EventType
-from handlers.outcome import Reason, Violation
+from handlers.outcome import RejectionReason, Violation
 
 # What to do about each reason; a test holds it to all that there are.
 REMEDIES: Mapping[str, str] = {
-    Reason.MALFORMED_JSON: "It is not JSON in UTF-8. See who else sends to the queue or stream.",
-    Reason.CALIPER_FORMAT: "Choose the Canvas format instead of Caliper in Canvas Data Services.",
-    Reason.SCHEMA_VIOLATION: "If Canvas is right, mend the catalogue, deploy, and redrive.",
-    Reason.UNKNOWN_EVENT_TYPE: "Add it to the catalogue, deploy and redrive; or leave it out of the subscription.",
-    Reason.FOREIGN_ACCOUNT: "If it is yours, add the account to AllowedRootAccounts, deploy, and redrive.",
-    Reason.UNROUTABLE: "The event does not say whose it is. See who sends it.",
-    Reason.UNSTORABLE: "DynamoDB cannot hold it. See what it says there.",
-    Reason.TOO_LARGE: "It is over the 400 KB of a DynamoDB item. Read it from its payload.",
+    RejectionReason.MALFORMED_JSON: "It is not JSON in UTF-8. See who else sends to the queue or stream.",
+    RejectionReason.CALIPER_FORMAT: "Choose the Canvas format instead of Caliper in Canvas Data Services.",
+    RejectionReason.SCHEMA_VIOLATION: "If Canvas is right, mend the catalogue, deploy, and redrive.",
+    RejectionReason.UNKNOWN_EVENT_TYPE: "Add it to the catalogue, deploy and redrive, or unsubscribe from it.",
+    RejectionReason.FOREIGN_ACCOUNT: "If it is yours, add the account to AllowedRootAccounts, deploy, and redrive.",
+    RejectionReason.UNROUTABLE: "The event does not say whose it is. See who sends it.",
+    RejectionReason.UNSTORABLE: "DynamoDB cannot hold it. See what it says there.",
+    RejectionReason.TOO_LARGE: "It is over the 400 KB of a DynamoDB item. Read it from its payload.",
 }
 
 _RULES = {
@@ -66,5 +66,5 @@ def _about(path: str, event_type: EventType) -> str:
         node = node.get("properties", {}).get(step)
         if node is None:
             return ""
-    kind = event_type.kinds.get(step, "") if path.startswith("body.") else ""
+    kind = event_type.field_kinds.get(step, "") if path.startswith("body.") else ""
     return f"{node.get('description', '')}{f' ({kind})' if kind else ''}"

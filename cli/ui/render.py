@@ -14,7 +14,7 @@ from rich.tree import Tree
 from cli.stack.hierarchy import Item, Nesting, tail
 from cli.ui import output
 from cli.ui.messages import rules
-from handlers.items.timestamps import instant
+from handlers.items.timestamps import parse_datetime
 
 _HEADLINES = (
     *("title", "name", "group_name", "group_category_name", "display_name", "asset_name", "subject"),
@@ -62,7 +62,9 @@ def rejections(items: Iterable[Item]) -> Table:
         rows[row] += 1
         newest[row] = max(newest.get(row, ""), item["record"].partition("#")[0])
     columns = ("reason.", "event type", "broken rules", "newest.", "records#")
-    return output.table(columns, ((*row, f"{output.age(instant(newest[row]))} ago", rows[row]) for row in sorted(rows)))
+    return output.table(
+        columns, ((*row, f"{output.age(parse_datetime(newest[row]))} ago", rows[row]) for row in sorted(rows))
+    )
 
 
 def _grow(tree: Tree, context: str, by_context: dict[str, list[Item]], nesting: Nesting) -> None:
@@ -80,7 +82,7 @@ def _line(item: Item, *, occurred: bool) -> Text:
     headline = next((_headline(str(body[name])) for name in _HEADLINES if name in body), "")
     details = ", ".join(_details(item["entity"], body))
     line = output.text(key, "cyan").append(f" {output.visible(headline)} ", "default")
-    where = f" in {item['happened_in']}" if "happened_in" in item else ""
+    where = f" in {item['request_context']}" if "request_context" in item else ""
     line.append(output.visible(f"{details} · {item['event_name']}{where}".removeprefix(" · ")), "dim")
     if item.get("deleted"):
         line.stylize("strike")

@@ -1,17 +1,17 @@
-"""Bytes to a Live Event: JSON, the envelope, and the name of the event."""
+"""Decode a record's bytes to a Live Event: JSON, the envelope, and the name of the event."""
 
 import json
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple, NoReturn
 
-from handlers.outcome import Reason, Rejected, Violation
+from handlers.outcome import Rejection, RejectionReason, Violation
 
-MOST_LEVELS = 100  # of a whole record: DynamoDB takes some thirty in an item, Python some hundreds in a call
+MAX_DEPTH = 100  # of a whole record: DynamoDB allows about thirty in an item, Python some hundreds in a call
 
 
 class LiveEvent(NamedTuple):
-    """A Canvas Live Event. ``metadata`` and ``body`` are as they came; numbers are int or Decimal."""
+    """A Canvas Live Event. ``metadata`` and ``body`` are as received; numbers are int or Decimal."""
 
     name: str
     metadata: Mapping[str, Any]
@@ -19,74 +19,80 @@ class LiveEvent(NamedTuple):
 
 
 def decode(data: bytes) -> LiveEvent:
-    """Read a record's data as ``{"metadata": {...}, "body": {...}}``.
+    """Decode ``{"metadata": {...}, "body": {...}}``.
 
-    A Canvas that an institution hosts itself calls the first part ``attributes``.
+    A self-hosted Canvas calls the first part ``attributes``.
 
-    Raises ``Rejected`` for what is not JSON, comes in the Caliper format, or is no Canvas event, and for JSON
-    that is nested deeper, or has larger numbers, than any table could hold.
+    Raises ``Rejection`` for what is not JSON, is in the Caliper format, or is not a Canvas event, and for JSON that
+    is nested more deeply, or has larger numbers, than any table could hold.
     """
-    document = _json(data)
+    document = _parse_json(data)
     if not isinstance(document, dict):
-        raise _no_event("", "type", "object")
+        raise _envelope_violation("", "type", "object")
     if "sensor" in document and "data" in document and "body" not in document:
-        raise Rejected(
-            Reason.CALIPER_FORMAT,
-            Violation("", "format", "the Canvas format: choose it in Canvas Data Services instead of Caliper"),
+        raise Rejection(
+            RejectionReason.CALIPER_FORMAT,
+            Violation("", "format", "the Canvas format; select it in Canvas Data Services instead of Caliper"),
         )
-    metadata = _part(document, "metadata" if "metadata" in document else "attributes")
-    body = _part(document, "body")
+    metadata = _envelope_part(document, "metadata" if "metadata" in document else "attributes")
+    body = _envelope_part(document, "body")
     if "event_name" not in metadata:
-        raise _no_event("metadata.event_name", "required", "")
+        raise _envelope_violation("metadata.event_name", "required", "")
     if not isinstance(metadata["event_name"], str):
-        raise _no_event("metadata.event_name", "type", "string")
+        raise _envelope_violation("metadata.event_name", "type", "string")
     return LiveEvent(metadata["event_name"], metadata, body)
 
 
-def _json(data: bytes) -> Any:
+def _parse_json(data: bytes) -> Any:
     try:
         document = _DECODER.decode(data.decode("utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError):
-        raise Rejected(Reason.MALFORMED_JSON, Violation("", "json", "JSON text in UTF-8")) from None
+        raise Rejection(RejectionReason.MALFORMED_JSON, Violation("", "json", "JSON text in UTF-8")) from None
     except (ValueError, InvalidOperation):
-        raise Rejected(Reason.UNSTORABLE, Violation("", "number", "numbers within DynamoDB's range")) from None
+        expected = "numbers within DynamoDB's range"
+        raise Rejection(RejectionReason.UNSTORABLE, Violation("", "number", expected)) from None
     except RecursionError:
         raise _too_deep() from None
-    # Nothing is deeper than it has brackets, and nearly nothing has as many.
-    if data.count(b"[") + data.count(b"{") > MOST_LEVELS and _is_deeper(document, MOST_LEVELS):
+    # A document is at most as deep as it has brackets, and hardly any document has that many.
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _exceeds_depth(document, MAX_DEPTH):
         raise _too_deep()
     return document
 
 
-def _refuse_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise json.JSONDecodeError("not JSON", name, 0)
 
 
-# Not orjson: it would round numbers that DynamoDB keeps whole.
-_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)
+# Not orjson: it would round numbers that DynamoDB stores exactly.
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_reject_constant)
 
 
-def _too_deep() -> Rejected:
-    return Rejected(Reason.UNSTORABLE, Violation("", "nesting", f"at most {MOST_LEVELS} levels"))
+def _too_deep() -> Rejection:
+    return Rejection(RejectionReason.UNSTORABLE, Violation("", "nesting", f"at most {MAX_DEPTH} levels"))
 
 
-def _is_deeper(value: Any, levels: int) -> bool:
-    """Whether a value has more levels; without recursion, whose own limit differs between versions of Python."""
+def _exceeds_depth(value: Any, depth: int) -> bool:
+    """Whether a value is nested more deeply; without recursion, whose limit depends on the version of Python."""
     level = [value]
-    for _ in range(levels):
-        containers = [each for each in level if isinstance(each, dict | list)]
-        level = [each for one in containers for each in (one.values() if isinstance(one, dict) else one)]
-    return any(isinstance(each, dict | list) for each in level)
+    for _ in range(depth):
+        containers = [child for child in level if isinstance(child, dict | list)]
+        level = [
+            child
+            for container in containers
+            for child in (container.values() if isinstance(container, dict) else container)
+        ]
+    return any(isinstance(child, dict | list) for child in level)
 
 
-def _part(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _envelope_part(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    path = "metadata" if name == "attributes" else name
     if name not in document:
-        raise _no_event("metadata" if name == "attributes" else name, "required", "")
+        raise _envelope_violation(path, "required", "")
     part = document[name]
     if not isinstance(part, dict):
-        raise _no_event("metadata" if name == "attributes" else name, "type", "object")
+        raise _envelope_violation(path, "type", "object")
     return part
 
 
-def _no_event(path: str, rule: str, expected: str) -> Rejected:
-    return Rejected(Reason.SCHEMA_VIOLATION, Violation(path, rule, expected))
+def _envelope_violation(path: str, rule: str, expected: str) -> Rejection:
+    return Rejection(RejectionReason.SCHEMA_VIOLATION, Violation(path, rule, expected))

@@ -1,23 +1,22 @@
-"""Within a batch, of the items under one key only the newest is written."""
+"""Compact a batch: of the items with the same key only the newest is written."""
 
 from collections.abc import Iterable
 
-from handlers.items import build
-from handlers.items.build import Item
+from handlers.items.item import Item, PrimaryKey
 
-Key = tuple[str, build.Key]
-
-
-def key_of(item: Item) -> Key:
-    """What makes an item the same item: its table and its key."""
-    return item.table, item.key
+ItemKey = tuple[str, PrimaryKey]
 
 
-def newest(items: Iterable[Item]) -> dict[Key, Item]:
-    """The newest item of each key, in the order in which the keys first came."""
-    kept: dict[Key, Item] = {}
+def item_key(item: Item) -> ItemKey:
+    """Return what identifies an item: the variable of its table, and its primary key."""
+    return item.table_variable, item.key
+
+
+def compact(items: Iterable[Item]) -> dict[ItemKey, Item]:
+    """Return the newest item of each key, in the order in which the keys first occur."""
+    newest: dict[ItemKey, Item] = {}
     for item in items:
-        standing = kept.setdefault(key_of(item), item)
-        if (item.version or "") > (standing.version or ""):
-            kept[key_of(item)] = item
-    return kept
+        current = newest.setdefault(item_key(item), item)
+        if (item.version or "") > (current.version or ""):
+            newest[item_key(item)] = item
+    return newest

@@ -1,4 +1,4 @@
-"""The catalogue of event types, as their schema files say it: which items an event becomes."""
+"""The event types and the entities they describe, as their schema files define them."""
 
 import json
 import re
@@ -8,94 +8,95 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
+SCHEMAS_DIR = Path(__file__).resolve().parents[2] / "schemas"
 
 _ID_KINDS = frozenset({"gid", "lid"})
 
-_BRACES = re.compile(r"\{([^}]*)\}")
+_PLACEHOLDER = re.compile(r"\{([^}]*)\}")
 
 
-class CatalogueError(Exception):
-    """The package has no schemas, or one that does not say what becomes of its events."""
+class SchemaFileError(Exception):
+    """The package has no schemas, or one that does not define the items of its events."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entity:
-    """What an item speaks of, and how its key follows from an event.
+class EntityMapping:
+    """How events of a type become items of one entity.
 
-    ``name`` begins the sort key. ``table`` is the environment variable that names the table. ``ids`` and ``contexts``
-    are templates for ``%`` of the entity's id and of what contains it, as ``%(context_type)s#%(context_id)s``; of
-    several the first counts of which the event says all. ``fields`` are the fields that its item keeps.
-    ``occurrence`` is true where each event is an item of its own, without state, and has no id but that.
+    ``name`` begins the sort key. ``table_variable`` is the environment variable with the table's name.
+    ``id_templates`` and ``context_templates`` are templates for ``%`` that give the entity's id and what contains it,
+    such as ``%(context_type)s#%(context_id)s``; the first whose variables the event has is used. ``fields`` are the
+    body fields that the item keeps. An ``append_only`` entity has no id of its own: each event is an item.
     """
 
     name: str
-    table: str
-    ids: tuple[str, ...]
-    contexts: tuple[str, ...]
+    table_variable: str
+    id_templates: tuple[str, ...]
+    context_templates: tuple[str, ...]
     fields: frozenset[str]
-    occurrence: bool
+    append_only: bool
 
     @property
-    def paths(self) -> tuple[str, ...]:
-        """What the key may be made of: fields, and by their paths members of objects and metadata."""
-        return tuple(dict.fromkeys(re.findall(r"%\(([^)]*)\)s", "".join((*self.ids, *self.contexts)))))
+    def key_paths(self) -> tuple[str, ...]:
+        """The variables of the key: body fields, and the paths of members of objects and of metadata."""
+        templates = "".join((*self.id_templates, *self.context_templates))
+        return tuple(dict.fromkeys(re.findall(r"%\(([^)]*)\)s", templates)))
 
 
 @dataclass(frozen=True, eq=False)
 class EventType:
-    """An event type and the entities it speaks of; the first keeps what the schema does not know.
+    """An event type and the entities it describes; the first one keeps the fields that the schema does not know.
 
-    ``kinds`` are the kinds of the known fields of the body, ``members`` those of members of its objects by their paths
-    (``course.id``), ``renamed`` the names of fields that Canvas also sends under others, by those others, ``states``
-    the known values of the fields that hold a state. ``needs_account`` is false where Canvas itself sends no root
-    account.
+    ``field_kinds`` are the kinds of the known body fields by name, ``member_kinds`` those of members of its objects
+    by path (``course.id``), ``field_aliases`` the names of fields by other names that Canvas also uses for them,
+    ``known_states`` the known values of state fields. ``requires_root_account`` is false where Canvas itself sends no
+    root account.
     """
 
     name: str
     schema: Mapping[str, Any]
-    entities: tuple[Entity, ...]
-    kinds: Mapping[str, str]
-    members: Mapping[str, str]
-    renamed: Mapping[str, str]
-    states: Mapping[str, frozenset[str]]
-    needs_account: bool
+    entities: tuple[EntityMapping, ...]
+    field_kinds: Mapping[str, str]
+    member_kinds: Mapping[str, str]
+    field_aliases: Mapping[str, str]
+    known_states: Mapping[str, frozenset[str]]
+    requires_root_account: bool
 
     @cached_property
-    def table(self) -> str:
-        """The environment variable of the table of its entities."""
-        return self.entities[0].table
+    def table_variable(self) -> str:
+        """The environment variable with the name of its entities' table."""
+        return self.entities[0].table_variable
 
     @cached_property
-    def known_names(self) -> frozenset[str]:
-        """The names under which known fields may come."""
-        return frozenset(self.kinds) | frozenset(self.renamed)
+    def known_field_names(self) -> frozenset[str]:
+        """All names under which Canvas sends the known fields."""
+        return frozenset(self.field_kinds) | frozenset(self.field_aliases)
 
     @cached_property
-    def texts(self) -> tuple[str, ...]:
-        """The fields that Canvas cuts when they are long."""
-        return tuple(name for name, kind in self.kinds.items() if kind == "text")
+    def text_fields(self) -> tuple[str, ...]:
+        """The fields that Canvas truncates when they are long."""
+        return tuple(name for name, kind in self.field_kinds.items() if kind == "text")
 
     @cached_property
-    def keys_are_flat(self) -> bool:
-        """Whether the fields of the body are all that keys are made of."""
-        return not any("." in path for entity in self.entities for path in entity.paths)
+    def keys_use_body_fields_only(self) -> bool:
+        """Whether no key needs a member of an object or of the metadata."""
+        return not any("." in path for entity in self.entities for path in entity.key_paths)
 
-    def is_id(self, path: str) -> bool:
-        """Whether a Canvas id stands there: in the body, in an object of it, or in the metadata."""
+    def is_canvas_id(self, path: str) -> bool:
+        """Whether the path names a Canvas id: in the body, in one of its objects, or in the metadata."""
         if path.startswith("metadata."):
             return path.endswith("_id")
-        return self.kinds.get(path) in _ID_KINDS or self.members.get(path) in _ID_KINDS
+        return self.field_kinds.get(path) in _ID_KINDS or self.member_kinds.get(path) in _ID_KINDS
 
 
-def load(folder: Path = SCHEMAS) -> dict[str, EventType]:
-    """Read every schema in ``folder``; the event types by name.
+def load(folder: Path = SCHEMAS_DIR) -> dict[str, EventType]:
+    """Read every schema in ``folder`` and return the event types by name.
 
-    Raises ``CatalogueError``: a consumer that knows no event type would reject everything.
+    Raises ``SchemaFileError``, also if there is none: a consumer without event types would reject everything.
     """
     event_types = {path.stem: _read(path) for path in sorted(folder.glob("*.json"))}
     if not event_types:
-        raise CatalogueError(f"there is no schema in {folder}: run `make generate` before `make build`")
+        raise SchemaFileError(f"There are no schemas in {folder}. Run `make generate` before `make build`.")
     return event_types
 
 
@@ -106,16 +107,18 @@ def _read(path: Path) -> EventType:
             path.stem,
             schema,
             tuple(_entity(**entity) for entity in schema["x-entities"]),
-            schema["x-kinds"],
-            schema["x-members"],
-            schema["x-renamed"],
-            {name: frozenset(known) for name, known in schema["x-states"].items()},
-            schema["x-needs-account"],
+            schema["x-field-kinds"],
+            schema["x-member-kinds"],
+            schema["x-field-aliases"],
+            {name: frozenset(known) for name, known in schema["x-known-states"].items()},
+            schema["x-requires-root-account"],
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise CatalogueError(f"{path.name} is no schema of this release: run `make generate`") from error
+        raise SchemaFileError(f"{path.name} is not a schema of this release. Run `make generate`.") from error
 
 
-def _entity(*, name: str, table: str, id: list[str], context: list[str], fields: list[str]) -> Entity:  # noqa: A002  # the catalogue's own word
-    ids, contexts = (tuple(_BRACES.sub(r"%(\1)s", template) for template in templates) for templates in (id, context))
-    return Entity(name, table, ids, contexts, frozenset(fields), occurrence=not ids)
+def _entity(*, name: str, table: str, id: list[str], context: list[str], fields: list[str]) -> EntityMapping:  # noqa: A002  # the catalogue's name for it
+    ids, contexts = (
+        tuple(_PLACEHOLDER.sub(r"%(\1)s", template) for template in templates) for templates in (id, context)
+    )
+    return EntityMapping(name, table, ids, contexts, frozenset(fields), append_only=not ids)

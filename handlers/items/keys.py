@@ -1,86 +1,89 @@
-"""What the key of an item is made of: fields of the body and, for a few event types, what lies beyond them."""
+"""Render the templates of keys from body fields and, for a few event types, from members of objects and metadata."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from handlers.intake.decode import LiveEvent
-from handlers.items.canvas_ids import is_ambiguous, localised
+from handlers.items.canvas_ids import is_ambiguous, to_local_id
 from handlers.items.event_types import EventType
-from handlers.outcome import Reason, Rejected, Violation
+from handlers.outcome import Rejection, RejectionReason, Violation
 
-# Also those of modules: quizzes:quiz, lti/tool_proxy.
-_CLASS = re.compile("[A-Za-z][A-Za-z0-9_:/]{0,63}")
+# Also classes of modules: quizzes:quiz, lti/tool_proxy.
+_CLASS_NAME = re.compile("[A-Za-z][A-Za-z0-9_:/]{0,63}")
 
 
-def said_by(event: LiveEvent, body: Mapping[str, Any], event_type: EventType, shard: int | None) -> Mapping[str, Any]:
-    """What templates of keys may ask for, with ids in the form of keys; ``body`` has them so already.
+def key_variables(
+    event: LiveEvent, body: Mapping[str, Any], event_type: EventType, shard: int | None
+) -> Mapping[str, Any]:
+    """Return the variables of the key templates, with ids in the form of keys; ``body`` is normalized already.
 
-    Where nobody says which shard the institution lives on, asking for an id that could have two forms raises
-    ``Rejected``.
+    If the shard of the institution is unknown, looking up an id that could have two forms raises ``Rejection``.
     """
     if shard is None:
-        return _WithoutShard(event, body, event_type, shard)
-    return body if event_type.keys_are_flat else _Beyond(event, body, event_type, shard)
+        return _ShardlessKeyVariables(event, body, event_type, shard)
+    return body if event_type.keys_use_body_fields_only else _KeyVariables(event, body, event_type, shard)
 
 
-def first_filled(templates: tuple[str, ...], said: Mapping[str, Any]) -> str | None:
-    """The first of the templates of which the event says all."""
+def render_first(templates: tuple[str, ...], variables: Mapping[str, Any]) -> str | None:
+    """Render the first template whose variables the event provides, else None."""
     for template in templates:
         try:
-            return template % said
+            return template % variables
         except KeyError:
             continue
     return None
 
 
-def filled(templates: tuple[str, ...], said: Mapping[str, Any]) -> str:
-    """``first_filled``; raises ``Rejected`` where there is none."""
-    text = first_filled(templates, said)
+def render(templates: tuple[str, ...], variables: Mapping[str, Any]) -> str:
+    """``render_first``; raises ``Rejection`` if the event lacks the variables of every template."""
+    text = render_first(templates, variables)
     if text is None:
         fields = " or ".join(template.replace("%(", "{").replace(")s", "}") for template in templates)
-        raise Rejected(Reason.UNROUTABLE, Violation("body", "required", f"to key the item: {fields}"))
+        violation = Violation("body", "required", f"to key the item: {fields}")
+        raise Rejection(RejectionReason.UNROUTABLE, violation)
     return text
 
 
-class _Beyond(dict[str, Any]):
-    """The body and, by their paths, members of its objects, the metadata, and class names of what it names."""
+class _KeyVariables(dict[str, Any]):
+    """The body and, by path, members of its objects, the metadata, and the class names of referenced objects."""
 
     def __init__(self, event: LiveEvent, body: Mapping[str, Any], event_type: EventType, shard: int | None) -> None:
-        # A field may be called as a path is, and would stand for what it is not.
+        # A field whose name contains a dot must not be mistaken for a path.
         super().__init__((name, value) for name, value in body.items() if "." not in name)
         self._metadata = event.metadata
         self._event_type = event_type
         self._shard = shard
 
     def __missing__(self, path: str) -> str:
-        holder, _, name = path.partition(".")
+        parent, _, name = path.partition(".")
         if not name:
             raise KeyError(path)
         if name == "class":
-            return _class_name(path, self[holder])
-        value = (self._metadata if holder == "metadata" else self[holder]).get(name)
+            return _class_name(path, self[parent])
+        value = (self._metadata if parent == "metadata" else self[parent]).get(name)
         if value is None:
             raise KeyError(path)
-        return localised(value, self._shard) if self._event_type.is_id(path) else str(value)
+        return to_local_id(value, self._shard) if self._event_type.is_canvas_id(path) else str(value)
 
 
-class _WithoutShard(_Beyond):
-    """The same, of an event that does not say which shard its ids are of."""
+class _ShardlessKeyVariables(_KeyVariables):
+    """The same for an event that does not say which shard its ids belong to."""
 
     def __getitem__(self, path: str) -> Any:
         value = super().__getitem__(path)
-        if self._event_type.is_id(path) and is_ambiguous(value, None):
-            place = path if path.startswith("metadata.") else f"body.{path}"
-            raise Rejected(Reason.UNROUTABLE, Violation("metadata.root_account_id", "required", f"to localise {place}"))
+        if self._event_type.is_canvas_id(path) and is_ambiguous(value, None):
+            full_path = path if path.startswith("metadata.") else f"body.{path}"
+            violation = Violation("metadata.root_account_id", "required", f"to make {full_path} local")
+            raise Rejection(RejectionReason.UNROUTABLE, violation)
         return value
 
 
 def _class_name(path: str, name: str) -> str:
-    """``DiscussionTopic`` for ``discussion_topic``: what was accessed is named so, what contains an entity is not.
+    """Return ``DiscussionTopic`` for ``discussion_topic``: accessed assets have the second form, contexts the first.
 
-    Raises ``KeyError`` for what is no such name.
+    Raises ``KeyError`` for what is not a class name.
     """
-    if not _CLASS.fullmatch(name):
+    if not _CLASS_NAME.fullmatch(name):
         raise KeyError(path)
     return re.sub("[:/]+", "::", name.title()).replace("_", "") if name.islower() else name

@@ -1,4 +1,4 @@
-"""Date-times as Canvas sends them and as the tables keep them."""
+"""Date-times: the forms in which Canvas sends them, and the one in which the tables hold them."""
 
 import re
 from datetime import UTC, date, datetime, timedelta
@@ -14,11 +14,11 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def instant(text: str) -> datetime:
-    """The instant that an ISO 8601 date-time with an offset names, to the microsecond.
+def parse_datetime(text: str) -> datetime:
+    """Parse an ISO 8601 date-time with an offset, to the microsecond, in UTC.
 
-    Instructure's documentation allows any offset, so ``+0530`` and ``+05`` are taken beside the ``+05:30`` of
-    RFC 3339. Raises ``ValueError`` for anything else, and for an instant outside the years 1 to 9999 of UTC.
+    Instructure's documentation allows any offset, so ``+0530`` and ``+05`` are accepted besides RFC 3339's
+    ``+05:30``. Raises ``ValueError`` for anything else, and for a time outside the years 1 to 9999 of UTC.
     """
     upper = text.upper()
     if not _DATE_TIME.fullmatch(upper):
@@ -29,63 +29,63 @@ def instant(text: str) -> datetime:
         raise ValueError("not within the years 1 to 9999 of UTC") from None
 
 
-def utc_text(moment: datetime) -> str:
-    """``2019-11-01T19:11:11.323000Z``: UTC, always 27 characters, so that text sorts as instants do."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
+def format_utc(dt: datetime) -> str:
+    """Format as ``2019-11-01T19:11:11.323000Z``: always 27 characters, so text sorts as time does."""
+    return dt.astimezone(UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def is_date_time(text: str) -> bool:
-    """Whether ``instant`` can read it."""
+    """Whether ``parse_datetime`` can read it."""
     try:
-        in_utc(text)
+        normalize_datetime(text)
     except ValueError:
         return False
     return True
 
 
 def is_date(text: str) -> bool:
-    """Whether it is a calendar date, as ``2019-08-10``, of the years 1 to 9999."""
+    """Whether it is a calendar date of the years 1 to 9999, such as ``2019-08-10``."""
     try:
         return bool(_DATE.fullmatch(text)) and bool(date.fromisoformat(text))
     except ValueError:
         return False
 
 
-def in_utc(text: str) -> str:
-    """The instant that ``instant`` reads, as ``utc_text`` writes it; raises ``ValueError`` as that does."""
-    return _in_utc_lately(text) if len(text) < 50 else _in_utc(text)
+def normalize_datetime(text: str) -> str:
+    """Bring what ``parse_datetime`` reads into the form of ``format_utc``; raises ``ValueError`` as it does."""
+    return _normalize_cached(text) if len(text) < 50 else _normalize(text)
 
 
-def _in_utc(text: str) -> str:
-    moment = instant(text)
-    if text.endswith("Z"):  # as Canvas sends it: the digits are there already
+def _normalize(text: str) -> str:
+    dt = parse_datetime(text)
+    if text.endswith("Z"):  # the usual form: the digits are there already
         return f"{text[:10]}T{text[11:19]}.{text[20:-1][:6]:0<6}Z"
-    return utc_text(moment)
+    return format_utc(dt)
 
 
-# An event's date-times are read twice, to validate it and to keep it.
-_in_utc_lately = lru_cache(maxsize=1024)(_in_utc)
+# Every date-time of an event is read twice, to validate it and to store it.
+_normalize_cached = lru_cache(maxsize=1024)(_normalize)
 
 
-# Time#to_s of Ruby, which some fields come in: to_json would have given ISO 8601.
+# Time#to_s of Ruby, the form of a few fields; to_json would have given ISO 8601.
 _RUBY = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) (UTC|[+-]\d{4})", re.ASCII)
 
 
-def ruby_in_utc(text: str) -> str:
-    """``in_utc``, also of a date-time as Ruby prints it: ``2019-10-05 05:38:00 -0800``."""
+def normalize_ruby_datetime(text: str) -> str:
+    """``normalize_datetime``, also for a date-time as Ruby prints it: ``2019-10-05 05:38:00 -0800``."""
     ruby = _RUBY.fullmatch(text)
-    return in_utc(f"{ruby[1]}T{ruby[2]}{ruby[3].replace('UTC', 'Z')}" if ruby else text)
+    return normalize_datetime(f"{ruby[1]}T{ruby[2]}{ruby[3].replace('UTC', 'Z')}" if ruby else text)
 
 
 def is_ruby_time(text: str) -> bool:
-    """Whether ``ruby_in_utc`` can read it."""
+    """Whether ``normalize_ruby_datetime`` can read it."""
     try:
-        ruby_in_utc(text)
+        normalize_ruby_datetime(text)
     except ValueError:
         return False
     return True
 
 
-def since_epoch(milliseconds: int) -> datetime:
-    """The instant so many milliseconds after the beginning of 1970, as SQS and Kinesis stamp records."""
+def from_epoch_ms(milliseconds: int) -> datetime:
+    """Convert milliseconds since 1970, as SQS and Kinesis stamp records, to a UTC datetime."""
     return EPOCH + timedelta(milliseconds=milliseconds)

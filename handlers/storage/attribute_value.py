@@ -14,30 +14,30 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
-MOST_BYTES = 400 * 1024
-MOST_LEVELS = 31  # documented as 32; whether the attribute itself counts differs between implementations
-MOST_NAME_BYTES = 65_535
+MAX_ITEM_BYTES = 400 * 1024
+MAX_DEPTH = 31  # documented as 32; whether the attribute itself counts differs between implementations
+MAX_NAME_BYTES = 65_535
 
-quoted = encode_basestring_ascii
+json_string = encode_basestring_ascii
 
 _NUMBERS = Context(prec=38, Emin=-130, Emax=125, traps=[Inexact, InvalidOperation, Subnormal])
 
 
-class NotStorable(Exception):
-    """DynamoDB cannot hold the value; ``rule`` says in a word or two why."""
+class UnsupportedValue(Exception):
+    """DynamoDB cannot hold the value; ``limit`` says in a word or two why."""
 
-    def __init__(self, rule: str) -> None:
-        super().__init__(rule)
-        self.rule = rule
+    def __init__(self, limit: str) -> None:
+        super().__init__(limit)
+        self.limit = limit
 
 
-def attribute(value: object, level: int = 1) -> str:
+def serialize(value: object, level: int = 1) -> str:
     """The DynamoDB JSON of a JSON value, or of bytes, with numbers in one form whatever they were written as.
 
-    Raises ``NotStorable`` for what is beyond DynamoDB's limits, but for the size of the item.
+    Raises ``UnsupportedValue`` for what is beyond DynamoDB's limits, but for the size of the item.
     """
     if isinstance(value, str):
-        return f'{{"S":{quoted(value) if value.isascii() else _text(value)}}}'
+        return f'{{"S":{json_string(value) if value.isascii() else _text(value)}}}'
     if isinstance(value, bool):
         return '{"BOOL":true}' if value else '{"BOOL":false}'
     if isinstance(value, int | Decimal):
@@ -46,24 +46,24 @@ def attribute(value: object, level: int = 1) -> str:
         return '{"NULL":true}'
     if isinstance(value, bytes):
         return f'{{"B":"{base64.b64encode(value).decode()}"}}'
-    if level > MOST_LEVELS:
-        raise NotStorable("nesting")
+    if level > MAX_DEPTH:
+        raise UnsupportedValue("nesting")
     if isinstance(value, dict):
-        members = [f"{_name(name)}:{attribute(value[name], level + 1)}" for name in sorted(value)]
+        members = [f"{_name(name)}:{serialize(value[name], level + 1)}" for name in sorted(value)]
         return f'{{"M":{{{",".join(members)}}}}}'
     if isinstance(value, list):
-        return f'{{"L":[{",".join([attribute(each, level + 1) for each in value])}]}}'
+        return f'{{"L":[{",".join([serialize(each, level + 1) for each in value])}]}}'
     raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
-def fits(attributes: Mapping[str, str]) -> bool:
+def fits_in_item(attributes: Mapping[str, str]) -> bool:
     """Whether DynamoDB takes an item of these attributes, whose names are ASCII, by its size."""
     # No value counts more than its JSON has characters, and few items come near.
     at_most = sum(map(len, attributes)) + sum(map(len, attributes.values()))
-    return at_most <= MOST_BYTES or size(attributes) <= MOST_BYTES
+    return at_most <= MAX_ITEM_BYTES or item_size(attributes) <= MAX_ITEM_BYTES
 
 
-def size(attributes: Mapping[str, str]) -> int:
+def item_size(attributes: Mapping[str, str]) -> int:
     """The bytes that an item of these attributes counts, never less than DynamoDB's own figure."""
     return _members_size({name: json.loads(text) for name, text in attributes.items()})
 
@@ -92,8 +92,8 @@ def _text(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise NotStorable("lone surrogate") from None
-    return quoted(text)
+        raise UnsupportedValue("lone surrogate") from None
+    return json_string(text)
 
 
 def _name(name: str) -> str:
@@ -102,9 +102,9 @@ def _name(name: str) -> str:
 
 def _any_name(name: str) -> str:
     if not name:
-        raise NotStorable("empty name")
-    if len(name.encode("utf-8", "surrogatepass")) > MOST_NAME_BYTES:
-        raise NotStorable("name too long")
+        raise UnsupportedValue("empty name")
+    if len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
+        raise UnsupportedValue("name too long")
     return _text(name)
 
 
@@ -117,5 +117,5 @@ def _number(number: int | Decimal) -> str:
         # Plus makes minus zero zero.
         exact = _NUMBERS.plus(_NUMBERS.create_decimal(number)).normalize(_NUMBERS)
     except DecimalException:
-        raise NotStorable("number beyond 38 digits or DynamoDB's range") from None
+        raise UnsupportedValue("number beyond 38 digits or DynamoDB's range") from None
     return format(exact, "f")  # without an exponent, as DynamoDB gives it back

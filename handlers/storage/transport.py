@@ -27,7 +27,7 @@ from botocore.httpsession import URLLib3Session
 from botocore.parsers import ResponseParserError
 from botocore.utils import get_environ_proxies
 
-from handlers.storage.attribute_value import quoted
+from handlers.storage.attribute_value import json_string
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -156,7 +156,7 @@ def _error(status: int, answer: dict[str, Any]) -> ClientError:
     return ClientError(response, _OPERATION)
 
 
-_quoted = cache(quoted)  # the texts are few: one for each table and set of attributes
+_quoted = cache(json_string)  # the texts are few: one for each table and set of attributes
 
 
 def _json(statements: Sequence[Statement]) -> bytes:

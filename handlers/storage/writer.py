@@ -23,25 +23,26 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from botocore.parsers import ResponseParserError
 
 from handlers.deadline import Deadline
-from handlers.items.build import OPTIONAL_ATTRIBUTES, Item
-from handlers.items.compact import Key
+from handlers.items.attributes import ENTITY
+from handlers.items.compact import ItemKey
+from handlers.items.item import Item
 from handlers.storage.transport import NEWER_IS_THERE, Code, Statement, connection
-from handlers.telemetry.batch_stats import Effort
-from handlers.telemetry.errors import name_and_place
+from handlers.telemetry.batch_stats import BatchStats
+from handlers.telemetry.errors import describe_error
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-MOST_STATEMENTS = 25
-REQUESTS_AT_ONCE = 4  # hides DynamoDB's milliseconds behind our own; more would gain little on one processor
-_MOST_AT_ONCE = REQUESTS_AT_ONCE * MOST_STATEMENTS
-MOST_ATTEMPTS = 8  # some seconds against throttling and outages; after that SQS and Kinesis try again, for hours
+MAX_STATEMENTS_PER_REQUEST = 25
+MAX_CONCURRENT_REQUESTS = 4  # hides DynamoDB's milliseconds behind our own; more would gain little on one processor
+_MOST_AT_ONCE = MAX_CONCURRENT_REQUESTS * MAX_STATEMENTS_PER_REQUEST
+MAX_ATTEMPTS = 8  # some seconds against throttling and outages; after that SQS and Kinesis try again, for hours
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 2.0
 
 _REFUSED = frozenset({"DuplicateItem", "ConditionalCheckFailed"})
 _NO_ANSWER = "NoAnswer"
-OUT_OF_TIME = "OutOfTime"
+DEADLINE_EXCEEDED = "OutOfTime"
 _THROTTLED = frozenset(
     {
         "LimitExceededException",
@@ -55,7 +56,7 @@ _THROTTLED = frozenset(
 _PASSING = _THROTTLED | {_NO_ANSWER, "InternalServerError", "TransactionConflict", "TransactionConflictException"}
 
 
-class Written(StrEnum):
+class WriteStatus(StrEnum):
     """What became of an item that was to be written."""
 
     STORED = "stored"
@@ -64,14 +65,14 @@ class Written(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class WriteResult:
     """What became of an item; ``fault`` is the error code, or the type of error, that made it fail."""
 
-    written: Written
-    fault: str | None = None
+    status: WriteStatus
+    error_code: str | None = None
 
 
-_STORED, _SUPERSEDED = Result(Written.STORED), Result(Written.SUPERSEDED)
+_STORED, _SUPERSEDED = WriteResult(WriteStatus.STORED), WriteResult(WriteStatus.SUPERSEDED)
 
 
 class _Climb:
@@ -85,8 +86,8 @@ class _Climb:
         self.ladder: Sequence[Rung] = ()
         self.rung = 0
         self.attempts = 0
-        self.fault = OUT_OF_TIME
-        self.result: Result | None = None
+        self.fault = DEADLINE_EXCEEDED
+        self.result: WriteResult | None = None
 
     def statement(self) -> Statement:
         # Made when it is sent, so that those of a large batch are not all in memory.
@@ -104,8 +105,8 @@ class _Climb:
                 self.result = _SUPERSEDED
         else:
             self.attempts, self.fault = self.attempts + 1, code
-            if code not in _PASSING or self.attempts == MOST_ATTEMPTS:
-                self.result = Result(Written.FAILED, code)
+            if code not in _PASSING or self.attempts == MAX_ATTEMPTS:
+                self.result = WriteResult(WriteStatus.FAILED, code)
 
 
 class _Pace:
@@ -125,16 +126,16 @@ class _Pace:
         if not _PASSING.issuperset(codes):
             # A partition is throttled by itself, and may hold a whole course: it gets less, while others are done.
             self.width = max(1, self.width // 2)
-        return _pause(max(tries, *(self._strikes[climb.item.table] for climb in sent)))
+        return _pause(max(tries, *(self._strikes[climb.item.table_variable] for climb in sent)))
 
     def gives_up(self, table: str) -> bool:
         """Whether a table is left alone for this invocation, so that it holds up no other."""
-        return self._strikes[table] >= MOST_ATTEMPTS
+        return self._strikes[table] >= MAX_ATTEMPTS
 
     def _count(self, sent: list[_Climb], codes: list[Code]) -> None:
         """Count for each table the rounds in a row that brought it nothing but passing faults."""
-        answered = {climb.item.table for climb, code in zip(sent, codes, strict=True) if code not in _PASSING}
-        for table in {climb.item.table for climb in sent}:
+        answered = {climb.item.table_variable for climb, code in zip(sent, codes, strict=True) if code not in _PASSING}
+        for table in {climb.item.table_variable for climb in sent}:
             self._strikes[table] = 0 if table in answered else self._strikes[table] + 1
 
 
@@ -147,9 +148,9 @@ class Writer:
         self._connection = connection(client)
         self._tables = tables
         self._sleep = sleep
-        self._threads = ThreadPoolExecutor(REQUESTS_AT_ONCE)
+        self._threads = ThreadPoolExecutor(MAX_CONCURRENT_REQUESTS)
 
-    def write(self, items: Mapping[Key, Item], deadline: Deadline, effort: Effort) -> dict[Key, Result]:
+    def write(self, items: Mapping[ItemKey, Item], deadline: Deadline, stats: BatchStats) -> dict[ItemKey, WriteResult]:
         """Write items; what became of each.
 
         In the order in which they come, so that what the time did not suffice for is at the end: a Kinesis
@@ -158,11 +159,11 @@ class Writer:
         climbs = {key: self._climb(item) for key, item in items.items()}
         waiting = deque(climb for climb in climbs.values() if climb.result is None)
         pace = _Pace()
-        while waiting and not deadline.is_over():
+        while waiting and not deadline.expired():
             sent = [waiting.popleft() for _ in range(min(pace.width, len(waiting)))]
-            codes = self._send_all(sent, deadline, effort)
-            effort.retries += sum(code in _PASSING for code in codes)
-            effort.throttles += sum(code in _THROTTLED for code in codes)
+            codes = self._send_all(sent, deadline, stats)
+            stats.retries += sum(code in _PASSING for code in codes)
+            stats.throttles += sum(code in _THROTTLED for code in codes)
             again: list[_Climb] = []
             for climb, code in zip(sent, codes, strict=True):
                 climb.take(code)
@@ -171,36 +172,39 @@ class Writer:
                     (again if code in _REFUSED else waiting).append(climb)
             waiting.extendleft(reversed(again))
             if pause := pace.take(sent, codes):
-                waiting = deque(climb for climb in waiting if not pace.gives_up(climb.item.table))
+                waiting = deque(climb for climb in waiting if not pace.gives_up(climb.item.table_variable))
                 if waiting:
-                    self._sleep(min(pause, deadline.seconds_left()))
-        return {key: climb.result or Result(Written.FAILED, climb.fault) for key, climb in climbs.items()}
+                    self._sleep(min(pause, deadline.remaining_seconds()))
+        return {key: climb.result or WriteResult(WriteStatus.FAILED, climb.fault) for key, climb in climbs.items()}
 
     def _climb(self, item: Item) -> _Climb:
         climb = _Climb(item)
         try:
-            climb.table = self._tables[item.table]
+            climb.table = self._tables[item.table_variable]
             climb.ladder = _ladder(item)
         except Exception as bug:  # noqa: BLE001  # one of ours must not take the other items with it
-            climb.result = Result(Written.FAILED, name_and_place(bug))
+            climb.result = WriteResult(WriteStatus.FAILED, describe_error(bug))
         return climb
 
-    def _send_all(self, climbs: list[_Climb], deadline: Deadline, effort: Effort) -> list[Code]:
+    def _send_all(self, climbs: list[_Climb], deadline: Deadline, stats: BatchStats) -> list[Code]:
         """DynamoDB's answer to the statement of each: None, or an error code."""
-        requests = [climbs[first : first + MOST_STATEMENTS] for first in range(0, len(climbs), MOST_STATEMENTS)]
-        send = partial(self._send, deadline=deadline, effort=effort)
+        requests = [
+            climbs[first : first + MAX_STATEMENTS_PER_REQUEST]
+            for first in range(0, len(climbs), MAX_STATEMENTS_PER_REQUEST)
+        ]
+        send = partial(self._send, deadline=deadline, stats=stats)
         answers = map(send, requests) if len(requests) == 1 else self._threads.map(send, requests)
         return [code for codes in answers for code in codes]
 
-    def _send(self, climbs: list[_Climb], deadline: Deadline, effort: Effort) -> list[Code]:
+    def _send(self, climbs: list[_Climb], deadline: Deadline, stats: BatchStats) -> list[Code]:
         """DynamoDB's answers to one request.
 
         A statement that cannot be made, or that DynamoDB refuses to read, takes its whole request with it, so
         such a request is halved until the others have their own answers.
         """
-        if deadline.is_over():
-            return [OUT_OF_TIME] * len(climbs)
-        effort.request()
+        if deadline.expired():
+            return [DEADLINE_EXCEEDED] * len(climbs)
+        stats.count_request()
         try:
             codes = self._connection.send([climb.statement() for climb in climbs])
             return [code for _, code in zip(climbs, codes, strict=True)]
@@ -215,7 +219,7 @@ class Writer:
         if code in _PASSING or len(climbs) == 1:
             return [code] * len(climbs)
         half = len(climbs) // 2
-        return self._send(climbs[:half], deadline, effort) + self._send(climbs[half:], deadline, effort)
+        return self._send(climbs[:half], deadline, stats) + self._send(climbs[half:], deadline, stats)
 
 
 def _code_of(error: ClientError) -> str:
@@ -248,7 +252,7 @@ def _ladder(item: Item) -> Sequence[Rung]:
         return (_insert,)
     # An UPDATE that fails may have met no item, and an INSERT that then fails one that came meanwhile, older
     # than this: hence the second UPDATE.
-    return (_insert, _update) if item.probably_new else (_update, _insert, _update)
+    return (_insert, _update) if item.insert_first else (_update, _insert, _update)
 
 
 @cache
@@ -261,6 +265,6 @@ def _insert_text(table: str, names: tuple[str, ...]) -> str:
 def _update_text(table: str, key: tuple[str, ...], others: tuple[str, ...]) -> str:
     sets = " ".join(f'SET "{name}" = ?' for name in others)
     # A newer event replaces the item: what it does not have goes.
-    removes = "".join(f' REMOVE "{name}"' for name in OPTIONAL_ATTRIBUTES if name not in others)
+    removes = "".join(f' REMOVE "{name}"' for name in sorted(ENTITY.optional) if name not in others)
     where = " AND ".join(f'"{name}" = ?' for name in key)
     return f'UPDATE "{table}" {sets}{removes} WHERE {where} AND "version" < ?'

@@ -1,4 +1,4 @@
-"""What a batch took: the time of its stages, and what it asked of DynamoDB."""
+"""Per-batch stage timings and DynamoDB request counts."""
 
 import time
 from collections.abc import Iterator
@@ -8,30 +8,30 @@ from threading import Lock
 
 
 @dataclass
-class Effort:
-    """Filled by the stages while a batch goes through them.
+class BatchStats:
+    """Filled in by the stages while a batch goes through them.
 
-    ``milliseconds`` are those of each stage: ``judge`` (from the record to the item, or the rejection) and
-    ``write``. ``requests`` are calls of DynamoDB; ``retries`` writes that were sent again, or handed back, after a
-    fault that passes, ``throttles`` those among them that DynamoDB throttled.
+    ``stage_durations_ms`` has the stages ``process`` (records to items and rejections) and ``write``.
+    ``dynamodb_requests`` counts calls, ``retries`` the writes that met a transient error, and ``throttles`` those
+    of them that DynamoDB throttled.
     """
 
-    milliseconds: dict[str, float] = field(default_factory=dict)
-    requests: int = 0
+    stage_durations_ms: dict[str, float] = field(default_factory=dict)
+    dynamodb_requests: int = 0
     retries: int = 0
     throttles: int = 0
     _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Measure a stage."""
+    def time_stage(self, name: str) -> Iterator[None]:
+        """Measure the duration of a stage."""
         start = time.perf_counter()
         try:
             yield
         finally:
-            self.milliseconds[name] = (time.perf_counter() - start) * 1000
+            self.stage_durations_ms[name] = (time.perf_counter() - start) * 1000
 
-    def request(self) -> None:
-        """Count a call; several are under way at once."""
+    def count_request(self) -> None:
+        """Count a DynamoDB request; several are in flight at once."""
         with self._lock:
-            self.requests += 1
+            self.dynamodb_requests += 1

@@ -1,4 +1,4 @@
-"""How an exception that nobody foresaw is told."""
+"""Describe an unexpected exception without its message, which may contain the data that failed."""
 
 import traceback
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 _HANDLERS = Path(__file__).parents[1]
 
 
-def name_and_place(bug: Exception) -> str:
-    """``KeyError at route.py:57``: never the message, which may hold what failed."""
-    frames = traceback.extract_tb(bug.__traceback__)
-    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(_HANDLERS)]
-    place = (ours or frames)[-1]
-    return f"{type(bug).__name__} at {Path(place.filename).name}:{place.lineno}"
+def describe_error(error: Exception) -> str:
+    """Return the exception's type and the innermost line of this package: ``KeyError at route.py:57``."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own_frames = [frame for frame in frames if Path(frame.filename).is_relative_to(_HANDLERS)]
+    frame = (own_frames or frames)[-1]
+    return f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"

@@ -18,8 +18,8 @@ from cli.local.ministack import STACK, LocalAws, deploy, ministack
 from cli.stack.stack import Stack, open_stack
 from cli.ui.arguments import where
 from handlers.intake.record import Record
-from handlers.items.rejection import rejected_item
-from handlers.outcome import Reason, Rejected, Violation
+from handlers.items.rejection import rejection_item
+from handlers.outcome import Rejection, RejectionReason, Violation
 from tests.conftest import as_boto3, delete_all, scan
 
 VIOLATION = Violation("body.name", "type", "string or null")
@@ -140,7 +140,7 @@ class Local:
     def reject(
         self,
         text: str,
-        reason: Reason = Reason.SCHEMA_VIOLATION,
+        reason: RejectionReason = RejectionReason.SCHEMA_VIOLATION,
         *,
         event_name: str | None = None,
         ago: timedelta = timedelta(hours=1),
@@ -149,7 +149,7 @@ class Local:
         """Put a record into the table of rejected events, as the handlers would; its sort key."""
         entered = datetime.now(UTC) - ago
         record = Record("an-id", text.encode(), entered, source)
-        item = rejected_item(record, Rejected(reason, VIOLATION), event_name, datetime.now(UTC), timedelta(days=90))
+        item = rejection_item(record, Rejection(reason, VIOLATION), event_name, datetime.now(UTC), timedelta(days=90))
         self.dynamodb.put_item(TableName=self.stack.rejected_table, Item=as_boto3(item.attributes))
         return dict(item.key)["record"]
 

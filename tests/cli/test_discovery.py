@@ -9,7 +9,7 @@ import pytest
 from cli.local.ministack import LocalAws, redeploy
 from cli.redrive import publisher
 from cli.redrive.publisher import Parcel
-from handlers.outcome import Reason
+from handlers.outcome import RejectionReason
 from tests.checkout import Checkout
 from tests.cli.conftest import Command, Local, eventually
 from tests.conftest import Change
@@ -83,16 +83,16 @@ def test_an_unknown_event_type_is_discovered_drafted_added_and_brought_in(local:
 
 def test_all_unknown_types_that_wait_are_drafted_or_the_one_that_is_named(local: Local, canvas_events: Command) -> None:
     """Each type by itself; what was rejected for other reasons is no business of it."""
-    local.reject(CREATED, Reason.UNKNOWN_EVENT_TYPE, event_name="module_note_created")
+    local.reject(CREATED, RejectionReason.UNKNOWN_EVENT_TYPE, event_name="module_note_created")
     other = CREATED.replace("module_note", "zebra")
-    local.reject(other, Reason.UNKNOWN_EVENT_TYPE, event_name="zebra_created")
-    local.reject(CREATED.replace("module_note", "yak"), Reason.FOREIGN_ACCOUNT, event_name="yak_created")
+    local.reject(other, RejectionReason.UNKNOWN_EVENT_TYPE, event_name="zebra_created")
+    local.reject(CREATED.replace("module_note", "yak"), RejectionReason.FOREIGN_ACCOUNT, event_name="yak_created")
     both = canvas_events("draft", "--rejected", "--local")
     assert both.status == 1
     assert ("[module_note]" in both.out, "[zebra]" in both.out, "[yak]" in both.out) == (True, True, False)
     one = canvas_events("draft", "--rejected", "zebra_created", "--local")
     assert ("[module_note]" in one.out, "[zebra]" in one.out) == (False, True)
-    local.reject(UPDATED, Reason.UNKNOWN_EVENT_TYPE, event_name="module_note_updated")
+    local.reject(UPDATED, RejectionReason.UNKNOWN_EVENT_TYPE, event_name="module_note_updated")
     for said in (["module_note_created", "module_note_updated"], ["module_note_*"]):
         several = canvas_events("draft", "--local", "--rejected", *said)
         assert ("[module_note]" in several.out, "[zebra]" in several.out) == (True, False)
@@ -104,7 +104,7 @@ def test_a_type_that_speaks_of_a_known_entity_is_compared_with_it(
 ) -> None:
     """A new event of modules becomes one of the entry that is there, with the fields that it lacks."""
     text = event("module_updated", metadata={"event_name": "module_archived"}, pinned=True)
-    local.reject(text, Reason.UNKNOWN_EVENT_TYPE, event_name="module_archived")
+    local.reject(text, RejectionReason.UNKNOWN_EVENT_TYPE, event_name="module_archived")
     done = canvas_events("draft", "--rejected", "module_archived", "--local")
     assert done.status == 1
     assert "against [module] of schemas/catalogue/modules.toml" in done.out
@@ -115,12 +115,12 @@ def test_a_type_that_speaks_of_a_known_entity_is_compared_with_it(
 
 def test_none_waiting_is_told(local: Local, canvas_events: Command) -> None:
     """Nothing to draft is an error, and says of what."""
-    local.reject(CREATED, Reason.FOREIGN_ACCOUNT, event_name="module_note_created")
+    local.reject(CREATED, RejectionReason.FOREIGN_ACCOUNT, event_name="module_note_created")
     done = canvas_events("draft", "--rejected", "--local")
     assert (done.status, done.out) == (1, "")
     assert "no event of an unknown type waits among the rejected" in done.err
     done = canvas_events("draft", "--rejected", "zebra_created", "--local")
     assert "no event zebra_created waits among the rejected" in done.err
-    local.reject(CREATED, Reason.UNKNOWN_EVENT_TYPE, event_name="module_note_created")
+    local.reject(CREATED, RejectionReason.UNKNOWN_EVENT_TYPE, event_name="module_note_created")
     done = canvas_events("draft", "--local", "--rejected", "module_note_*", "zebra_*")
     assert "no event zebra_* waits among the rejected" in done.err

@@ -17,7 +17,7 @@ from cli.stack import checks
 from cli.stack.checks import deployment, functions, queues, storage
 from cli.stack.checks.finding import Finding, State, gone
 from cli.stack.stack import Resource, Stack, family, variable
-from handlers.items.event_types import SCHEMAS
+from handlers.items.event_types import SCHEMAS_DIR
 from tests.cli.conftest import Command, Local
 from tests.template import FAMILIES, chosen, properties
 
@@ -405,7 +405,7 @@ def test_only_the_schemas_of_a_package_are_compared(local: Local, monkeypatch: p
     """Bytecode, which `make build` adds, and the catalogue's own files, which no function reads, may differ."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as package:
-        for path in SCHEMAS.glob("*.json"):
+        for path in SCHEMAS_DIR.glob("*.json"):
             package.write(path, f"schemas/{path.name}")
         for name in ("schemas/catalogue/modules.toml", "handlers/__pycache__/sqs.cpython-313.pyc", "a/schemas/b.json"):
             package.writestr(name, "not as it is here")

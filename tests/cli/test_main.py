@@ -18,7 +18,7 @@ def test_a_mistake_in_a_catalogue_file_is_told(
     monkeypatch.setattr(model, "load", partial(model.load, tmp_path))
     done = canvas_events("generate", "--check")
     assert (done.status, done.out) == (1, "")
-    assert done.err.startswith("error: things.toml: [thing] must say ")
+    assert done.err.startswith("error: things.toml: [thing] must have ")
 
 
 def test_without_schemas_it_is_told_how_to_make_them(
@@ -28,4 +28,4 @@ def test_without_schemas_it_is_told_how_to_make_them(
     monkeypatch.setattr(deployed, "load", partial(deployed.load, tmp_path))
     done = canvas_events("check", "events/samples/module_created.json")
     assert (done.status, done.out) == (1, "")
-    assert done.err == f"error: there is no schema in {tmp_path}: run `make generate` before `make build`\n"
+    assert done.err == f"error: There are no schemas in {tmp_path}. Run `make generate` before `make build`.\n"

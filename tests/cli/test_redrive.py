@@ -12,7 +12,7 @@ from cli.commands import rejected
 from cli.redrive import publisher, rejected_records
 from cli.redrive.publisher import Destination, Parcel, Receipt
 from cli.redrive.rejected_records import End, Ended, Redrive
-from handlers.outcome import Reason
+from handlers.outcome import RejectionReason
 from tests.cli.conftest import Command, Local, eventually
 from tests.conftest import Change
 
@@ -176,7 +176,7 @@ def test_what_would_be_rejected_again_is_not_sent(
 def test_rejected_again_it_is_kept_once(local: Local, event: Change, deployed_functions: Deployed) -> None:
     """When the functions refuse it once more that is said, and of the two records the first is kept."""
     deployed_functions.take_events_of("somebody-else")
-    first = local.reject(event("module_updated"), Reason.UNKNOWN_EVENT_TYPE)
+    first = local.reject(event("module_updated"), RejectionReason.UNKNOWN_EVENT_TYPE)
     (ended,) = run(local, 60)
     assert ended.end is End.REJECTED_AGAIN
     assert ended.why == "foreign_account: metadata.root_account_uuid account one of ALLOWED_ROOT_ACCOUNTS"
@@ -205,7 +205,7 @@ def test_rejected_again_twice_is_told_once(local: Local, event: Change, monkeypa
     """One delivery may be refused more than once, for different reasons as the package changes; one of all is told."""
     local.reject(event("module_updated"))
     (record,) = map(rejected.record_of, rejected.read(local.stack, rejected.Selection(), payloads=True))
-    for reason in (Reason.UNKNOWN_EVENT_TYPE, Reason.UNROUTABLE):
+    for reason in (RejectionReason.UNKNOWN_EVENT_TYPE, RejectionReason.UNROUTABLE):
         local.reject(event("module_updated"), reason, ago=timedelta(0))  # "an-id" is the message that each was
     monkeypatch.setattr(publisher, "send", lambda *_: [Receipt("an-id")])
     assert [each.end for each in Redrive(local.stack, 5).run([record], dry_run=False)] == [End.REJECTED_AGAIN]
@@ -233,7 +233,7 @@ def test_the_same_record_twice_is_sent_once(local: Local, event: Change, sent: l
     """Canvas delivered it twice, and it was refused twice: one of them stored, both are done."""
     text = event("module_updated")
     local.reject(text)
-    local.reject(text, Reason.UNKNOWN_EVENT_TYPE)
+    local.reject(text, RejectionReason.UNKNOWN_EVENT_TYPE)
     assert ends(local) == [End.STORED, End.STORED]
     assert len(sent) == 1
     assert local.rejected() == []

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from cli.ui import messages
-from handlers.outcome import Reason
+from handlers.outcome import RejectionReason
 from tests.cli.conftest import Command, Local
 
 
@@ -13,7 +13,7 @@ def test_they_are_counted_by_reason_event_type_and_rule(local: Local, canvas_eve
     """The same reason, event type and rules are one line, with how many there are."""
     for text in ("a", "b", "c"):
         local.reject(text, event_name="module_updated")
-    local.reject("d", Reason.MALFORMED_JSON)
+    local.reject("d", RejectionReason.MALFORMED_JSON)
     done = canvas_events("rejected", "list", "--local")
     assert done.status == 0
     lines = [line.split("│")[1:-1] for line in done.out.splitlines() if line.startswith("│")]
@@ -37,7 +37,7 @@ def test_they_are_chosen_by_reason_type_time_and_digest(local: Local, canvas_eve
     """Each choice leaves the others out, alone and together."""
     old = local.reject("old", event_name="module_updated", ago=timedelta(days=5))
     new = local.reject("new", event_name="module_updated")
-    other = local.reject("other", Reason.UNKNOWN_EVENT_TYPE, event_name="grade_change")
+    other = local.reject("other", RejectionReason.UNKNOWN_EVENT_TYPE, event_name="grade_change")
 
     def chosen(*choice: str) -> set[str]:
         return {item["record"] for item in canvas_events("rejected", "list", "--local", "--json", *choice).json}
@@ -89,17 +89,17 @@ def test_why_it_was_refused_is_explained(local: Local, canvas_events: Command) -
     local.reject("{}", event_name="module_updated")
     shown = canvas_events("rejected", "show", "--local").out
     assert "body.name is not of the type: string or null. Canvas sends there: Its name." in shown
-    assert messages.REMEDIES[Reason.SCHEMA_VIOLATION] in shown
+    assert messages.REMEDIES[RejectionReason.SCHEMA_VIOLATION] in shown
 
 
 def test_every_reason_has_a_remedy() -> None:
     """Whatever the reason, a person is told what to do."""
-    assert messages.REMEDIES.keys() == set(Reason)
+    assert messages.REMEDIES.keys() == set(RejectionReason)
 
 
 def test_a_hostile_record_does_nothing_to_the_terminal(local: Local, canvas_events: Command) -> None:
     """Neither the name of an event nor its payload reaches the terminal as a command or as markup."""
-    local.reject("\x1b]0;owned\x07[red]", Reason.UNKNOWN_EVENT_TYPE, event_name="[red]\x1b[2Jgrade_change")
+    local.reject("\x1b]0;owned\x07[red]", RejectionReason.UNKNOWN_EVENT_TYPE, event_name="[red]\x1b[2Jgrade_change")
     for arguments in (
         ["list"],
         ["list", "--records"],
@@ -125,7 +125,7 @@ def test_purge_asks_first_and_says_what_it_would_do(
 ) -> None:
     """Nothing is deleted without a yes: a dry run says which, and where nobody can be asked it refuses."""
     local.reject("a")
-    kept = local.reject("b", Reason.MALFORMED_JSON)
+    kept = local.reject("b", RejectionReason.MALFORMED_JSON)
     assert canvas_events("rejected", "purge", "--dry-run", "--local").status == 0
     refused = canvas_events("rejected", "purge", "--local")
     assert (refused.status, "--yes" in refused.err) == (1, True)

@@ -28,7 +28,7 @@ def test_check_ends_well_with_events_that_would_be_stored(sample: str, canvas_ev
     """Exit status 0, and the item's key is shown."""
     done = canvas_events("check", str(EVENTS / "samples" / f"{sample}.json"))
     assert done.status == 0
-    assert load()[sample].table in done.out
+    assert load()[sample].table_variable in done.out
 
 
 def test_check_explains_each_fault(tmp_path: Path, event: Change, canvas_events: Command) -> None:

@@ -192,7 +192,8 @@ def person(local: Local) -> Local:
         local.dynamodb.put_item(
             TableName=local.stack.entity_tables["ACTIVITY_TABLE"],
             Item=key | {
-                "event_name": {"S": "asset_accessed"}, "event_time": {"S": time}, "happened_in": {"S": "Course#2041"},
+                "event_name": {"S": "asset_accessed"}, "event_time": {"S": time},
+                "request_context": {"S": "Course#2041"},
                 "expires_at": {"N": "1819098927"}, "body": {"M": {"asset_name": {"S": f"Page {day}"}}},
             },
         )  # fmt: skip

@@ -137,7 +137,7 @@ def _learn() -> None:
             of_table = entity["table"].removesuffix("_TABLE").lower()
             ENTITIES.setdefault(name, (of_table, " or ".join(entity["id"]), " or ".join(entity["context"])))
         SPEAKS_OF[path.stem] = tuple(entities)
-        LATER[path.stem] = schema["x-kinds"] | schema["x-members"]
+        LATER[path.stem] = schema["x-field-kinds"] | schema["x-member-kinds"]
 
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -288,14 +288,14 @@ def _version(metadata: dict[str, Any], entity: str, body: dict[str, Any], shard:
 
 def _occurrence(metadata: dict[str, Any], body: dict[str, Any], shard: int | None) -> dict[Key, Version]:
     moment = _instant(metadata["event_time"])
-    happened_in = _local_context(metadata.get("context_type"), metadata.get("context_id"), shard)
+    request_context = _local_context(metadata.get("context_type"), metadata.get("context_id"), shard)
     kind = str(body.get("asset_type", ""))
     opened = _local_context("".join(word.capitalize() for word in kind.split("_")), body.get("asset_id"), shard)
     own = _local_context("User", metadata.get("user_id"), shard)
-    where = own or (metadata["event_name"] == "asset_accessed" and (happened_in or opened)) or "Activity"
+    where = own or (metadata["event_name"] == "asset_accessed" and (request_context or opened)) or "Activity"
     item = _item(metadata, body, shard) | {"expires_at": int(moment.timestamp() // 1) + ACTIVITY_DAYS * 86_400}
-    if happened_in:
-        item["happened_in"] = happened_in
+    if request_context:
+        item["request_context"] = request_context
     context = f"{metadata['root_account_uuid']}#{where}"
     key = key_of("activity", item | {"context": context, "entity": "activity#"})
     return {key: Version((moment, "", 0, False), item)}

@@ -235,7 +235,7 @@ def _picture(aws: LocalAws, outputs: dict[str, str], plan: Plan, proxy: Proxy) -
         "bad records": len(set(plan.bad)),
         "items in the rejected table": len(rejected),
         "messages in the dead-letter queue": _count(aws, outputs["DeadLetterQueueUrl"]),
-        **{f"fates: {fate}": fates[fate] for fate in ("stored", "superseded", "rejected", "ignored", "retry")},
+        **{f"fates: {fate}": fates[fate] for fate in ("stored", "superseded", "rejected", "ignored", "retried")},
         "requests to DynamoDB": requests["total"],
         "of these with a fault": requests["faulted"],
     }.items():

@@ -46,7 +46,7 @@ def test_a_killed_worker_loses_nothing(engine: Tables, proxy: Proxy, tmp_path: P
             proxy.mend()
         fates = answer_of(process, texts)
         progress.append((fates is not None, proxy.requests() - began))
-        return fates or [Fate.RETRY] * len(texts)
+        return fates or [Fate.RETRIED] * len(texts)
 
     for _ in range(ROUNDS):
         queue.deliver(work, least=len(queue.waiting) // 2)

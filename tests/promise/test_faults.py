@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers.outcome import Fate
-from handlers.storage.writer import MOST_ATTEMPTS
+from handlers.storage.writer import MAX_ATTEMPTS
 from tests.conftest import TABLES, Tables
 from tests.promise.events import crowds
 from tests.promise.model import differences, versions
@@ -73,7 +73,7 @@ def test_an_outage_loses_nothing(engine: Tables, proxy: Proxy, fault: str) -> No
     texts=crowds(1, 15),
     bad=st.lists(st.sampled_from(sorted(BAD)), max_size=3),
     script=st.lists(
-        st.tuples(st.sampled_from([*sorted(WHOLE), "slow"]), st.integers(1, MOST_ATTEMPTS)), min_size=1, max_size=5
+        st.tuples(st.sampled_from([*sorted(WHOLE), "slow"]), st.integers(1, MAX_ATTEMPTS)), min_size=1, max_size=5
     ),
     seed=st.integers(0, 2**32),
 )
@@ -137,7 +137,7 @@ def test_a_write_that_comes_late_changes_nothing(engine: Tables) -> None:
     new = [text for text in new if table_of(text) != "modules"]
     Worker(engine.client)(first)
     late = Late(engine.client)
-    assert set(Worker(late)(old)) == {Fate.RETRY}
+    assert set(Worker(late)(old)) == {Fate.RETRIED}
     assert differences(first, held(engine)) == []
     Worker(engine.client)(new)
     assert differences(first + new, held(engine)) == []

@@ -21,12 +21,12 @@ from cli.local.invocation import plain
 from handlers.deadline import Deadline
 from handlers.intake.record import Record
 from handlers.items.event_types import load
-from handlers.items.redact import masked
-from handlers.outcome import Fate, Outcome, Reason
+from handlers.items.redact import redact
+from handlers.outcome import Fate, Outcome, RejectionReason
 from handlers.pipeline import Pipeline
 from handlers.settings import Settings
 from handlers.storage.writer import Writer
-from handlers.telemetry.logs_and_metrics import logger, report
+from handlers.telemetry.logs_and_metrics import logger, report_batch
 from tests.conftest import NOW, SAMPLES, TABLES, Consumer, Tables
 from tests.promise.model import OCCURRENCES, keys, shard_of
 
@@ -175,11 +175,11 @@ def check(records: list[bytes], outcomes: list[Outcome], engine: Tables) -> None
     rejected, wanted, occurrences = set(), set(), 0
     for record, outcome in zip(records, outcomes, strict=True):
         if outcome.fate is Fate.REJECTED:
-            key = (outcome.cause, hashlib.sha256(record).hexdigest())
+            key = (outcome.reason, hashlib.sha256(record).hexdigest())
             check_payload(record, kept[key]["payload"])
             rejected.add(key)
-        elif outcome.fate is Fate.RETRY:
-            assert outcome.cause == Reason.TOO_LARGE
+        elif outcome.fate is Fate.RETRIED:
+            assert outcome.reason == RejectionReason.TOO_LARGE
             assert len(gzip.compress(record)) > MOST_BYTES - 10_000
         else:
             assert outcome.fate in (Fate.STORED, Fate.SUPERSEDED)
@@ -198,7 +198,7 @@ def check_payload(record: bytes, payload: Any) -> None:
     kept = gzip.decompress(bytes(payload))
     assert TOKEN.encode() not in kept
     has_secrets = re.search(rb"access_token|verifier", record, re.IGNORECASE)
-    assert kept == (masked(record) if has_secrets else record)
+    assert kept == (redact(record) if has_secrets else record)
 
 
 def check_that_nothing_is_told(outcomes: list[Outcome]) -> None:
@@ -207,7 +207,7 @@ def check_that_nothing_is_told(outcomes: list[Outcome]) -> None:
     with io.TextIOWrapper(raw, "utf-8") as told, contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
         streams = [handler.setStream(told) for handler in logger.handlers]  # type: ignore[attr-defined]  # all write to streams
         try:
-            report("kinesis", "request-1", outcomes)
+            report_batch("kinesis", "request-1", outcomes)
         finally:
             for handler, stream in zip(logger.handlers, streams, strict=True):
                 handler.setStream(stream)  # type: ignore[attr-defined]  # as above

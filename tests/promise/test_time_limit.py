@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from handlers.intake.record import Record
-from handlers.runtime import Function
+from handlers.runtime import BatchProcessor
+from handlers.sources import Source, partial_batch_response
 from tests.conftest import NOW, Tables
 from tests.promise.proxy import Proxy, Rule
 from tests.promise.worker import history, lost
@@ -60,10 +61,10 @@ def answer_within(
 ) -> tuple[float, set[str]]:
     """How long a function with so many seconds took for a batch, and the records to be delivered again."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    function = Function("sqs")
+    function = BatchProcessor(Source("sqs", records, partial_batch_response))
     until = time.monotonic() + seconds
     context: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: int((until - time.monotonic()) * 1000))
-    response = function.answer(records(texts), context)
+    response = function.handle(texts, context)
     took = time.monotonic() - until + seconds
     return took, {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
 

@@ -115,7 +115,7 @@ class Queue:
         for message, fate in zip(batch, fates, strict=True):
             number, text = message
             self._receives[number] += 1
-            if fate is not Fate.RETRY:
+            if fate is not Fate.RETRIED:
                 assert fate in ({Fate.REJECTED} if text in BAD else {Fate.STORED, Fate.SUPERSEDED}), text
                 done.append(text)
             elif self._receives[number] == self._most_receives:
@@ -202,7 +202,7 @@ def answer_of(process: "subprocess.Popen[str]", texts: Sequence[str]) -> list[Fa
         return None
     failures = {failure["itemIdentifier"] for failure in json.loads(answers[0])["batchItemFailures"]}
     acknowledged = {text: Fate.REJECTED if text in BAD else Fate.STORED for text in texts}
-    return [Fate.RETRY if str(n) in failures else acknowledged[text] for n, text in enumerate(texts)]
+    return [Fate.RETRIED if str(n) in failures else acknowledged[text] for n, text in enumerate(texts)]
 
 
 def main(endpoint: str, batch: Path) -> None:

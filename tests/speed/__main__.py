@@ -11,9 +11,11 @@ from rich.table import Table
 
 from handlers.intake.decode import decode
 from handlers.items import event_types
-from handlers.items.build import Item, items
-from handlers.storage.attribute_value import size
-from handlers.storage.writer import MOST_STATEMENTS
+from handlers.items.build import build_items
+from handlers.items.item import Item
+from handlers.items.route import route
+from handlers.storage.attribute_value import item_size
+from handlers.storage.writer import MAX_STATEMENTS_PER_REQUEST
 from tests.speed import cold_start
 from tests.speed.arena import FLOOR, OURS, USUAL, contestants, endpoint, ratio
 from tests.speed.streams import EVERY_TYPE, invocation, redundant, unlike
@@ -144,20 +146,20 @@ def _cold_start(rounds: int) -> Iterator[Row]:
 
 def _dynamodb(_: int) -> Iterator[Row]:
     """What DynamoDB is asked for."""
-    units = [math.ceil(size(item.attributes) / 1024) for item in _routed(unlike(BATCH))]
+    units = [math.ceil(item_size(item.attributes) / 1024) for item in _routed(unlike(BATCH))]
     yield Row("write units an item, when it is written", sum(units) / len(units), "")
-    yield Row(f"requests for {BATCH:,} events no two alike", math.ceil(len(units) / MOST_STATEMENTS), "")
-    yield Row("requests when half are redundant", math.ceil(_items(redundant(BATCH)) / MOST_STATEMENTS), "")
+    yield Row(f"requests for {BATCH:,} events no two alike", math.ceil(len(units) / MAX_STATEMENTS_PER_REQUEST), "")
+    yield Row("requests when half are redundant", math.ceil(_items(redundant(BATCH)) / MAX_STATEMENTS_PER_REQUEST), "")
 
 
 def _items(texts: list[str]) -> int:
-    return len({(item.table, item.key) for item in _routed(texts)})
+    return len({(item.table_variable, item.key) for item in _routed(texts)})
 
 
 def _routed(texts: list[str]) -> list[Item]:
     known = event_types.load()
     events = [decode(text.encode()) for text in texts]
-    return [item for event in events for item in items(event, known[event.name])]
+    return [item for event in events for item in build_items(route(event, known[event.name]))]
 
 
 COMPARISONS: dict[str, Callable[[int], Iterator[Row]]] = {

@@ -18,7 +18,7 @@ from typing import Any
 from handlers.items import event_types
 from tests.speed.streams import invocation
 
-TABLES = (*sorted({event_type.table for event_type in event_types.load().values()}), "REJECTED_TABLE")
+TABLES = (*sorted({event_type.table_variable for event_type in event_types.load().values()}), "REJECTED_TABLE")
 OURS, USUAL, FLOOR = "handlers.sqs", "tests.speed.usual", "tests.speed.floor"
 
 Figures = dict[str, float]

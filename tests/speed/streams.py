@@ -16,7 +16,7 @@ _FIRST = 1_000_000
 COURSEWORK = [
     text
     for name, text in SAMPLES.items()
-    if CATALOGUE[name].table in ("ASSIGNMENTS_TABLE", "MODULES_TABLE", "DISCUSSIONS_TABLE")
+    if CATALOGUE[name].table_variable in ("ASSIGNMENTS_TABLE", "MODULES_TABLE", "DISCUSSIONS_TABLE")
     or name == "syllabus_updated"
 ]
 EVERY_TYPE = list(SAMPLES.values())
@@ -47,7 +47,7 @@ def _numbered(event: dict[str, Any], number: int) -> str:
     """The event with another number in all that its keys are made of, and of another request."""
     body = dict(event["body"])
     for entity in CATALOGUE[event["metadata"]["event_name"]].entities:
-        for path in entity.paths:
+        for path in entity.key_paths:
             holder, _, member = path.partition(".")
             if holder in body and not holder.endswith("_type"):
                 body[holder] = body[holder] | {member: str(_FIRST + number)} if member else str(_FIRST + number)

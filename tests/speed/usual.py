@@ -14,13 +14,13 @@ from boto3.dynamodb.conditions import Attr
 from botocore.exceptions import ClientError
 from jsonschema import Draft202012Validator, FormatChecker
 
-from handlers.items.event_types import SCHEMAS
+from handlers.items.event_types import SCHEMAS_DIR
 
 processor = BatchProcessor(event_type=EventType.SQS)
 table = boto3.resource("dynamodb").Table("entities")
 validators = {
     path.stem: Draft202012Validator(json.loads(path.read_text()), format_checker=FormatChecker())
-    for path in SCHEMAS.glob("*.json")
+    for path in SCHEMAS_DIR.glob("*.json")
 }
 
 

@@ -10,7 +10,7 @@ from cli.stack.checks.finding import DEPLOY, Finding, Findings, State, judged
 from cli.stack.checks.functions import configurations
 from cli.stack.stack import Stack
 from cli.ui.output import plural
-from handlers.items.event_types import SCHEMAS
+from handlers.items.event_types import SCHEMAS_DIR
 
 
 def status(stack: Stack) -> Findings:
@@ -84,7 +84,7 @@ def _code_of(stack: Stack, function: str) -> bytes:
 
 
 def _schema_files() -> list[Path]:
-    return list(SCHEMAS.glob("*.json"))
+    return list(SCHEMAS_DIR.glob("*.json"))
 
 
 def _schemas_in(code: bytes) -> dict[str, bytes]:

@@ -83,12 +83,12 @@ def _reserved(name: str, function: str, stack: Stack) -> Finding:
 
 
 def _settings(name: str, variables: Mapping[str, str], stack: Stack) -> Finding:
-    wanted = frozenset(event_type.table for event_type in stack.catalogue.values())
+    wanted = frozenset(event_type.table_variable for event_type in stack.catalogue.values())
     try:
-        tables = Settings.read(variables, wanted).tables
+        tables = Settings.from_env(variables, wanted).tables
     except SettingsError as error:
         return Finding(State.FAULT, f"{name} does not start: {error}", DEPLOY)
-    known = stack.entity_tables | {rejection.TABLE: stack.rejected_table}
+    known = stack.entity_tables | {rejection.TABLE_VARIABLE: stack.rejected_table}
     wrong = sorted(each for each, table in tables.items() if known.get(each) != table)
     if wrong:
         return Finding(State.FAULT, f"{name} writes to other tables than the stack's: {', '.join(wrong)}", DEPLOY)
@@ -127,10 +127,10 @@ def _needed(stack: Stack, configuration: Mapping[str, Any]) -> dict[str, tuple[s
     """What a function needs to be allowed, by resource."""
     dynamodb = stack.client("dynamodb")
     needed: dict[str, tuple[str, ...]] = {}
-    for variable, table in {**stack.entity_tables, rejection.TABLE: stack.rejected_table}.items():
+    for variable, table in {**stack.entity_tables, rejection.TABLE_VARIABLE: stack.rejected_table}.items():
         arn = dynamodb.describe_table(TableName=table)["Table"]["TableArn"]
         needed[arn] = ("dynamodb:PartiQLInsert",)
-        if variable not in stack.occurrence_tables | {rejection.TABLE}:
+        if variable not in stack.occurrence_tables | {rejection.TABLE_VARIABLE}:
             needed[arn] += ("dynamodb:PartiQLUpdate",)
     if configuration["Handler"].startswith("handlers.sqs"):
         arn = attributes_of(stack, stack.queue_url)["QueueArn"]

@@ -17,7 +17,7 @@ def tables(stack: Stack) -> Findings:
     """Whether every table is there, active, keyed as the functions write, and forgets and remembers as it should."""
     yield from _families(stack)
     there: dict[str, str] = {}
-    for variable, name in (*sorted(stack.entity_tables.items()), (rejection.TABLE, stack.rejected_table)):
+    for variable, name in (*sorted(stack.entity_tables.items()), (rejection.TABLE_VARIABLE, stack.rejected_table)):
         table = _described(stack, name)
         if table is None:
             yield Finding(
@@ -27,9 +27,11 @@ def tables(stack: Stack) -> Findings:
             )
             continue
         there[variable] = name
-        yield _table(variable, table, ["reason", "record"] if variable == rejection.TABLE else ["context", "entity"])
+        yield _table(
+            variable, table, ["reason", "record"] if variable == rejection.TABLE_VARIABLE else ["context", "entity"]
+        )
     occurrences = stack.occurrence_tables
-    yield _expiry(stack, {name: there[name] for name in there if name in occurrences | {rejection.TABLE}})
+    yield _expiry(stack, {name: there[name] for name in there if name in occurrences | {rejection.TABLE_VARIABLE}})
     yield _recovery(stack, {name: there[name] for name in there if name not in occurrences})
 
 
@@ -37,7 +39,7 @@ def _families(stack: Stack) -> Findings:
     """Which families are kept, and which are not."""
     deployed = stack.entity_tables.keys()
     yield Finding(State.OK, f"kept are {_listed(deployed)}")
-    left_out = {event_type.table for event_type in stack.catalogue.values()} - deployed - stack.chosen_tables
+    left_out = {event_type.table_variable for event_type in stack.catalogue.values()} - deployed - stack.chosen_tables
     if left_out:
         yield Finding(
             State.INFO,
