@@ -162,7 +162,7 @@ def test_an_entity_is_in_one_family(tmp_path: Path) -> None:
 def test_the_items_of_an_event_are_in_one_family(tmp_path: Path) -> None:
     """An event type that speaks of entities in two tables is a mistake."""
     (tmp_path / "others.toml").write_text(GOOD.replace("[thing", "[other").replace("T_TABLE", "O_TABLE"))
-    with pytest.raises(CatalogueError, match="thing_created describes entities of several families: O_TABLE, T_TABLE"):
+    with pytest.raises(CatalogueError, match="describes entities of several families: O_TABLE, T_TABLE"):
         load_text(tmp_path, GOOD)
 
 

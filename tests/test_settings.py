@@ -38,7 +38,7 @@ def test_allowed_accounts_are_uuids_and_ids_in_any_form() -> None:
 @pytest.mark.parametrize("account", ["1", "2107, 1"])
 def test_a_local_id_is_no_account(account: str) -> None:
     """An id that every institution has lets nobody in by mistake: nothing starts, and the error says what to give."""
-    with pytest.raises(SettingsError, match="a local id that exists at every institution. Use the account's uuid"):
+    with pytest.raises(SettingsError, match=r"a local id that exists at every institution\. Use the account's uuid"):
         read(ALLOWED_ROOT_ACCOUNTS=account)
 
 
