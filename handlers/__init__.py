@@ -2,10 +2,10 @@
 
 A record takes this way, and the folders follow it:
 
-    source → record → decode → admit → validate → route → items → compact → write → outcome → response
+    record → decode → validate → route → items → compact → write → outcome → response
 
-``sqs`` and ``kinesis`` are the entry points, ``sources`` says how each service delivers records and what response it
-understands, and ``pipeline`` names the stages. ``intake/`` makes valid Live Events of records, ``items/`` makes items
-of events, ``storage/`` writes items to DynamoDB, ``telemetry/`` is what is logged and measured. ``outcome`` is what
-every stage shares; ``runtime``, ``settings`` and ``deadline`` belong to a function and its invocations.
+``sqs`` and ``kinesis`` are the entry points, ``sources`` says how each service delivers records and which response it
+acts on, and ``pipeline`` names the stages. ``intake/`` decodes, admits and validates, ``items/`` makes items of events,
+``storage/`` writes items to DynamoDB, and ``telemetry/`` is what is logged and measured. All stages share ``outcome``;
+``runtime``, ``settings`` and ``deadline`` belong to a function and its invocations.
 """
