@@ -1,6 +1,6 @@
 """The pipeline: takes the records of a batch through the stages, to their outcomes.
 
-    record → decode → validate → route → items → compact → write → outcome
+record → decode → validate → route → items → compact → write → outcome
 """
 
 import re
