@@ -48,7 +48,7 @@ check: $(VENV)/installed  ## lint, types, generated files in step
 	$(BIN)/mypy
 	$(BIN)/canvas-events generate --check
 
-generate: $(VENV)/installed  ## the schemas and sample invocations, after a change of schemas/catalogue or events/samples
+generate: $(VENV)/installed  ## schemas, template and sample invocations, after a change of schemas/catalogue or events/samples
 	$(BIN)/canvas-events generate
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \

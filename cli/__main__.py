@@ -38,7 +38,7 @@ without AWS:
   canvas-events dashboard                            the dashboard of the template, with that run's numbers
   canvas-events invoke events/sqs_mixed.json         one handler, one event file, here and now
   canvas-events draft page.md                        a catalogue entry, from documentation or from events
-  canvas-events generate                             schemas and sample invocations after a change of the catalogue
+  canvas-events generate                             update all that is generated from the catalogue
 
 Exit status: 0 well, 1 something is wrong or was refused, 2 the command was called wrongly.
 """
@@ -120,7 +120,9 @@ def parser() -> argparse.ArgumentParser:
     call.add_argument("event", type=Path, help="a Lambda invocation as JSON, such as events/sqs_mixed.json")
     call.set_defaults(command=lambda options: invocation.run(options.event))
 
-    make = commands.add_parser("generate", help="write schemas/*.json and events/*.json anew from their sources")
+    make = commands.add_parser(
+        "generate", help="update the schemas, the blocks of template.yaml and the sample invocations"
+    )
     make.add_argument("--check", action="store_true", help="change nothing; fail when a file is out of step")
     make.set_defaults(command=lambda options: generated.run(check=options.check))
     return made

@@ -1,4 +1,4 @@
-"""The template as CloudFormation gets it, for the tests that hold it to something."""
+"""The template as CloudFormation receives it, and helpers for the tests that check it."""
 
 from pathlib import Path
 from typing import Any
@@ -8,97 +8,98 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
+from cli.catalogue.model import families
+
 Json = dict[str, Any]
 
 ROOT = Path(__file__).parent.parent
 
-# The families by the names that a person types for the parameter Families, which those of the catalogue's files are.
-FAMILIES = (
-    *("assignments", "modules", "discussions", "courses", "submissions", "enrollments", "users", "groups"),
-    *("content", "outcomes", "conversations", "migrations", "activity"),
-)
-TABLES = {family: f"{family.capitalize()}Table" for family in FAMILIES}
-ENTITY_TABLES = list(TABLES.values())
-# What happened once is never updated, expires, and needs no copies.
-TABLES_OF_STATE = [table for table in ENTITY_TABLES if table != "ActivityTable"]
+# By the names that the parameter Families takes.
+FAMILIES = tuple(family.name for family in families())
+TABLES = {family: f"{family.title().replace('_', '')}Table" for family in FAMILIES}
+APPEND_ONLY_TABLES = [
+    TABLES[family.name] for family in families() if not any(entity.id_templates for entity in family.entities)
+]
+VERSIONED_TABLES = [table for table in TABLES.values() if table not in APPEND_ONLY_TABLES]
 NO_VALUE = {"Ref": "AWS::NoValue"}
 
 
-def transformed() -> Json:
-    """The template as CloudFormation gets it from the SAM transform, with the default parameters."""
-    source = yaml_parse((ROOT / "template.yaml").read_text())
-    # As after an upload: the transform takes no folder.
+def transform(text: str) -> Json:
+    """A SAM template as CloudFormation receives it from the transform, with the default parameters."""
+    source = yaml_parse(text)
+    # As after an upload: the transform accepts no folder.
     source["Globals"]["Function"]["CodeUri"] = "s3://bucket/package.zip"
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
     result: Json = translator.translate(source, {})
     return result
 
 
-TEMPLATE = transformed()
+TEMPLATE = transform((ROOT / "template.yaml").read_text())
 RESOURCES: dict[str, Json] = TEMPLATE["Resources"]
 
 
 def properties(name: str) -> Json:
     """The properties of a resource."""
-    found: Json = RESOURCES[name]["Properties"]
-    return found
+    resource_properties: Json = RESOURCES[name]["Properties"]
+    return resource_properties
 
 
 def arn(name: str) -> Json:
-    """The reference to a resource's ARN."""
+    """The reference to the ARN of a resource."""
     return {"Fn::GetAtt": [name, "Arn"]}
 
 
-def of_type(kind: str) -> dict[str, Json]:
-    """The resources of a type, by name."""
-    return {name: resource for name, resource in RESOURCES.items() if resource["Type"] == kind}
+def of_type(resource_type: str) -> dict[str, Json]:
+    """The resources of a CloudFormation type, by logical id."""
+    return {name: resource for name, resource in RESOURCES.items() if resource["Type"] == resource_type}
 
 
-def kept(family: str) -> str:
+def condition_of(family: str) -> str:
     """The condition under which a family has its table."""
-    return f"Keep{family.capitalize()}"
+    return f"Deploy{TABLES[family].removesuffix('Table')}"
 
 
-def holds(condition: Any, families: str) -> bool:
-    """Whether a condition holds when the parameter Families has this value."""
+def is_true(condition: Any, families_parameter: str) -> bool:
+    """Whether a condition is true when the parameter Families has this value."""
     match condition:
         case {"Condition": name}:
-            return holds(TEMPLATE["Conditions"][name], families)
+            return is_true(TEMPLATE["Conditions"][name], families_parameter)
         case {"Fn::Not": [inner]}:
-            return not holds(inner, families)
-        case {"Fn::Or": several}:
-            return any(holds(each, families) for each in several)
+            return not is_true(inner, families_parameter)
+        case {"Fn::Or": inner}:
+            return any(is_true(alternative, families_parameter) for alternative in inner)
         case {"Fn::Equals": [left, right]}:
-            return bool(_text(left, families) == _text(right, families))
-    raise ValueError(f"a condition that is not known here: {condition}")
+            return bool(_text(left, families_parameter) == _text(right, families_parameter))
+    raise ValueError(f"cannot evaluate this condition: {condition}")
 
 
-def _text(value: Any, families: str) -> Any:
+def _text(value: Any, families_parameter: str) -> Any:
     match value:
         case {"Ref": "Families"}:
-            return families
+            return families_parameter
         case {"Fn::Join": [separator, parts]}:
-            return separator.join(_text(parts, families))
+            return separator.join(_text(parts, families_parameter))
         case {"Fn::Split": [separator, text]}:
-            return _text(text, families).split(separator)
+            return _text(text, families_parameter).split(separator)
         case str():
             return value
-    raise ValueError(f"a value that is not known here: {value}")
+    raise ValueError(f"cannot evaluate this value: {value}")
 
 
-def chosen(value: Any, families: str = "all") -> Any:
-    """A value of the template with what hangs on the choice of families decided, and all else as it is."""
+def resolve(value: Any, families_parameter: str = "all") -> Any:
+    """A value of the template in which only the conditions of families are resolved."""
     match value:
-        case {"Fn::If": [str() as condition, then, otherwise]} if condition.startswith("Keep"):
-            return chosen(then if holds({"Condition": condition}, families) else otherwise, families)
+        case {"Fn::If": [str() as condition, then, otherwise]} if condition.startswith("Deploy"):
+            branch = then if is_true({"Condition": condition}, families_parameter) else otherwise
+            return resolve(branch, families_parameter)
         case dict():
-            made = {name: chosen(each, families) for name, each in value.items()}
-            return {name: each for name, each in made.items() if each != NO_VALUE}
+            members = {name: resolve(member, families_parameter) for name, member in value.items()}
+            return {name: member for name, member in members.items() if member != NO_VALUE}
         case list():
-            return [each for each in (chosen(each, families) for each in value) if each != NO_VALUE]
+            return [item for item in (resolve(item, families_parameter) for item in value) if item != NO_VALUE]
     return value
 
 
-def listed(value: Any) -> list[Any]:
-    """A policy may say one value or a list of them."""
+def as_list(value: Any) -> list[Any]:
+    """The values of a policy element, which may be one value or a list."""
     return value if isinstance(value, list) else [value]

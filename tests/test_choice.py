@@ -1,4 +1,4 @@
-"""A deployment of some families: what is there, and what becomes of the events of the others."""
+"""A deployment of some families: what exists, and the outcomes of the events of the others."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ class Deployed:
 
 @pytest.fixture(scope="module")
 def deployed() -> Iterator[Deployed]:
-    """The template with two families, after an event of every type came through the queue."""
+    """The template with two families, after one event of every type went through the queue."""
     with ministack() as aws:
         outputs = deploy(aws, PARAMETERS)
         with complete_logs(aws):
@@ -74,15 +74,15 @@ def _of_one(fates: Counter[str]) -> str:
     return fate
 
 
-def test_only_the_tables_that_were_chosen_are_there(deployed: Deployed) -> None:
-    """No table, output or variable of another family is made; that of rejected events always is."""
+def test_only_chosen_tables_are_deployed(deployed: Deployed) -> None:
+    """No other family has a table or output; the table of rejected events always exists."""
     tables = {*(TABLES[family] for family in CHOSEN), "RejectedTable"}
     assert {name for name in deployed.resources if name.endswith("Table")} == tables
     assert {name for name in deployed.outputs if name.endswith("TableName")} == {f"{table}Name" for table in tables}
 
 
-def test_events_of_the_chosen_families_are_stored(deployed: Deployed) -> None:
-    """Each event type of them ends in the table of its family, as if all were deployed."""
+def test_events_of_chosen_families_are_stored(deployed: Deployed) -> None:
+    """Each event type of a chosen family is stored in its table, as if all families were deployed."""
     assert KEPT
     for name in KEPT:
         assert _of_one(deployed.account[name]) in ("stored", "superseded"), name
@@ -92,8 +92,8 @@ def test_events_of_the_chosen_families_are_stored(deployed: Deployed) -> None:
         assert {item["event_name"] for item in held} <= KEPT
 
 
-def test_all_other_events_are_ignored_counted_and_gone(deployed: Deployed) -> None:
-    """They are counted as ignored, acknowledged, and neither rejected nor delivered again."""
+def test_other_events_are_ignored_and_acknowledged(deployed: Deployed) -> None:
+    """Events of other families are counted as ignored, and neither rejected nor retried."""
     ignored = {name for name, fates in deployed.account.items() if fates["ignored"]}
     assert ignored == samples().keys() - KEPT
     assert {_of_one(deployed.account[name]) for name in ignored} == {"ignored"}
@@ -101,17 +101,17 @@ def test_all_other_events_are_ignored_counted_and_gone(deployed: Deployed) -> No
     assert deployed.waiting == 0
 
 
-def test_activity_has_its_end_in_its_table(deployed: Deployed) -> None:
-    """By default what happened is deleted a year after it did."""
+def test_activity_expires_after_a_year_by_default(deployed: Deployed) -> None:
+    """`expires_at` is 365 days after the event."""
     for item in deployed.items["ACTIVITY_TABLE"]:
         happened = datetime.fromisoformat(item["event_time"]).timestamp()
         assert item["expires_at"] - int(happened) == 365 * 24 * 3600
 
 
 @pytest.mark.parametrize("families", ["grades", "modules,", ""])
-def test_a_family_that_there_is_not_is_refused(local_aws: LocalAws, families: str) -> None:
-    """A slip of the pen stops the deployment before anything is made, and says what may be chosen."""
+def test_unknown_family_fails_the_deployment(local_aws: LocalAws, families: str) -> None:
+    """A misspelled family fails before any resource is created, with the valid values."""
     before = local_aws.client("dynamodb").list_tables()["TableNames"]
-    with pytest.raises(ClientError, match="some of these, separated by commas: assignments, modules"):
+    with pytest.raises(ClientError, match="must be all, or one or more of these"):
         deploy(local_aws, PARAMETERS | {"Families": families})
     assert local_aws.client("dynamodb").list_tables()["TableNames"] == before

@@ -149,19 +149,6 @@ def test_generate_check_names_what_is_out_of_step(
     assert "out of step: schemas/module_created.json" in capsys.readouterr().out
 
 
-def test_generate_says_that_a_family_has_no_table(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A family that is new in the catalogue and not in template.yaml would be ignored: that is said at once."""
-    assert main(["generate", "--check"]) == 0
-    assert "template.yaml" not in capsys.readouterr().out
-    (tmp_path / "template.yaml").write_text(re.sub("MODULES_TABLE: .*", "", (ROOT / "template.yaml").read_text()))
-    monkeypatch.setattr(generated, "ROOT", tmp_path)
-    assert generated.without_table() == ["MODULES_TABLE"]
-    main(["generate", "--check"])
-    assert "template.yaml sets no MODULES_TABLE" in capsys.readouterr().out
-
-
 def test_generate_writes_what_is_missing_and_removes_what_is_left_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""What the functions may do, against what they do."""
+"""The permissions of the functions, compared with what they do."""
 
 import importlib
 import json
@@ -14,16 +14,17 @@ import handlers.sqs
 from cli.catalogue.generated import kinesis_event, refused, sqs_event
 from tests.conftest import SAMPLES, TABLES, Tables
 from tests.template import (
+    APPEND_ONLY_TABLES,
     FAMILIES,
     RESOURCES,
-    TABLES_OF_STATE,
     TEMPLATE,
+    VERSIONED_TABLES,
     Json,
     arn,
-    chosen,
-    listed,
+    as_list,
     of_type,
     properties,
+    resolve,
 )  # fmt: skip
 from tests.template import TABLES as TABLES_OF_FAMILIES
 
@@ -31,13 +32,13 @@ STREAM_ARN = {"Fn::If": ["CreateStream", {"Fn::GetAtt": ["Stream", "Arn"]}, {"Re
 
 
 def grants(policies: list[Json]) -> set[tuple[str, str]]:
-    """Every action that the policies allow, with what it is allowed on, where all families are kept."""
+    """Every action that the policies allow, with its resource, if all families are deployed."""
     return {
         (action, str(resource))
-        for policy in chosen(policies)
+        for policy in resolve(policies)
         for statement in policy["PolicyDocument"]["Statement"]
-        for action in listed(statement["Action"])
-        for resource in listed(statement["Resource"])
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
     }
 
 
@@ -70,39 +71,39 @@ def on(resource: Any, *actions: str) -> set[tuple[str, str]]:
         ),
     ],
 )
-def test_a_function_may_do_what_it_does_and_no_more(function: str, own: set[tuple[str, str]]) -> None:
-    """Neither a wildcard, nor a policy of AWS, nor a role made by SAM gives a function more than it needs."""
+def test_function_has_exactly_the_permissions_that_it_needs(function: str, own: set[tuple[str, str]]) -> None:
+    """No wildcard, AWS managed policy or role created by SAM grants a function more than it needs."""
     assert properties(function)["Role"] == arn(f"{function}Role")
     role = properties(f"{function}Role")
     assert role["ManagedPolicyArns"] == [{"Ref": "WriteTablesPolicy"}]
     tables = set().union(
-        *(on(arn(table), "dynamodb:PartiQLInsert") for table in ("RejectedTable", "ActivityTable")),
-        *(on(arn(table), "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate") for table in TABLES_OF_STATE),
+        *(on(arn(table), "dynamodb:PartiQLInsert") for table in ("RejectedTable", *APPEND_ONLY_TABLES)),
+        *(on(arn(table), "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate") for table in VERSIONED_TABLES),
     )
     assert grants([*role["Policies"], properties("WriteTablesPolicy")]) == own | tables
 
 
-def test_there_are_no_other_roles_or_policies() -> None:
-    """Nothing that SAM adds by itself widens what the template grants."""
+def test_template_has_no_other_roles_or_policies() -> None:
+    """SAM adds nothing that extends what the template grants."""
     assert of_type("AWS::IAM::Role").keys() == {"SqsFunctionRole", "KinesisFunctionRole"}
     assert of_type("AWS::IAM::ManagedPolicy").keys() == {"WriteTablesPolicy"}
     assert of_type("AWS::IAM::Policy").keys() == {"TracingPolicy"}
 
 
-def test_tracing_is_allowed_only_where_it_is_on() -> None:
-    """Without tracing neither function may speak to X-Ray, and with it both may do that alone."""
+def test_tracing_is_permitted_only_when_enabled() -> None:
+    """Without tracing neither function may call X-Ray; with it both may send traces and nothing else."""
     assert TEMPLATE["Parameters"]["Tracing"]["Default"] == "PassThrough"
-    assert RESOURCES["TracingPolicy"]["Condition"] == "Trace"
+    assert RESOURCES["TracingPolicy"]["Condition"] == "HasTracing"
     assert grants([properties("TracingPolicy")]) == on("*", "xray:PutTraceSegments", "xray:PutTelemetryRecords")
     for function in ("SqsFunction", "KinesisFunction"):
         assert properties(function)["TracingConfig"] == {"Mode": {"Ref": "Tracing"}}
 
 
 @pytest.mark.parametrize(
-    ("function", "service", "policy", "not_needed"),
+    ("function", "service", "policy", "unused"),
     [
         ("SqsFunction", "sqs", "AWSLambdaSQSQueueExecutionRole", set()),
-        # For a consumer with a throughput of its own, and to choose a stream in the console.
+        # For enhanced fan-out, and to choose a stream in the console.
         (
             "KinesisFunction",
             "kinesis",
@@ -111,26 +112,28 @@ def test_tracing_is_allowed_only_where_it_is_on() -> None:
         ),
     ],
 )
-def test_a_function_may_read_its_source_as_aws_itself_grants_it(
-    function: str, service: str, policy: str, not_needed: set[str]
+def test_source_permissions_are_those_of_the_aws_managed_policy(
+    function: str, service: str, policy: str, unused: set[str]
 ) -> None:
-    """What Lambda's poller needs is taken from AWS's own policy for it, and differs only by what is named here."""
-    of_aws = json.loads(aws_managed_policies_data)[policy]["Document"]["Statement"]
-    wanted = {action for statement in of_aws for action in listed(statement["Action"]) if action.startswith(service)}
+    """The permissions of Lambda's poller equal those of the AWS managed policy, except the ones listed here."""
+    managed = json.loads(aws_managed_policies_data)[policy]["Document"]["Statement"]
+    required = {
+        action for statement in managed for action in as_list(statement["Action"]) if action.startswith(service)
+    }
     granted = {action for action, _ in grants(properties(f"{function}Role")["Policies"]) if action.startswith(service)}
-    assert granted == wanted - not_needed
+    assert granted == required - unused
 
 
-# Which action a statement of PartiQL needs. Source: Amazon DynamoDB Developer Guide, "IAM security policies with
+# The action that a PartiQL statement requires. Source: Amazon DynamoDB Developer Guide, "IAM security policies with
 # PartiQL for DynamoDB". There is none by the name of BatchExecuteStatement, though MiniStack's AUTH=true asks for it.
 ACTIONS = {"INSERT": "dynamodb:PartiQLInsert", "UPDATE": "dynamodb:PartiQLUpdate", "DELETE": "dynamodb:PartiQLDelete"}
 
 
 @pytest.fixture
 def calls(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Json]]:
-    """Every request to AWS that the entry points send, as it stands on the wire: operation and body."""
+    """Every request that the entry points send to AWS: operation and body."""
     sent: list[tuple[str, Json]] = []
-    send = URLLib3Session.send  # boto3's clients send by it, and the handlers' own connection
+    send = URLLib3Session.send  # used by boto3's clients and by the handlers' own transport
 
     def record(session: URLLib3Session, request: Any) -> Any:
         target = request.headers["X-Amz-Target"]
@@ -143,10 +146,10 @@ def calls(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Js
     return sent
 
 
-def test_the_functions_call_nothing_that_they_may_not_and_may_nothing_that_they_never_call(
+def test_sample_events_use_each_table_permission_and_no_other(
     calls: list[tuple[str, Json]],
 ) -> None:
-    """The sample events and refusals, in every order that matters, use each grant on each table, and no other."""
+    """Writing the samples, twice with a later time, uses each permission on each table, and no other."""
     texts = [*SAMPLES.values(), *refused().values()]
     for entry_point, event in ((handlers.sqs, sqs_event), (handlers.kinesis, kinesis_event)):
         handler = importlib.reload(entry_point).handler
@@ -163,16 +166,16 @@ def test_the_functions_call_nothing_that_they_may_not_and_may_nothing_that_they_
     assert used == {(action, TABLES[VARIABLES[on]]) for action, on in granted if VARIABLES[on] in TABLES}
 
 
-# The variable of each table.
+# The environment variable of each table, by the reference to its ARN.
 VARIABLES = {str(arn(table)): f"{family.upper()}_TABLE" for family, table in TABLES_OF_FAMILIES.items()} | {
     str(arn("RejectedTable")): "REJECTED_TABLE"
 }
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_function_may_write_to_the_families_that_are_kept_and_no_others(family: str) -> None:
-    """With one family alone, its table and that of rejected events are all that may be written to."""
-    statements = chosen(properties("WriteTablesPolicy"), family)["PolicyDocument"]["Statement"]
+def test_function_may_write_only_to_deployed_families(family: str) -> None:
+    """With one family deployed, only its table and that of rejected events may be written to."""
+    statements = resolve(properties("WriteTablesPolicy"), family)["PolicyDocument"]["Statement"]
     assert {str(resource) for statement in statements for resource in statement["Resource"]} == {
         str(arn(TABLES_OF_FAMILIES[family])), str(arn("RejectedTable")),
     }  # fmt: skip

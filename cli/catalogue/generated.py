@@ -1,20 +1,17 @@
-"""Everything that is generated: schemas and reference from the catalogue, invocations from the sample events."""
+"""Everything that is generated: schemas, reference and template blocks from the catalogue, invocations from samples."""
 
 import base64
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cli.catalogue import json_schema, model, reference
+from cli.catalogue import json_schema, model, reference, template
 from cli.errors import CommandError
 from handlers.items.event_types import SCHEMAS_DIR
 
 ROOT = SCHEMAS_DIR.parent
 EVENTS = ROOT / "events"
-
-NEW_FAMILY = "docs/upgrading.md#a-new-family-with-a-table-of-its-own"
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 QUEUE_ARN = f"arn:aws:sqs:{REGION}:{ACCOUNT}:canvas-live-events"
@@ -25,9 +22,9 @@ _ENTERED_MS = 1_788_249_600_000  # 2026-09-01T08:00:00Z
 def files() -> dict[Path, str]:
     """Every generated file and what must be in it.
 
-    Raises ``CommandError`` for an event type of the catalogue without a sample event.
+    Raises ``CommandError`` for an event type of the catalogue without a sample event, and as ``template.text`` does.
     """
-    return dict(_schemas()) | dict(_invocations()) | {reference.FILE: reference.text()}
+    return dict(_schemas()) | dict(_invocations()) | {reference.FILE: reference.text(), template.FILE: template.text()}
 
 
 def stale() -> list[Path]:
@@ -47,13 +44,6 @@ def write() -> list[Path]:
         else:
             path.unlink()
     return changed
-
-
-def without_table() -> list[str]:
-    """The families, by their variables, whose tables the functions of ``template.yaml`` do not know."""
-    template = (ROOT / "template.yaml").read_text()
-    tables = {event_type.table_variable for event_type in model.load().values()}
-    return sorted(table for table in tables if not re.search(rf"^ +{table}:", template, re.MULTILINE))
 
 
 def samples() -> dict[str, str]:
@@ -165,11 +155,11 @@ def _compact(document: object) -> str:
 
 def run(*, check: bool) -> int:
     """The command: bring the generated files into step, or only say which are not."""
+    blocks = ", ".join(template.stale_blocks())
     changed = stale() if check else write()
     for path in changed:
-        print(f"{'out of step' if check else 'written'}: {path.relative_to(ROOT)}")
-    for table in without_table():
-        print(f"template.yaml sets no {table}, so that the events of its family are ignored: {NEW_FAMILY}")
+        what = f" ({blocks})" if path == template.FILE else ""
+        print(f"{'out of step' if check else 'written'}: {path.relative_to(ROOT)}{what}")
     if check and changed:
         print("Run `make generate` and commit what it writes.")
         return 1

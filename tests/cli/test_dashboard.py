@@ -18,5 +18,5 @@ def test_the_stack_that_is_up_comes_before_the_last_run(
     last_run.write_text(json.dumps({"taken": "the other run", "widgets": []}))
     monkeypatch.setattr(dashboard, "LAST_RUN", last_run)
     done = canvas_events("dashboard")
-    assert (done.status, "the other run" in done.out, "Is it well?" in done.out) == (0, False, True)
+    assert (done.status, "the other run" in done.out, "Oldest event in the queue, s" in done.out) == (0, False, True)
     assert json.loads(last_run.read_text())["widgets"]

@@ -11,7 +11,6 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 
-from cli.catalogue import generated
 from cli.catalogue.generated import kinesis_event
 from cli.stack import checks
 from cli.stack.checks import deployment, functions, queues, storage
@@ -19,7 +18,7 @@ from cli.stack.checks.finding import Finding, State, gone
 from cli.stack.stack import Resource, Stack, family, variable
 from handlers.items.event_types import SCHEMAS_DIR
 from tests.cli.conftest import Command, Local
-from tests.template import FAMILIES, chosen, properties
+from tests.template import FAMILIES, properties, resolve
 
 CANVAS = "636161780776"
 
@@ -211,17 +210,6 @@ def test_a_family_without_its_table(local: Local) -> None:
     assert (State.WARNING, "there is no table for MODULES_TABLE: its events are ignored") in troubles(
         storage.tables, local.stack
     )
-
-
-def test_a_new_family_without_its_table_in_the_template(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where template.yaml has no such table either, deploying is no help: how a family is added is named."""
-    monkeypatch.setattr(generated, "without_table", lambda: ["MODULES_TABLE"])
-    del local.stack._tables["MODULES_TABLE"]
-    variables = local.stack.environment | {"REJECTED_TABLE": local.stack.rejected_table}
-    findings = [*storage.tables(local.stack), functions._settings("SqsFunction", variables, local.stack)]
-    told = [each.do for each in findings if "MODULES_TABLE" in each.text]
-    assert len(told) == 2
-    assert all("docs/upgrading.md#a-new-family-with-a-table-of-its-own" in do for do in told)
 
 
 def test_a_family_that_was_not_chosen_is_no_fault(local: Local) -> None:
@@ -426,7 +414,7 @@ def test_what_is_parked_is_told(local: Local) -> None:
 def test_the_variable_of_a_table_follows_from_its_name_in_the_template() -> None:
     """The commands find the tables by their names in the template, as the functions do by their environment."""
     variables = properties("SqsFunction")["Environment"]["Variables"]
-    refs = {name: value["Ref"] for name, value in chosen(variables).items() if name.endswith("_TABLE")}
+    refs = {name: value["Ref"] for name, value in resolve(variables).items() if name.endswith("_TABLE")}
     assert len(refs) == len(FAMILIES) + 1
     assert {variable(logical_id): logical_id for logical_id in refs.values()} == refs
     assert {family(name) for name in refs} == {*FAMILIES, "rejected"}

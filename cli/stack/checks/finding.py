@@ -1,15 +1,14 @@
 """What a check finds."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from botocore.exceptions import ClientError
 
-from cli.catalogue import generated
-
 # CloudFormation compares templates: it does not see by itself what was changed or deleted beside it.
 DEPLOY = "Changed by hand: docs/runbook.md#changed-by-hand. Never deployed so: `make build && sam deploy`."
+NO_TABLE = f"If this is not intended: {DEPLOY}"
 
 _NOT_THERE = frozenset(
     {
@@ -48,14 +47,6 @@ Findings = Iterator[Finding]
 def judged(well: bool, good: str, bad: str, do: str, state: State = State.FAULT) -> Finding:
     """The finding that something is well, or that it is not."""
     return Finding(State.OK, good) if well else Finding(state, bad, do)
-
-
-def not_deployed(variables: Iterable[str]) -> str:
-    """What to do where families have no table in the stack, by its variables."""
-    new = [variable for variable in variables if variable in generated.without_table()]
-    if new:
-        return f"template.yaml has no {', '.join(new)} either: {generated.NEW_FAMILY}."
-    return f"If that is not meant: {DEPLOY}"
 
 
 def gone(error: Exception) -> Finding | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cli.stack.checks.finding import DEPLOY, Finding, Findings, State, judged, not_deployed
+from cli.stack.checks.finding import DEPLOY, NO_TABLE, Finding, Findings, State, judged
 from cli.stack.checks.queues import attributes_of
 from cli.stack.stack import Stack
 from handlers.items import rejection
@@ -97,7 +97,7 @@ def _settings(name: str, variables: Mapping[str, str], stack: Stack) -> Finding:
         not missing,
         f"{name} knows the table of every family that is kept",
         f"{name} ignores the events of {', '.join(missing)}: these are not set",
-        not_deployed(missing),
+        NO_TABLE,
         State.WARNING,
     )
 

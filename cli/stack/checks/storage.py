@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from cli.commands.dlq import DeadLetters
 from cli.commands.failures import Failures
-from cli.stack.checks.finding import DEPLOY, Finding, Findings, State, gone, judged, not_deployed
+from cli.stack.checks.finding import DEPLOY, NO_TABLE, Finding, Findings, State, gone, judged
 from cli.stack.stack import Stack, family
 from cli.ui.output import plural
 from handlers.items import rejection
@@ -47,9 +47,7 @@ def _families(stack: Stack) -> Findings:
             "Their events are ignored. To keep one: docs/upgrading.md#another-choice-of-families.",
         )
     for variable in sorted(stack.chosen_tables - deployed):
-        yield Finding(
-            State.WARNING, f"there is no table for {variable}: its events are ignored", not_deployed([variable])
-        )
+        yield Finding(State.WARNING, f"there is no table for {variable}: its events are ignored", NO_TABLE)
 
 
 def _described(stack: Stack, name: str) -> Mapping[str, Any] | None:
