@@ -42,7 +42,7 @@ build: $(VENV)/installed  ## what `sam deploy` takes; for x86_64: make build ARC
 bench: $(VENV)/installed  ## how fast it is, as ratios: against the usual handler, and against what boto3 alone takes
 	PYTHON313=$(PYTHON313) $(BIN)/python -m tests.speed
 
-check: $(VENV)/installed  ## lint, types, generated files in step
+check: $(VENV)/installed  ## lint, types, generated files up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import errors
 from cli.catalogue import generated
-from cli.commands import check, dlq, doctor, draft, failures, rejected, send, show
+from cli.commands import check, dlq, doctor, draft, event, failures, rejected, send, show
 from cli.errors import CommandError
 from cli.local import dashboard, invocation, local_run, redeploy
 from cli.ui import output
@@ -94,7 +94,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = made.add_subparsers(required=True, metavar="COMMAND")
-    for module in (doctor, show, rejected, dlq, failures, send, check, draft):
+    for module in (doctor, show, rejected, dlq, failures, send, check, draft, event):
         module.add_to(commands)
 
     run = commands.add_parser(
@@ -117,13 +117,13 @@ def parser() -> argparse.ArgumentParser:
     see.set_defaults(command=lambda _: dashboard.run())
 
     call = commands.add_parser("invoke", help="invoke the handler for an event file; show its response and the items")
-    call.add_argument("event", type=Path, help="a Lambda invocation as JSON, such as events/sqs_mixed.json")
+    call.add_argument("event", type=Path, help="a Lambda invocation as JSON, such as events/sqs/mixed.json; or -")
     call.set_defaults(command=lambda options: invocation.run(options.event))
 
     make = commands.add_parser(
         "generate", help="update the schemas, the blocks of template.yaml and the sample invocations"
     )
-    make.add_argument("--check", action="store_true", help="change nothing; fail when a file is out of step")
+    make.add_argument("--check", action="store_true", help="change nothing; fail when a file is out of date")
     make.set_defaults(command=lambda options: generated.run(check=options.check))
     return made
 

@@ -21,11 +21,11 @@ class Checkout:
         shutil.copy(ROOT / "template.yaml", folder)
         (folder / ".cache").mkdir()
 
-    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    def run(self, *arguments: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
         """Run a command to its end."""
         return subprocess.run(
             self._command(*arguments), cwd=self.folder, env=self._environment(), capture_output=True, text=True,
-            check=False,
+            input=stdin, check=False,
         )  # fmt: skip
 
     def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":

@@ -17,7 +17,7 @@ import urllib3
 from botocore.exceptions import ClientError
 
 import tests.hypothesis_profiles  # noqa: F401  # before any property test is defined
-from cli.catalogue.generated import samples
+from cli.catalogue.samples import samples
 from cli.local.local_server import PORT, local_server
 from cli.local.ministack import LocalAws, ministack
 from handlers.deadline import Deadline

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from cli.catalogue.generated import samples
+from cli.catalogue.samples import samples
 from cli.local.function_logs import FATES, complete_logs, settle
 from cli.local.invocation import scan, table_variables
 from cli.local.ministack import STACK, LocalAws, deploy, ministack

@@ -111,25 +111,34 @@ def test_run_leaves_nothing_behind(checkout: Checkout, tmp_path: Path) -> None:
 
 def test_invoke_shows_response_and_items(checkout: Checkout) -> None:
     """One event file goes through its handler, and its response and items are shown."""
-    done = checkout.run("invoke", "events/kinesis_assignment_updated.json")
+    done = checkout.run("invoke", "events/kinesis/assignment_updated.json")
     assert done.returncode == 0, done.stderr
     assert '"batchItemFailures": []' in done.stdout
     assert '"entity": "assignment#9001"' in done.stdout
     assert "ASSIGNMENTS_TABLE" in done.stdout
 
 
+def test_invoke_reads_an_invocation_from_standard_input(checkout: Checkout) -> None:
+    """What `event` prints can be piped to `invoke`, which chooses the handler by the event source."""
+    printed = checkout.run("event", "grade_change", "--source", "kinesis")
+    done = checkout.run("invoke", "-", stdin=printed.stdout)
+    assert done.returncode == 0, done.stderr
+    assert '"source": "kinesis"' in done.stdout
+    assert '"entity": "submission_grade#771190"' in done.stdout
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
         (None, "cannot be read"),
-        ("{", "no Lambda invocation"),
+        ("{", "is not a Lambda invocation"),
         ('{"Records": [{"eventSource": "aws:s3"}]}', "aws:kinesis"),
     ],
 )
 def test_invoke_says_what_is_wrong_with_a_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, complaint: str
 ) -> None:
-    """A file that is missing or no invocation is named, with what it should be, and nothing is started."""
+    """A file that is missing or holds no invocation is an error that names it, and nothing is started."""
     path = tmp_path / "event.json"
     if text is not None:
         path.write_text(text)
@@ -146,7 +155,7 @@ def test_generate_check_names_what_is_out_of_step(
     stale = ROOT / "schemas" / "module_created.json"
     monkeypatch.setattr(generated, "files", lambda: wanted | {stale: "{}"})
     assert main(["generate", "--check"]) == 1
-    assert "out of step: schemas/module_created.json" in capsys.readouterr().out
+    assert "out of date: schemas/module_created.json" in capsys.readouterr().out
 
 
 def test_generate_writes_what_is_missing_and_removes_what_is_left_over(
@@ -155,10 +164,17 @@ def test_generate_writes_what_is_missing_and_removes_what_is_left_over(
     """A new event type gets its files, a removed one loses them, and the second time nothing changes."""
     monkeypatch.setattr(generated, "SCHEMAS", tmp_path)
     monkeypatch.setattr(generated, "EVENTS", tmp_path / "events")
-    monkeypatch.setattr(generated, "files", lambda: {tmp_path / "new.json": "{}\n"})
-    (tmp_path / "left_over.json").write_text("{}")
-    assert {path.name for path in generated.write()} == {"new.json", "left_over.json"}
-    assert json.loads((tmp_path / "new.json").read_text()) == {}
+    invocations = tmp_path / "events" / "kinesis"
+    left_over = [tmp_path / "left_over.json", invocations / "left_over.json", invocations / "left_over.response.json"]
+    new = [tmp_path / "new.json", tmp_path / "events" / "sqs" / "new.json"]
+    monkeypatch.setattr(generated, "files", lambda: dict.fromkeys(new, "{}\n"))
+    invocations.mkdir(parents=True)
+    for path in left_over:
+        path.write_text("{}")
+    assert generated.stale() == sorted([*left_over, *new])
+    assert generated.write() == sorted([*left_over, *new])
+    assert [json.loads(path.read_text()) for path in new] == [{}, {}]
+    assert not any(path.exists() for path in left_over)
     assert generated.write() == []
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cli.catalogue.generated import as_self_hosted
 from cli.catalogue.model import Family, families
+from cli.catalogue.samples import as_self_hosted
 from handlers.intake.decode import decode
 from handlers.intake.validate import validate
 from handlers.items.build import build_items

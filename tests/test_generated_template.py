@@ -229,7 +229,7 @@ def test_generate_check_names_the_stale_block(
     monkeypatch.setattr(template, "FILE", edited)
     monkeypatch.setattr("cli.catalogue.generated.ROOT", tmp_path)
     assert main(["generate", "--check"]) == 1
-    assert "out of step: template.yaml (tables)\n" in capsys.readouterr().out
+    assert "out of date: template.yaml (tables)\n" in capsys.readouterr().out
     assert main(["generate"]) == 0
     assert edited.read_text() == path.read_text()
 

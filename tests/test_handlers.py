@@ -20,7 +20,15 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 import handlers.kinesis
 import handlers.sqs
-from cli.catalogue.generated import EVENTS, ROOT, kinesis_event, refused, sqs_event
+from cli.catalogue.generated import ROOT
+from cli.catalogue.samples import (
+    EVENTS,
+    TYPES_WITH_FILES,
+    kinesis_event,
+    rejected_samples,
+    sample_invocation,
+    sqs_event,
+)
 from cli.local.ministack import LocalAws
 from handlers.intake.record import Record
 from handlers.items.event_types import SchemaFileError
@@ -30,7 +38,12 @@ from handlers.telemetry.logs_and_metrics import logger
 from tests.conftest import SAMPLES, Tables, empty_tables
 from tests.promise.model import newest
 
-INVOCATIONS = sorted(path for path in EVENTS.glob("*.json") if not path.name.endswith(".response.json"))
+INVOCATIONS = [
+    path
+    for source in ("sqs", "kinesis")
+    for path in sorted((EVENTS / source).glob("*.json"))
+    if not path.name.endswith(".response.json")
+]
 CONTEXT: Any = SimpleNamespace(aws_request_id="request-1", get_remaining_time_in_millis=lambda: 60_000)
 
 
@@ -47,6 +60,12 @@ def entry_points(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> dict[str, A
 def load(path: Path) -> Any:
     """A JSON file."""
     return json.loads(path.read_text())
+
+
+def expected_response(path: Path) -> Any:
+    """The response that events/ gives for an invocation file."""
+    response = path.with_suffix(".response.json")
+    return load(response) if response.exists() else {"batchItemFailures": []}
 
 
 def lines(captured: str) -> list[dict[str, Any]]:
@@ -73,13 +92,18 @@ def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     return lambda: capsys.readouterr().out
 
 
-def test_each_sample_invocation_gets_its_response(entry_points: dict[str, Any], tables: Tables) -> None:
-    """Every file in events/ is answered as the file beside it says, twice, as a warm environment gets it."""
-    assert len(INVOCATIONS) == 2 * (len(SAMPLES) + 1)
-    for path in INVOCATIONS * 2:
-        handler = entry_points[path.name.partition("_")[0]]
-        assert handler(load(path), CONTEXT) == load(path.with_suffix(".response.json")), path.name
-    assert sum(map(len, tables.entities().values())) == len(newest(SAMPLES.values()))
+def test_each_invocation_file_gets_its_expected_response(entry_points: dict[str, Any], tables: Tables) -> None:
+    """Every file of events/sqs and events/kinesis gets its response, also when the environment is warm."""
+    assert len(INVOCATIONS) == 2 * (len(TYPES_WITH_FILES) + 3)
+    without_modules_table = [path for path in INVOCATIONS if path.stem == "missing_table"]
+    for path in [path for path in INVOCATIONS if path not in without_modules_table] * 2:
+        assert entry_points[path.parent.name](load(path), CONTEXT) == expected_response(path), path
+    assert sum(map(len, tables.entities().values())) == len(newest(SAMPLES[name] for name in TYPES_WITH_FILES))
+    tables.client.delete_table(TableName="modules")
+    for path in without_modules_table * 2:
+        response = entry_points[path.parent.name](load(path), CONTEXT)
+        assert response == expected_response(path), path
+        assert response["batchItemFailures"] != []
 
 
 @pytest.mark.parametrize("source", ["sqs", "kinesis"])
@@ -98,13 +122,13 @@ def test_the_first_batch_compiles_nothing(
 
 @pytest.mark.parametrize("source", ["sqs", "kinesis"])
 def test_each_source_alone_fills_the_same_tables(entry_points: dict[str, Any], tables: Tables, source: str) -> None:
-    """The mixed batch stores every entity and keeps every refusal with its source, whichever way it comes."""
-    path = EVENTS / f"{source}_mixed.json"
-    entry_points[source](load(path), CONTEXT)
+    """A batch of all samples stores every entity and every rejected sample with its source, from either service."""
+    event = sample_invocation(source, SAMPLES, *rejected_samples().values())
+    entry_points[source](event, CONTEXT)
     assert sum(map(len, tables.entities().values())) == len(newest(SAMPLES.values()))
     rejected = tables.items("rejected")
-    assert {item["reason"]["S"] for item in rejected} == refused().keys()
-    records = load(path)["Records"]
+    assert {item["reason"]["S"] for item in rejected} == rejected_samples().keys()
+    records = event["Records"]
     ids = {record.get("messageId") or record["kinesis"]["sequenceNumber"] for record in records}
     for item in rejected:
         assert item["source"]["M"]["arn"]["S"] == records[0]["eventSourceARN"]
@@ -140,24 +164,27 @@ def read_one(source: str, record: dict[str, Any]) -> Record:
     return converted
 
 
-@pytest.mark.parametrize("path", INVOCATIONS, ids=lambda path: path.stem)
-def test_records_are_read_as_powertools_reads_them(path: Path) -> None:
-    """What is taken out of a record is what the data classes of Powertools, which take longer, would give."""
-    event = load(path)
-    if path.name.startswith("sqs"):
-        for record, message in zip(map(SQSRecord, event["Records"]), event["Records"], strict=True):
-            sent = datetime.fromtimestamp(int(record.attributes.sent_timestamp) / 1000, UTC)
-            expected = Record(record.message_id, record.body.encode(), sent, record.event_source_arn)
-            assert read_one("sqs", message) == expected
-    for stream_record in KinesisStreamEvent(event).records if path.name.startswith("kinesis") else ():
-        kinesis = stream_record.kinesis
+def test_messages_are_read_as_powertools_reads_them() -> None:
+    """What the handler takes out of a message is what the data classes of Powertools, which take longer, return."""
+    event = sample_invocation("sqs", SAMPLES, *rejected_samples().values())
+    for message in event["Records"]:
+        record = SQSRecord(message)
+        sent = datetime.fromtimestamp(int(record.attributes.sent_timestamp) / 1000, UTC)
+        expected = Record(record.message_id, record.body.encode(), sent, record.event_source_arn)
+        assert read_one("sqs", message) == expected
+
+
+def test_stream_records_are_read_as_powertools_reads_them() -> None:
+    """What the handler takes out of a Kinesis record is what the data classes of Powertools return."""
+    for record in KinesisStreamEvent(sample_invocation("kinesis", SAMPLES, *rejected_samples().values())).records:
+        kinesis = record.kinesis
         arrived = datetime.fromtimestamp(kinesis.approximate_arrival_timestamp, UTC)
-        unwrapped = read_one("kinesis", stream_record.raw_event)
+        unwrapped = read_one("kinesis", record.raw_event)
         assert abs(unwrapped.enqueued_at - arrived) <= timedelta(microseconds=500)
         assert unwrapped.enqueued_at.microsecond % 1000 == 0
         assert unwrapped.id == kinesis.sequence_number
         assert unwrapped.data == kinesis.data_as_bytes()
-        assert unwrapped.source_arn == stream_record.event_source_arn
+        assert unwrapped.source_arn == record.event_source_arn
 
 
 def test_a_record_may_come_with_less_than_aws_sends() -> None:
@@ -183,17 +210,18 @@ def test_logs_and_metrics_count_and_name_and_tell_nothing(
     entry_points: dict[str, Any], printed: Callable[[], str]
 ) -> None:
     """The account of a batch adds up in log and metrics, and nothing of what the events say is in either."""
-    entry_points["sqs"](load(EVENTS / "sqs_mixed.json"), CONTEXT)
+    first = next(iter(SAMPLES.values()))
+    entry_points["sqs"](sample_invocation("sqs", SAMPLES, *rejected_samples().values(), first), CONTEXT)
     text = printed()
     (batch,) = [line for line in lines(text) if line.get("message") == "batch"]
-    received = len(SAMPLES) + len(refused()) + 1
+    received = len(SAMPLES) + len(rejected_samples()) + 1
     assert batch["received"] == received
     assert sum(batch[fate] for fate in ("stored", "superseded", "ignored", "rejected", "retried")) == received
     assert sum(sum(fates.values()) for fates in batch["event_types"].values()) == received
     assert batch["event_types"]["module_updated"] == {"stored": 1}
     assert batch["event_types"]["(unknown)"] == {"rejected": 3}
     rejections = [line for line in lines(text) if line.get("message") == "rejected"]
-    assert {line["reason"] for line in rejections} == refused().keys()
+    assert {line["reason"] for line in rejections} == rejected_samples().keys()
     (unknown,) = [line for line in rejections if line["reason"] == "unknown_event_type"]
     assert unknown["event_name"] == "module_archived"
     (violation,) = [line for line in rejections if line["reason"] == "schema_violation"]
@@ -206,7 +234,7 @@ def test_logs_and_metrics_count_and_name_and_tell_nothing(
     assert counts["Received"] == [received]
     assert counts["source"] == "sqs"
     assert sum(counts[name][0] for name in ("Stored", "Superseded", "Ignored", "Rejected", "Retried")) == received
-    assert sorted(line["reason"] for line in lines(text) if "RejectedByReason" in line) == sorted(refused())
+    assert sorted(line["reason"] for line in lines(text) if "RejectedByReason" in line) == sorted(rejected_samples())
     # A delay in milliseconds may have the digits of an id.
     told = re.sub(r"\d+\.\d+", "", text)
     for personal in (
@@ -254,7 +282,7 @@ def test_nothing_slow_is_imported_before_it_is_needed(local_aws: LocalAws, sourc
     assert [name for name in SLOW if not find_spec(name)] == []
     tables = empty_tables(local_aws)
     wrap = sqs_event if source == "sqs" else kinesis_event
-    valid, invalid = wrap(list(SAMPLES.values())), wrap([refused()["schema_violation"]])
+    valid, invalid = wrap(list(SAMPLES.values())), wrap([rejected_samples()["schema_violation"]])
     done = subprocess.run(
         [sys.executable, "-c", NEW_ENVIRONMENT],
         input=json.dumps([SLOW, source, valid, invalid]), cwd=ROOT, env=os.environ | local_aws.environment(),

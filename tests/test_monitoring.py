@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli.catalogue.generated import refused
+from cli.catalogue.samples import rejected_samples
 from cli.local import dashboard
 from cli.local.function_logs import complete_logs, log_lines, settle
 from cli.local.local_run import PARAMETERS
@@ -87,7 +87,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     with ministack() as aws, pytest.MonkeyPatch.context() as patch:
         patch.setattr(dashboard, "LAST_RUN", tmp_path_factory.mktemp("last-run") / "dashboard.json")
         outputs = deploy(aws, PARAMETERS)
-        texts = [*SAMPLES.values(), *refused().values(), _drifted()]
+        texts = [*SAMPLES.values(), *rejected_samples().values(), _drifted()]
         with complete_logs(aws):
             for text in texts:
                 aws.client("sqs").send_message(QueueUrl=outputs["QueueUrl"], MessageBody=text)
@@ -359,7 +359,7 @@ def test_the_picture_here_is_the_dashboard_with_what_the_functions_sent(deployed
     assert len(fates) == 12
     assert fates == {label: f"{deployed.totals[label]:.0f}" for label in fates}
     assert set(rows["Rejected events by reason"].values()) == {"2"}
-    assert sum(map(int, rows["Rejected events by rule"].values())) == 2 * len(refused())
+    assert sum(map(int, rows["Rejected events by rule"].values())) == 2 * len(rejected_samples())
     drift = rows["Schema drift"]
     assert drift == {
         "assignment_updated unknown fields": "2",
@@ -367,7 +367,7 @@ def test_the_picture_here_is_the_dashboard_with_what_the_functions_sent(deployed
         "assignment_updated truncated fields": "2",
     }
     assert rows["Backlog of the queue"]["in the dead-letter queue"] == "0"
-    assert rows["Alarms"]["events rejected (queue)"] == f"OK {len(refused())}, at most 100"
+    assert rows["Alarms"]["events rejected (queue)"] == f"OK {len(rejected_samples())}, at most 100"
     assert float(rows["Duration of invocations, ms"]["sqs maximum"].replace(",", "")) > 0
     assert rows["Oldest event in the queue, s"] == {"queue": "–"}
 

@@ -11,7 +11,7 @@ from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 import handlers.kinesis
 import handlers.sqs
-from cli.catalogue.generated import kinesis_event, refused, sqs_event
+from cli.catalogue.samples import kinesis_event, rejected_samples, sqs_event
 from tests.conftest import SAMPLES, TABLES, Tables
 from tests.template import (
     APPEND_ONLY_TABLES,
@@ -150,7 +150,7 @@ def test_sample_events_use_each_table_permission_and_no_other(
     calls: list[tuple[str, Json]],
 ) -> None:
     """Writing the samples, twice with a later time, uses each permission on each table, and no other."""
-    texts = [*SAMPLES.values(), *refused().values()]
+    texts = [*SAMPLES.values(), *rejected_samples().values()]
     for entry_point, event in ((handlers.sqs, sqs_event), (handlers.kinesis, kinesis_event)):
         handler = importlib.reload(entry_point).handler
         for batch in (texts, [_later(text) for text in SAMPLES.values()]):

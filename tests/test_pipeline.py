@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli.catalogue.generated import as_self_hosted, refused
+from cli.catalogue.samples import as_self_hosted, rejected_samples
 from handlers.intake.decode import decode
 from handlers.items.build import build_items
 from handlers.items.compact import compact
@@ -80,7 +80,7 @@ def test_the_tables_are_a_function_of_the_set_of_events(consumer: Consumer, even
         good += [event(name, metadata, workflow_state=chance.choice(states)) for name in SAMPLES]
     # At one instant only the digest decides.
     good += [event("module_updated", {"event_time": "2026-09-07T08:00:00Z"}, position=n) for n in range(5)]
-    texts = [*good, *refused().values()]
+    texts = [*good, *rejected_samples().values()]
     seen = []
     for _ in range(4):
         deliveries = texts + chance.sample(texts, 20)
@@ -140,11 +140,11 @@ def test_an_outcome_names_its_record_and_what_it_was(tables: Tables, event: Chan
     ]
 
 
-@pytest.mark.parametrize("reason", refused())
+@pytest.mark.parametrize("reason", rejected_samples())
 def test_each_refusal_is_kept_with_its_reason(consumer: Consumer, tables: Tables, reason: str) -> None:
-    """Each file of events/refused is rejected for the reason that it is named after, and the neighbours are stored."""
+    """Each file of events/rejected is rejected for the reason that it is named after, and the neighbours are stored."""
     good = SAMPLES["module_created"]
-    outcomes = consumer.deliver(good, refused()[reason])
+    outcomes = consumer.deliver(good, rejected_samples()[reason])
     assert [outcome.fate for outcome in outcomes] == [STORED, REJECTED]
     assert outcomes[1].reason == reason
     assert outcomes[1].violations
@@ -155,7 +155,7 @@ def test_each_refusal_is_kept_with_its_reason(consumer: Consumer, tables: Tables
 
 def test_a_record_rejected_twice_is_one_item(consumer: Consumer, tables: Tables) -> None:
     """A duplicate of a rejected record, in the same batch or a later one, adds nothing."""
-    text = refused()["unroutable"]
+    text = rejected_samples()["unroutable"]
     assert consumer.fates(text, text) == [REJECTED, REJECTED]
     assert consumer.fates(text) == [REJECTED]
     assert len(tables.items("rejected")) == 1
@@ -215,7 +215,7 @@ def test_a_large_event_that_compresses_is_kept(consumer: Consumer, event: Change
 def test_a_missing_table_of_rejected_events_makes_them_wait(consumer: Consumer, event: Change, tables: Tables) -> None:
     """What cannot be kept as rejected is not acknowledged."""
     tables.client.delete_table(TableName="rejected")
-    assert consumer.fates(refused()["unroutable"], event("module_created")) == [RETRY, STORED]
+    assert consumer.fates(rejected_samples()["unroutable"], event("module_created")) == [RETRY, STORED]
 
 
 def test_what_was_folded_waits_with_the_newest(consumer: Consumer, event: Change, tables: Tables) -> None:

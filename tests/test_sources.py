@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli.catalogue.generated import kinesis_event, sqs_event
+from cli.catalogue.samples import kinesis_event, sqs_event
 from handlers.intake.record import ReadRecord, Record
 from handlers.outcome import Fate, Outcome, RejectionReason
 from handlers.sources import SOURCES, RecordsToRetry, Source, partial_batch_response

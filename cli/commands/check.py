@@ -13,7 +13,7 @@ from handlers.outcome import Fate
 EXAMPLES = """\
 examples:
   canvas-events check event.json                      one event, an array of them, or an event a line
-  canvas-events check events/sqs_mixed.json           the records of a Lambda invocation
+  canvas-events check events/sqs/mixed.json           the records of a Lambda invocation
   canvas-events check --json - < events.jsonl         for machines, from standard input
 """
 

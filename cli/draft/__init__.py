@@ -1,1 +1,1 @@
-"""Drafts of catalogue entries: what a source says of event types, the kinds that follow, the entry, what differs."""
+"""Catalogue entries drafted from captured events: what events show, the kinds inferred, entries, differences."""

@@ -1,143 +1,151 @@
-"""What a source says otherwise than the catalogue, of event types or entities that the catalogue has."""
+"""Differences between observed event types and the catalogue's entries for them."""
 
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cli.catalogue.model import EntityDefinition
-from cli.draft import kinds
-from cli.draft.entry import LONGEST_LINE, Line, family_file, field_lines, line, quoted, remarks_on
-from cli.draft.observed import IDS, Field, Form, Observed, merged
+from cli.draft.entry import (
+    MAX_LINE_LENGTH,
+    FieldLine,
+    family_file,
+    field_line,
+    field_lines,
+    source_remarks,
+    toml_string,
+)
+from cli.draft.kinds import KindInference, describe_types, states
+from cli.draft.observed import IDS, ObservedEventType, ObservedField, ValueType, merge_fields
 from cli.ui.output import visible
 
-_STRINGS = frozenset({Form.STRING, Form.TEXT, Form.UUID, Form.TIME, Form.RUBY_TIME, Form.DATE}) | IDS
-
-# The forms that each kind takes; a digit string under an id's name is one of a string too.
-_TAKES: Mapping[str, frozenset[Form]] = {
-    **dict.fromkeys(("gid", "lid"), IDS | {Form.WHOLE}),
-    **dict.fromkeys(("str", "text", "uuid", "url", "state"), _STRINGS),
-    "time": frozenset({Form.TIME}),
-    "ruby_time": frozenset({Form.TIME, Form.RUBY_TIME}),
-    "date": frozenset({Form.DATE, Form.TIME}),
-    "num": frozenset({Form.WHOLE, Form.FRACTION}),
-    "int": frozenset({Form.WHOLE}),
-    "bool": frozenset({Form.BOOL}),
-    "obj": frozenset({Form.OBJECT}),
-    "list": frozenset({Form.LIST}),
+_STRINGS = IDS | {
+    *(ValueType.STRING, ValueType.TEXT, ValueType.UUID),
+    *(ValueType.TIME, ValueType.RUBY_TIME, ValueType.DATE),
 }
 
-# Kinds whose values are kept in the same way: between them nothing is wrong.
-_ALIKE = ({"gid", "lid"}, {"str", "text", "uuid", "url", "state"}, {"time", "ruby_time", "date"}, {"num", "int"})
+# The value types that the schema of each kind accepts. In a field named like an id, digits are an id.
+ACCEPTED_TYPES: Mapping[str, frozenset[ValueType]] = {
+    **dict.fromkeys(("gid", "lid"), IDS | {ValueType.INTEGER}),
+    **dict.fromkeys(("str", "text", "uuid", "url", "state"), _STRINGS),
+    "time": frozenset({ValueType.TIME}),
+    "ruby_time": frozenset({ValueType.TIME, ValueType.RUBY_TIME}),
+    "date": frozenset({ValueType.DATE, ValueType.TIME}),
+    "num": frozenset({ValueType.INTEGER, ValueType.DECIMAL}),
+    "int": frozenset({ValueType.INTEGER}),
+    "bool": frozenset({ValueType.BOOL}),
+    "obj": frozenset({ValueType.OBJECT}),
+    "list": frozenset({ValueType.LIST}),
+}
+
+# Kinds whose values are stored in the same way, so that one instead of the other is no difference.
+EQUIVALENT_KINDS = (
+    frozenset({"gid", "lid"}),
+    frozenset({"str", "text", "uuid", "url", "state"}),
+    frozenset({"time", "ruby_time", "date"}),
+    frozenset({"num", "int"}),
+)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the source says otherwise than the entries ``entities`` of a family, of the event types ``events``.
+    """The differences between the observed event types ``events`` and the entries ``entities`` of a family.
 
-    ``new_events`` are not among those of the entry. ``lacking`` are lines of fields that no entry has, ``other`` and
-    ``new_states`` such that entries have otherwise, with what is otherwise as their remarks. ``only_here`` are fields
-    that the source does not show.
+    ``new_events`` are event types that the entries do not list. ``missing`` has the lines of fields that no entry has;
+    ``conflicting`` and ``new_states`` have those of fields with another kind or more states, with the difference as
+    their remark. ``unobserved`` are fields of the entries that were not observed.
     """
 
     family: str
     entities: tuple[EntityDefinition, ...]
     events: tuple[str, ...]
     new_events: tuple[str, ...] = ()
-    lacking: Mapping[str, Line] = field(default_factory=dict)
-    other: Mapping[str, Line] = field(default_factory=dict)
-    new_states: Mapping[str, Line] = field(default_factory=dict)
-    only_here: tuple[str, ...] = ()
+    missing: Mapping[str, FieldLine] = field(default_factory=dict)
+    conflicting: Mapping[str, FieldLine] = field(default_factory=dict)
+    new_states: Mapping[str, FieldLine] = field(default_factory=dict)
+    unobserved: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        """Whether something differs that the catalogue may have to follow."""
-        return bool(self.new_events or self.lacking or self.other or self.new_states)
+        """Whether there is a difference that may need a change of the catalogue."""
+        return bool(self.new_events or self.missing or self.conflicting or self.new_states)
 
 
-def compared(
-    family: str, entities: tuple[EntityDefinition, ...], observed: list[Observed], meanings: Mapping[str, str]
+def compare_with_catalogue(
+    family: str,
+    entities: tuple[EntityDefinition, ...],
+    event_types: list[ObservedEventType],
+    meanings: Mapping[str, str],
 ) -> Comparison:
-    """The event types as a source shows them, against the entries of what they speak of, in a family's file.
+    """Compare event types with the entries, in a family's file, of the entities that they are about.
 
-    ``meanings`` are as for ``entry.drafted``.
+    ``meanings`` are as for ``entry.draft_entry``.
     """
     renamed = {other: name for entity in entities for other, name in entity.field_aliases.items()}
-    # Members of objects are described where keys need them, and no source describes them.
-    here = {name: each for entity in entities for name, each in entity.fields.items() if "." not in name}
-    there = {renamed.get(name, name): each for name, each in merged(observed).items()}
-    known = {event for entity in entities for event in entity.events}
-    lines = {name: line(name, each, meanings) for name, each in there.items()}
-    both = [name for name in there if name in here]
+    # Members of objects are in the catalogue where keys need them, and are not observed.
+    known = {name: each for entity in entities for name, each in entity.fields.items() if "." not in name}
+    observed = {renamed.get(name, name): each for name, each in merge_fields(event_types).items()}
+    known_events = {event for entity in entities for event in entity.events}
+    lines = {name: field_line(name, each, meanings) for name, each in observed.items()}
+    shared = [name for name in observed if name in known]
     return Comparison(
         family,
         entities,
-        tuple(dict.fromkeys(each.name for each in observed)),
-        new_events=tuple(dict.fromkeys(each.name for each in observed if each.name not in known)),
-        lacking={name: lines[name] for name in there if name not in here},
-        other={
-            name: _remarked(lines[name], why)
-            for name in both
-            if (why := _otherwise(here[name].kind, lines[name].judgement, there[name]))
+        tuple(dict.fromkeys(each.name for each in event_types)),
+        new_events=tuple(dict.fromkeys(each.name for each in event_types if each.name not in known_events)),
+        missing={name: line for name, line in lines.items() if name not in known},
+        conflicting={
+            name: FieldLine(replace(lines[name].inference, remark=conflict), known[name].about)
+            for name in shared
+            if (conflict := _conflict(known[name].kind, lines[name].inference, observed[name]))
         },
         new_states={
-            name: _with_states(here[name].states, new)
-            for name in both
-            if here[name].states and (new := _new_states(here[name].states, there[name]))
+            name: FieldLine(KindInference("state", (*known[name].states, *new), remark=f"new: {', '.join(new)}"), "")
+            for name in shared
+            if known[name].kind == "state" and (new := _new_states(known[name].states, observed[name]))
         },
-        only_here=tuple(name for name in here if name not in there),
-        remarks=tuple(remarks_on(observed)),
+        unobserved=tuple(name for name in known if name not in observed),
+        remarks=tuple(source_remarks(event_types)),
     )
 
 
-def text(comparison: Comparison) -> str:
-    """What differs, as lines to paste into the entry, with comments that say where and why."""
-    named = ", ".join(f"[{entity.name}]" for entity in comparison.entities)
-    parts = [[f"# {', '.join(comparison.events)}, against {named} of {family_file(comparison.family)}"]]
+def to_text(comparison: Comparison) -> str:
+    """Return the differences as lines to merge into the entry, with comments."""
+    entities = ", ".join(f"[{entity.name}]" for entity in comparison.entities)
+    parts = [[f"# {', '.join(comparison.events)}, against {entities} of {family_file(comparison.family)}"]]
     parts[0] += [f"# {visible(remark)}" for remark in comparison.remarks]
     if comparison.new_events:
         events = dict.fromkeys([*comparison.entities[0].events, *comparison.new_events])
         parts.append([
-            "# Events that the entry lacks. Does each tell the whole entity? A field that an event lacks means null.",
+            "# New events. Does each have all fields of the entity? A field that is not in an event counts as null.",
             "# If not, write an entry of their own for them.",
-            f"events  = [{', '.join(map(quoted, events))}]",
+            f"events  = [{', '.join(map(toml_string, events))}]",
         ])  # fmt: skip
     for comment, lines in (
-        ("# Fields that the entry lacks:", comparison.lacking),
-        ("# Fields of another kind:", comparison.other),
-        ("# States that are new:", comparison.new_states),
+        ("# Missing fields:", comparison.missing),
+        ("# Fields of another kind:", comparison.conflicting),
+        ("# New states:", comparison.new_states),
     ):
         if lines:
             parts.append([comment, *field_lines(lines)])
     if not comparison:
-        parts.append(["# Nothing differs."])
-    if comparison.only_here:
-        names = textwrap.wrap(", ".join(comparison.only_here), LONGEST_LINE - 2, break_on_hyphens=False)
-        comment = (
-            "# Only in the catalogue. That may be well: documentation is incomplete, and events leave out what is null."
-        )
-        parts.append([comment, *(f"# {names_of_a_line}" for names_of_a_line in names)])
+        parts.append(["# No differences."])
+    if comparison.unobserved:
+        names = textwrap.wrap(", ".join(comparison.unobserved), MAX_LINE_LENGTH - 2, break_on_hyphens=False)
+        comment = "# Only in the catalogue, which is not an error: events leave out what is null."
+        parts.append([comment, *(f"# {line}" for line in names)])
     return "\n\n".join("\n".join(part) for part in parts)
 
 
-def _otherwise(kind: str, judgement: kinds.Judgement, known: Field) -> str:
-    """What is otherwise than the kind that the catalogue has; empty where nothing is."""
-    refused = known.seen - _TAKES[kind]
-    if refused:
-        return f"the catalogue has {kind}, and would reject {kinds.told(known, refused)}"
-    alike = judgement.kind == kind or any({judgement.kind, kind} <= group for group in _ALIKE)
-    if judgement.certain and not alike:
-        return f"the catalogue has {kind}, and would keep it as it comes; seen: {kinds.told(known)}"
+def _conflict(kind: str, inference: KindInference, observed: ObservedField) -> str:
+    """Describe how the values differ from the kind in the catalogue; empty where they do not."""
+    rejected = observed.non_null_types - ACCEPTED_TYPES[kind]
+    if rejected:
+        return f"the catalogue has {kind}, which rejects {describe_types(observed, rejected)}"
+    is_equivalent = inference.kind == kind or any({inference.kind, kind} <= kinds for kinds in EQUIVALENT_KINDS)
+    if inference.is_certain and not is_equivalent:
+        return f"the catalogue has {kind}, which stores values unchanged; observed: {describe_types(observed)}"
     return ""
 
 
-def _new_states(here: tuple[str, ...], there: Field) -> list[str]:
-    return [state for state in kinds.states(there) if state not in here]
-
-
-def _with_states(here: tuple[str, ...], new: list[str]) -> Line:
-    return Line(kinds.Judgement("state", (*here, *new), remark=f"new: {', '.join(new)}"), "")
-
-
-def _remarked(one: Line, remark: str) -> Line:
-    judgement = one.judgement
-    return Line(kinds.Judgement(judgement.kind, judgement.states, judgement.certain, remark), one.about)
+def _new_states(known: tuple[str, ...], observed: ObservedField) -> list[str]:
+    return [state for state in states(observed) if state not in known]

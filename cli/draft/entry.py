@@ -1,4 +1,4 @@
-"""A drafted entry of the catalogue: what the event types speak of, its key, its fields; and its TOML."""
+"""Drafting a catalogue entry: the entity that event types are about, its key, its fields, and the entry as TOML."""
 
 import json
 import re
@@ -8,23 +8,29 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from cli.catalogue.model import KEY_KINDS, EntityDefinition
-from cli.draft import kinds
-from cli.draft.kinds import Judgement
-from cli.draft.observed import Field, Form, Observed, is_id, is_type, merged
+from cli.draft.kinds import KindInference, infer_kind, type_names
+from cli.draft.observed import (
+    MAX_FIELDS,
+    ObservedEventType,
+    ObservedField,
+    ValueType,
+    is_id,
+    is_type,
+    merge_fields,
+)
 from cli.ui.output import visible
 
-LONGEST_LINE = 120
-LONGEST_STATES = 90  # as characters of one line
+MAX_LINE_LENGTH = 120
+MAX_STATES_LENGTH = 90  # in characters of one line
 UNKNOWN_MEANING = "…"
 
-# What happened, at the end of an event type's name; those of an entity's own life surely speak of it.
+# What happened, at the end of an event type's name. Lifecycle events are certainly about the entity they name.
 _VERB = re.compile(r"_(?:[a-z]+ed|change)$")
-_LIFE = re.compile(r"_(?:created|updated|deleted)$")
+_LIFECYCLE = re.compile(r"_(?:created|updated|deleted)$")
 
-# What the documentation says of each text that Canvas cuts; the kind says it already.
-_CUT = re.compile(r"\s*NOTE: This field will be truncated.*")
+_ID_KINDS = ("gid", "lid")
 
-# What may contain an entity, the nearest first.
+# Entities that may contain another one, the nearest first.
 _CONTAINERS = (
     "discussion_topic", "assignment", "quiz", "submission", "conversation", "learning_outcome", "master_template",
     "group", "enrollment", "course", "user",
@@ -32,16 +38,16 @@ _CONTAINERS = (
 
 
 @dataclass(frozen=True)
-class Line:
-    """A field of an entry, as its line says it."""
+class FieldLine:
+    """The line of a field in an entry: its kind and its meaning."""
 
-    judgement: Judgement
+    inference: KindInference
     about: str
 
 
 @dataclass(frozen=True)
-class Key:
-    """What an entity's key is made of: the path of its id, None for an occurrence, and what contains it."""
+class EntryKey:
+    """The key of an entity: the path of its id, or None for an append-only entity, and the template of its context."""
 
     id: str | None
     context: str
@@ -50,242 +56,243 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A drafted entry, with remarks on what is not sure of it.
+class DraftEntry:
+    """A drafted entry, with remarks about what is uncertain.
 
-    ``family`` is the one that it seems to belong to, or empty. ``definitions`` are the source's own sentences on the
-    event types.
+    ``family`` is the family that the entity seems to belong to, or empty.
     """
 
     name: str
     family: str
     about: str
     events: tuple[str, ...]
-    key: Key
-    lines: Mapping[str, Line]
-    definitions: Mapping[str, str]
+    key: EntryKey
+    lines: Mapping[str, FieldLine]
     remarks: tuple[str, ...] = ()
     without_account: bool = False
 
 
-def entity_of(event_type: Observed) -> str:
-    """The name of what an event type seems to speak of: ``module`` of ``module_created``."""
+def entity_name(event_type: ObservedEventType) -> str:
+    """Return the name of the entity that an event type seems to be about: ``module`` for ``module_created``."""
     name = event_type.name.rpartition(".")[2]
     entity = _VERB.sub("", name)
-    return entity if is_of_a_life(event_type) or f"{entity}_id" in event_type.fields else name
+    return entity if is_lifecycle_event(event_type) or f"{entity}_id" in event_type.fields else name
 
 
-def is_of_a_life(event_type: Observed) -> bool:
-    """Whether it tells of the life of an entity itself, by its name."""
-    return bool(_LIFE.search(event_type.name))
+def is_lifecycle_event(event_type: ObservedEventType) -> bool:
+    """Whether, by its name, the event reports that an entity was created, updated or deleted."""
+    return bool(_LIFECYCLE.search(event_type.name))
 
 
-def drafted(name: str, observed: list[Observed], meanings: Mapping[str, str], family: str) -> Entry:
-    """The entry ``name`` for event types that speak of the same entity, in a family.
+def draft_entry(
+    name: str, event_types: list[ObservedEventType], meanings: Mapping[str, str], family: str
+) -> DraftEntry:
+    """Draft the entry ``name`` of a family for event types that are about the same entity.
 
-    ``meanings`` are used where the source tells none: what other entries say of fields of the same name and kind, by
-    the name and the kind.
+    ``meanings`` are those that the catalogue gives to fields, as ``common_meanings`` returns them.
     """
-    fields = merged(observed)
-    key = _key(name, observed, fields)
-    return Entry(
+    fields = merge_fields(event_types)
+    key = _key(name, event_types, fields)
+    return DraftEntry(
         name=name,
         family=family,
-        about=_about(name, observed),
-        events=tuple(dict.fromkeys(each.name for each in observed)),
+        about=_about(name, event_types),
+        events=tuple(dict.fromkeys(event_type.name for event_type in event_types)),
         key=key,
         lines=_lines(key, fields, meanings),
-        definitions={each.name: each.definition for each in observed if each.definition},
-        remarks=tuple(remarks_on(observed)),
-        without_account=all(each.events and each.anonymous == each.events for each in observed),
+        remarks=tuple(source_remarks(event_types)),
+        without_account=all(each.event_count == each.without_account_count for each in event_types),
     )
 
 
-def line(name: str, known: Field, meanings: Mapping[str, str]) -> Line:
-    """The line of a field: its kind, and its meaning as the source tells it, or other entries."""
-    judgement = kinds.judge(name, known)
-    about = _CUT.sub("", known.meaning) or meanings.get(f"{name} {judgement.kind}", "")
-    types = kinds.types(known) if is_type(name) and not known.meaning else ()
-    return Line(judgement, about or (f"Seen: {', '.join(types)}." if types else UNKNOWN_MEANING))
+def field_line(name: str, field: ObservedField, meanings: Mapping[str, str]) -> FieldLine:
+    """Return the line of a field: the inferred kind, and the meaning that other entries give to such a field."""
+    inference = infer_kind(name, field)
+    observed = f"Seen: {', '.join(type_names(field))}." if is_type(name) and type_names(field) else UNKNOWN_MEANING
+    return FieldLine(inference, meanings.get(f"{name} {inference.kind}", observed))
 
 
-def remarks_on(observed: list[Observed]) -> Iterator[str]:
-    """What whoever reviews should know of the source."""
-    for each in observed:
-        for remark in dict.fromkeys(each.remarks):
-            yield f"review: {each.name}: {remark}"
-        if each.unnamed:
-            yield f"review: {each.name}: fields are left out whose names are no plain names, or that are too many"
+def source_remarks(event_types: list[ObservedEventType]) -> Iterator[str]:
+    """Yield what the reviewer should know about the observed events."""
+    for event_type in event_types:
+        if event_type.omitted_count:
+            yield (
+                f"review: {event_type.name}: fields are omitted whose names are not plain identifiers, or that are more"
+                f" than {MAX_FIELDS}"
+            )
 
 
-def meanings_of(entities: Iterable[EntityDefinition]) -> dict[str, str]:
-    """What most entities of the catalogue say of a field that several have, by its name and kind.
+def common_meanings(entities: Iterable[EntityDefinition]) -> dict[str, str]:
+    """Return the meaning that most entities give to a field they share, by the field's name and kind.
 
-    Whose id an id is depends on the entity, so that of ids nothing is taken.
+    The meaning of an id depends on the entity, so ids are left out.
     """
-    said: dict[str, Counter[str]] = {}
+    counts: dict[str, Counter[str]] = {}
     for entity in entities:
         for name, field in entity.fields.items():
             if not is_id(name):
-                said.setdefault(f"{name} {field.kind}", Counter())[field.about] += 1
-    commonest = {key: (*told.most_common(1)[0], told.total()) for key, told in said.items()}
-    return {key: about for key, (about, count, of) in commonest.items() if 1 < count > of / 2}
+                counts.setdefault(f"{name} {field.kind}", Counter())[field.about] += 1
+    commonest = {key: (*abouts.most_common(1)[0], abouts.total()) for key, abouts in counts.items()}
+    return {key: about for key, (about, count, total) in commonest.items() if 1 < count > total / 2}
 
 
 def class_name(name: str) -> str:
-    """The class of an entity, as keys name it: ``discussion_topic``, ``DiscussionTopic``."""
+    """Return the class of an entity as keys have it: ``DiscussionTopic`` for ``discussion_topic``."""
     return "".join(word.capitalize() for word in name.split("_"))
 
 
-def toml(entry: Entry) -> str:
-    """The entry as a family's file has it, with its remarks as comments."""
-    definitions = [f"{event}: {definition}" for event, definition in entry.definitions.items()]
+def to_toml(entry: DraftEntry) -> str:
+    """Return the entry as TOML, with its remarks as comments."""
     return "\n".join([
-        *(f"# {visible(comment)}" for comment in (_where(entry.family), *definitions, *entry.remarks)),
+        *(f"# {visible(comment)}" for comment in (_family_comment(entry.family), *entry.remarks)),
         f"[{entry.name}]",
-        f"about   = {quoted(entry.about)}",
-        f"events  = [{', '.join(map(quoted, entry.events))}]",
+        f"about   = {toml_string(entry.about)}",
+        f"events  = [{', '.join(map(toml_string, entry.events))}]",
         *_key_lines(entry.key),
-        *([_reviewed("without_account = true", _NO_ACCOUNT)] if entry.without_account else []),
+        *([_with_remark("without_account = true", _NO_ACCOUNT)] if entry.without_account else []),
         "",
         f"[{entry.name}.fields]",
         *field_lines(entry.lines),
     ])  # fmt: skip
 
 
-def field_lines(lines: Mapping[str, Line]) -> list[str]:
-    """The lines of fields, in columns, with their remarks as comments."""
+def field_lines(lines: Mapping[str, FieldLine]) -> list[str]:
+    """Return the lines of fields as TOML, aligned, with their remarks as comments."""
     width = max(map(len, lines), default=0)
-    return [_reviewed(f"{name:<{width}} = {_value(each)}", each.judgement.remark) for name, each in lines.items()]
+    return [_with_remark(f"{name:<{width}} = {_value(line)}", line.inference.remark) for name, line in lines.items()]
 
 
-def quoted(text: str) -> str:
-    """A string of TOML, which nothing in it ends, and which does nothing to a terminal."""
+def toml_string(text: str) -> str:
+    """Return a TOML string, with quotes escaped and control characters made visible."""
     return json.dumps(visible(text), ensure_ascii=False)
 
 
 def family_file(family: str) -> str:
-    """The file of a family."""
+    """Return the path of a family's file."""
     return f"schemas/catalogue/{family}.toml"
 
 
-_NO_ACCOUNT = "no event says its root_account_uuid; is that so of all?"
+_NO_ACCOUNT = "no observed event has a root_account_uuid. Is that always so?"
 
 
-def _where(family: str) -> str:
+def _family_comment(family: str) -> str:
     if family:
-        return f"For {family_file(family)}, to judge by the names there."
-    return 'Which family? A file of schemas/catalogue, or a new one, which begins: about = "…", table = "…_TABLE"'
+        return f"For {family_file(family)}, judging by the names of its entities."
+    return 'Choose a family: a file of schemas/catalogue, or a new one that begins with about = "…", table = "…_TABLE".'
 
 
-def _key_lines(key: Key) -> Iterator[str]:
+def _key_lines(key: EntryKey) -> Iterator[str]:
     if key.id is None:
-        yield _reviewed('occurrence = "activity"', key.id_remark)
-        yield _reviewed(f"context = [{quoted(key.context)}]", key.context_remark)
+        yield _with_remark('occurrence = "activity"', key.id_remark)
+        yield _with_remark(f"context = [{toml_string(key.context)}]", key.context_remark)
     else:
-        yield _reviewed(f"id      = {quoted(key.id)}", key.id_remark)
-        yield _reviewed(f"context = {quoted(key.context)}", key.context_remark)
+        yield _with_remark(f"id      = {toml_string(key.id)}", key.id_remark)
+        yield _with_remark(f"context = {toml_string(key.context)}", key.context_remark)
 
 
-def _value(each: Line) -> str:
-    kind = each.judgement.kind
+def _value(line: FieldLine) -> str:
+    kind = line.inference.kind
     if kind != "state":
-        return quoted(f"{kind:<5} {each.about}")
-    states = f"state {', '.join(each.judgement.states)}"
-    return quoted(states) if len(states) < LONGEST_STATES else '"""' + _wrapped(states) + '"""'
+        return toml_string(f"{kind:<5} {line.about}")
+    states = f"state {', '.join(line.inference.states)}"
+    return toml_string(states) if len(states) < MAX_STATES_LENGTH else '"""' + _wrapped(states) + '"""'
 
 
 def _wrapped(states: str) -> str:
-    return " \\\n    ".join(textwrap.wrap(states, LONGEST_STATES, break_on_hyphens=False))
+    return " \\\n    ".join(textwrap.wrap(states, MAX_STATES_LENGTH, break_on_hyphens=False))
 
 
-def _reviewed(written: str, remark: str) -> str:
-    """A line with its remark: behind it, or where that would be too long, above it."""
+def _with_remark(line: str, remark: str) -> str:
+    """Return the line with its remark as a comment after it, or before it where that would be too long."""
     if not remark:
-        return written
-    review = f"# review: {visible(remark)}"
-    beside = f"{written}  {review}"
-    return beside if max(map(len, beside.splitlines())) <= LONGEST_LINE else f"{review}\n{written}"
+        return line
+    comment = f"# review: {visible(remark)}"
+    one_line = f"{line}  {comment}"
+    return one_line if max(map(len, one_line.splitlines())) <= MAX_LINE_LENGTH else f"{comment}\n{line}"
 
 
-def _about(entity: str, observed: list[Observed]) -> str:
+def _about(entity: str, event_types: list[ObservedEventType]) -> str:
     words = entity.replace("_", " ")
-    if entity in (each.name.rpartition(".")[2] for each in observed):
-        return f"What {entity} tells."
+    if entity in (event_type.name.rpartition(".")[2] for event_type in event_types):
+        return f"What {entity} reports."
     return f"{'An' if words[0] in 'aeio' else 'A'} {words}."
 
 
-def _key(entity: str, observed: list[Observed], fields: Mapping[str, Field]) -> Key:
+def _key(entity: str, event_types: list[ObservedEventType], fields: Mapping[str, ObservedField]) -> EntryKey:
     ids = dict(_ids(fields))
-    own = f"{entity}_id"
-    if own in ids:
-        asked = f"do they speak of the {entity.replace('_', ' ')} itself, of something else, or of an occurrence of it?"
-        context, remark = _context(own, ids, fields)
-        return _or_own(entity, Key(own, context, "" if all(map(is_of_a_life, observed)) else asked, remark))
-    # Not sure of its id, so first of all what contains it: a submission of a quiz has the ids of both.
+    own_id = f"{entity}_id"
+    if own_id in ids:
+        question = f"are these events about the {entity.replace('_', ' ')} itself, or about something else?"
+        context, remark = _context(own_id, ids, fields)
+        id_remark = "" if all(map(is_lifecycle_event, event_types)) else question
+        return _fallback_context(entity, EntryKey(own_id, context, id_remark, remark))
+    # The id is uncertain, so choose the context first: a submission of a quiz has the ids of both.
     context, remark = _context("", ids, fields)
-    # conversation_message: message_id; lti_resource_link: resource_link_id
+    # message_id for conversation_message, resource_link_id for lti_resource_link
     words = entity.split("_")
     shorter = ["_".join([*words[start:], "id"]) for start in range(1, len(words))]
-    # Those that are no container's first.
-    free = sorted((path for path in ids if f"{{{path}}}" not in context), key=_is_of_a_container)
-    guesses = [path for path in dict.fromkeys([*shorter, "id", *free]) if path in free]
-    if guesses:
-        asked = f"there is no {own}. Which is the id of what this speaks of? Perhaps: {', '.join(guesses)}"
-        return _or_own(entity, Key(guesses[0], context, asked, remark))
+    # Ids of possible containers last.
+    unused = sorted((path for path in ids if f"{{{path}}}" not in context), key=_is_of_a_container)
+    candidates = [path for path in dict.fromkeys([*shorter, "id", *unused]) if path in unused]
+    if candidates:
+        question = f"there is no {own_id}. Which field is the id of the entity? Candidates: {', '.join(candidates)}"
+        return _fallback_context(entity, EntryKey(candidates[0], context, question, remark))
     if ids:
-        only = next(iter(ids))
-        asked = f"there is no {own}. Is it the id of what this speaks of, or is each an occurrence, without state?"
-        return _or_own(entity, Key(only, "", asked))
-    return Key(None, "User#{metadata.user_id}", "no field is an id. Has it no state, so that each is kept?")
+        question = f"there is no {own_id}. Is this the id of the entity, or is the entity append-only?"
+        return _fallback_context(entity, EntryKey(next(iter(ids)), "", question))
+    return EntryKey(None, "User#{metadata.user_id}", "no field is an id. Is the entity append-only?")
 
 
-def _ids(fields: Mapping[str, Field]) -> Iterator[tuple[str, Field]]:
-    """The fields, and members of objects by their paths, that hold a Canvas id."""
-    for name, known in fields.items():
-        if is_id(name) and kinds.judge(name, known).kind in ("gid", "lid"):
-            yield name, known
-        if known.id and known.seen == {Form.OBJECT} and kinds.judge("id", known.id).kind in ("gid", "lid"):
-            yield f"{name}.id", known.id
+def _ids(fields: Mapping[str, ObservedField]) -> Iterator[tuple[str, ObservedField]]:
+    """Yield the fields that hold a Canvas id, and members of objects by their paths."""
+    for name, field in fields.items():
+        if is_id(name) and infer_kind(name, field).kind in _ID_KINDS:
+            yield name, field
+        if field.id and field.non_null_types == {ValueType.OBJECT} and infer_kind("id", field.id).kind in _ID_KINDS:
+            yield f"{name}.id", field.id
 
 
 def _is_of_a_container(path: str) -> bool:
     return path.removesuffix("_id").removesuffix(".id") in _CONTAINERS
 
 
-def _context(id_path: str, ids: Mapping[str, Field], fields: Mapping[str, Field]) -> tuple[str, str]:
-    """What contains the entity, and what to ask of it; empty where nothing seems to."""
-    types = [name for name, known in fields.items() if is_type(name) and kinds.judge(name, known).kind in KEY_KINDS]
+def _context(id_path: str, ids: Mapping[str, ObservedField], fields: Mapping[str, ObservedField]) -> tuple[str, str]:
+    """Return the template of the context, empty if nothing seems to contain the entity, and a remark about it."""
+    types = [name for name, field in fields.items() if is_type(name) and infer_kind(name, field).kind in KEY_KINDS]
     if "context_id" in ids and "context_type" in types:
-        nullable = Form.NULL in fields["context_id"].forms
-        return "{context_type}#{context_id}", "some events have none." if nullable else ""
+        is_nullable = ValueType.NULL in fields["context_id"].types
+        return "{context_type}#{context_id}", "it is null in some events." if is_nullable else ""
     for container in _CONTAINERS:
         for path in (f"{container}_id", f"{container}.id"):
             if path in ids and path != id_path:
-                return f"{class_name(container)}#{{{path}}}", f"does every event say its {path}, and always the same?"
+                return f"{class_name(container)}#{{{path}}}", _stable(path)
     for name in types:
         path = name.removesuffix("_type") + "_id"
         if path in ids and path != id_path:
-            return f"{{{name}}}#{{{path}}}", f"does every event say its {path}, and always the same?"
+            return f"{{{name}}}#{{{path}}}", _stable(path)
     return "", ""
 
 
-def _or_own(entity: str, key: Key) -> Key:
-    """The key, with the entity as its own context where nothing contains it, or perhaps nothing does."""
+def _stable(path: str) -> str:
+    return f"does every event have {path}, and does it never change?"
+
+
+def _fallback_context(entity: str, key: EntryKey) -> EntryKey:
+    """Return the key with the entity as its own context, or, where a context is uncertain, with that as a remark."""
     path = key.id or ""
     own = f"{class_name(path.removesuffix('_id') if path.endswith('_id') else entity)}#{{{path}}}"
     if not key.context:
-        return Key(key.id, own, key.id_remark)
-    remark = f"{key.context_remark} If not: {own}" if key.context_remark else ""
-    return Key(key.id, key.context, key.id_remark, remark)
+        return EntryKey(key.id, own, key.id_remark)
+    remark = f"{key.context_remark} Otherwise use {own}" if key.context_remark else ""
+    return EntryKey(key.id, key.context, key.id_remark, remark)
 
 
-def _lines(key: Key, fields: Mapping[str, Field], meanings: Mapping[str, str]) -> dict[str, Line]:
-    """The lines of the fields: those of the key first, then as the source has them; behind them members of objects."""
-    of_key = {key.id, *re.findall(r"\{([^{}]*)\}", key.context)}
-    in_order = sorted(fields, key=lambda name: (name != key.id, name not in of_key))
-    lines = {name: line(name, fields[name], meanings) for name in in_order}
-    for name, known in fields.items():
-        if known.id and f"{name}.id" in of_key:
-            lines[f'"{name}.id"'] = Line(kinds.judge("id", known.id), "The id in it.")
+def _lines(key: EntryKey, fields: Mapping[str, ObservedField], meanings: Mapping[str, str]) -> dict[str, FieldLine]:
+    """Return the lines of the fields: those of the key, the others as observed, then the members of objects in keys."""
+    in_key = {key.id, *re.findall(r"\{([^{}]*)\}", key.context)}
+    in_order = sorted(fields, key=lambda name: (name != key.id, name not in in_key))
+    lines = {name: field_line(name, fields[name], meanings) for name in in_order}
+    for name, field in fields.items():
+        if field.id and f"{name}.id" in in_key:
+            lines[f'"{name}.id"'] = FieldLine(infer_kind("id", field.id), "The id in it.")
     return lines

@@ -1,165 +1,127 @@
-"""The kind of a field, from the forms of its values, from its name, and from what it is said to mean.
-
-The documentation gives no types, so that the values decide; where there are none, or they disagree, the name and the
-meaning do, and a remark says so.
-"""
+"""The kind of a field, inferred from the types of its values, or, where those do not decide, from its name."""
 
 import re
 from collections import Counter
 from dataclasses import dataclass
 
-from cli.draft.observed import IDS, MOST_WORDS, Field, Form, is_id, is_state
+from cli.draft.observed import IDS, MAX_ENUM_VALUES, ObservedField, ValueType, is_id, is_state
 
-_NUMBERS = frozenset({Form.WHOLE, Form.FRACTION})
-_TIMES = frozenset({Form.TIME, Form.RUBY_TIME})
-_STRINGS = frozenset({Form.STRING, Form.TEXT, Form.UUID, Form.DATE}) | _TIMES | IDS
+_NUMBERS = frozenset({ValueType.INTEGER, ValueType.DECIMAL})
+_TIMES = frozenset({ValueType.TIME, ValueType.RUBY_TIME})
+_STRINGS = frozenset({ValueType.STRING, ValueType.TEXT, ValueType.UUID, ValueType.DATE}) | _TIMES | IDS
 
-# Ids that other systems give: they may look like Canvas's, and are not.
-_FOREIGN_ID = re.compile(r"(?:^|_)(?:sis(?!_batch)|lti|integration|vendor)_")
-_TEXT = re.compile(r"(?:^|_)(?:body|description|text|title|message|comment|comments|html)$")
-_FRACTIONAL = re.compile(r"(?:^|_)(?:points?|scores?|weight|percent\w*|possible|grade|rate|ratio|mastery)(?:_|$)")
+# Ids from other systems may look like those of Canvas.
+_EXTERNAL_ID = re.compile(r"(?:^|_)(?:sis(?!_batch)|lti|integration|vendor)_")
+_TEXT_NAME = re.compile(r"(?:^|_)(?:body|description|text|title|message|comment|comments|html)$")
+_DECIMAL_NAME = re.compile(r"(?:^|_)(?:points?|scores?|weight|percent\w*|possible|grade|rate|ratio|mastery)(?:_|$)")
 
-# What gives a kind away where no value does: what is sure of the name, then the meaning, then the rest of the name. The
-# first that fits decides.
-_BY_SURE_NAME = (
-    ("list", r"_ids$"),
-    ("time", r"_at$"),
-    ("date", r"_date$"),
-    ("bool", r"^(?:is|has|can)_"),
+# The kind of a field without values; the first pattern that matches its name decides.
+_KINDS_BY_NAME = (
+    ("list", re.compile(r"_ids$")),
+    ("time", re.compile(r"_at$")),
+    ("date", re.compile(r"_date$")),
+    ("bool", re.compile(r"^(?:is|has|can)_")),
+    ("str", re.compile(r"(?:^|_)(?:type|uuid|name|url)$")),
+    ("num", _DECIMAL_NAME),
+    ("text", _TEXT_NAME),
 )
-_BY_MEANING = (
-    ("bool", r"\b(?:whether|true if|true or false|boolean|flag)\b|^(?:if|is|indicates if)\b"),
-    ("list", r"\b(?:an array|a list|list of|array of)\b"),
-    ("obj", r"\b(?:an object|a hash|json)\b"),
-    ("time", r"\b(?:timestamp|date ?-?time|the (?:time|date) (?:at|on|when|of)|time (?:at|when)|date (?:at|when))\b"),
-)
-_BY_NAME = (
-    ("str", r"(?:^|_)(?:type|uuid|name|url)$"),
-    ("num", _FRACTIONAL.pattern),
-)
-_BY_VAGUE_MEANING = (
-    ("int", r"\b(?:number of|count of|position|how many)\b"),
-    ("uuid", r"\buuid\b"),
-)
-_STATE = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
-_BETWEEN_WORDS = re.compile(r",|\bor\b|\band\b|\be\.?g\b\.?|\bi\.e\.", re.IGNORECASE)
-_SOME_OF_THEM = re.compile(r"\be\.?g\b|\b(?:such as|normally|usually|defaults?|could be)\b", re.IGNORECASE)
-_CUT = re.compile(r"\btruncated\b")  # as the documentation says of each text that Canvas cuts
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """The kind of a field. ``certain`` says whether values decided it; ``remark`` is for whoever reviews it."""
+class KindInference:
+    """The inferred kind of a field; ``states`` are those of the kind ``state``.
+
+    ``is_certain`` says whether the values decided it. ``remark`` is for the person who reviews the draft.
+    """
 
     kind: str
     states: tuple[str, ...] = ()
-    certain: bool = True
+    is_certain: bool = True
     remark: str = ""
 
 
-def judge(name: str, known: Field) -> Judgement:
-    """The kind of a field of this name, and its states."""
-    if not known.seen:
-        return _unseen(name, known)
-    kind = _kind(name, known)
+def infer_kind(name: str, field: ObservedField) -> KindInference:
+    """Infer the kind of a field of this name."""
+    types = field.non_null_types
+    if not types:
+        remark = "no value was observed, so the kind is a guess from the name"
+        return KindInference(_kind_by_name(name), is_certain=False, remark=remark)
+    kind = _kind_by_values(name, field)
     if kind is None:
-        return _disputed(name, known)
+        return _majority(name, field)
     if kind == "state":
-        listed = _listed(known.meaning) and not _SOME_OF_THEM.search(known.meaning)
-        return Judgement("state", states(known), remark="" if listed else "which others are there?")
-    if _is_time(name) and not known.seen & (_TIMES | {Form.DATE}):
-        return Judgement(kind, certain=False, remark=f"by its name a date-time, but seen: {told(known)}")
-    if known.seen == IDS:
-        return Judgement(kind, remark=f"comes in both forms: {told(known)}")
-    return Judgement(kind)
+        return KindInference("state", states(field), remark="are there other states?")
+    if _is_time(name) and not types & (_TIMES | {ValueType.DATE}):
+        remark = f"the name suggests a date-time, but the values are: {describe_types(field)}"
+        return KindInference(kind, is_certain=False, remark=remark)
+    if types == IDS:
+        return KindInference(kind, remark=f"has ids in both forms: {describe_types(field)}")
+    return KindInference(kind)
 
 
-def told(known: Field, of: frozenset[Form] = frozenset(Form) - {Form.NULL}) -> str:
-    """The forms that were seen ``of`` those, with how often each was: ``a global id (3), a local id (1)``."""
-    return ", ".join(f"{form} ({count})" for form, count in known.forms.most_common() if form in of)
+def describe_types(field: ObservedField, only: frozenset[ValueType] = frozenset(ValueType) - {ValueType.NULL}) -> str:
+    """Describe the types that were observed, most frequent first: ``a global id (3), a local id (1)``."""
+    return ", ".join(f"{value_type} ({count})" for value_type, count in field.types.most_common() if value_type in only)
 
 
-def states(known: Field) -> tuple[str, ...]:
-    """The states that the meaning lists, then those that were seen besides."""
-    return tuple(dict.fromkeys([*_listed(known.meaning), *sorted(known.words)]))
+def states(field: ObservedField) -> tuple[str, ...]:
+    """Return the states that were observed."""
+    return tuple(sorted(field.enum_values))
 
 
-def types(known: Field) -> tuple[str, ...]:
-    """The names of types that were seen, if they are few enough to be such."""
-    return tuple(sorted(known.words)) if len(known.words) <= MOST_WORDS else ()
+def type_names(field: ObservedField) -> tuple[str, ...]:
+    """Return the type names that were observed, or none where there are too many to be type names."""
+    return tuple(sorted(field.enum_values)) if len(field.enum_values) <= MAX_ENUM_VALUES else ()
 
 
-def _kind(name: str, known: Field) -> str | None:
-    """The kind that all values have; None where they disagree."""
-    seen = known.seen
-    if seen <= IDS:
-        return "str" if _FOREIGN_ID.search(name) else _id_kind(known)
-    if seen <= _NUMBERS:
-        return "num" if Form.FRACTION in seen or _FRACTIONAL.search(name) else "int"
-    if seen <= _TIMES:
-        return "ruby_time" if Form.RUBY_TIME in seen else "date" if name.endswith("_date") else "time"
-    if seen <= {Form.DATE, Form.TIME}:
+def _kind_by_values(name: str, field: ObservedField) -> str | None:
+    """Return the kind that fits all values, or None where no kind does."""
+    types = field.non_null_types
+    if types <= IDS:
+        return "str" if _EXTERNAL_ID.search(name) else _id_kind(field)
+    if types <= _NUMBERS:
+        return "num" if ValueType.DECIMAL in types or _DECIMAL_NAME.search(name) else "int"
+    if types <= _TIMES:
+        return "ruby_time" if ValueType.RUBY_TIME in types else "date" if name.endswith("_date") else "time"
+    if types <= {ValueType.DATE, ValueType.TIME}:
         return "date"
-    for form, kind in ((Form.BOOL, "bool"), (Form.OBJECT, "obj"), (Form.LIST, "list"), (Form.UUID, "uuid")):
-        if seen == {form}:
+    for value_type, kind in (
+        (ValueType.BOOL, "bool"),
+        (ValueType.OBJECT, "obj"),
+        (ValueType.LIST, "list"),
+        (ValueType.UUID, "uuid"),
+    ):
+        if types == {value_type}:
             return kind
-    if seen <= {Form.STRING, Form.TEXT}:
-        return _string_kind(name, known)
-    # Text may look like anything; only where it nearly always did is it odd that it once did not.
-    return _string_kind(name, known) if seen <= _STRINGS and Form.STRING in seen and not _is_time(name) else None
+    if types <= {ValueType.STRING, ValueType.TEXT}:
+        return _string_kind(name, field)
+    # A text may look like anything, such as a date. In a field of times, however, other strings are a disagreement.
+    return _string_kind(name, field) if types <= _STRINGS and ValueType.STRING in types and not _is_time(name) else None
 
 
-def _id_kind(known: Field) -> str:
-    return "gid" if known.forms[Form.GLOBAL] >= known.forms[Form.LOCAL] else "lid"
+def _id_kind(field: ObservedField) -> str:
+    return "gid" if field.types[ValueType.GLOBAL_ID] >= field.types[ValueType.LOCAL_ID] else "lid"
 
 
-def _string_kind(name: str, known: Field) -> str:
-    if is_state(name) and states(known):
+def _string_kind(name: str, field: ObservedField) -> str:
+    if is_state(name) and field.enum_values:
         return "state"
-    if Form.TEXT in known.seen or _CUT.search(known.meaning):
-        return "text"
-    return "text" if not known.meaning and _TEXT.search(name) else "str"
+    return "text" if ValueType.TEXT in field.non_null_types or _TEXT_NAME.search(name) else "str"
 
 
 def _is_time(name: str) -> bool:
     return name.endswith(("_at", "_on", "_date"))
 
 
-def _unseen(name: str, known: Field) -> Judgement:
-    """Without a value, the name and the meaning have to do."""
-    remark = "no value was seen, so its kind is a guess"
-    kind = _guess(name, known.meaning.lower())
-    return Judgement(kind, states(known) if kind == "state" else (), certain=False, remark=remark)
+def _majority(name: str, field: ObservedField) -> KindInference:
+    """Return the kind of most values."""
+    commonest = max(field.non_null_types, key=lambda value_type: (field.types[value_type], value_type in _TIMES))
+    kind = _kind_by_values(name, ObservedField(Counter([commonest]))) or "str"
+    remark = f"the values have different types: {describe_types(field)}"
+    return KindInference(kind, is_certain=False, remark=remark)
 
 
-def _disputed(name: str, known: Field) -> Judgement:
-    """Where the values disagree, what most of them are."""
-    most = max(known.seen, key=lambda form: (known.forms[form], form in _TIMES))
-    kind = _kind(name, Field(Counter([most]), meaning=known.meaning)) or "str"
-    return Judgement(kind, certain=False, remark=f"its values disagree: {told(known)}")
-
-
-def _guess(name: str, meaning: str) -> str:
-    if is_state(name) and _listed(meaning):
-        return "state"
+def _kind_by_name(name: str) -> str:
     if is_id(name):
-        is_foreign = _FOREIGN_ID.search(name) or re.search(r"\b(?:uuid|guid|sis|lti)\b", meaning)
-        return "str" if is_foreign else "gid" if "global" in meaning else "lid"
-    for hints, text in ((_BY_SURE_NAME, name), (_BY_MEANING, meaning), (_BY_NAME, name), (_BY_VAGUE_MEANING, meaning)):
-        for kind, hint in hints:
-            if re.search(hint, text):
-                return kind
-    return _string_kind(name, Field(meaning=meaning))
-
-
-def _listed(meaning: str) -> list[str]:
-    """The states that a meaning lists: in parentheses, in quotes, or behind a word that announces them."""
-    lists = [re.split(_BETWEEN_WORDS, inside) for inside in re.findall(r"\(([^()]*)\)", meaning)]
-    lists.append(re.findall(r"['\"`]([a-z][a-z0-9_]*)['\"`]", meaning))
-    announced = re.search(r"(?:\be\.?g\b\.?|\bsuch as|\bdefaults? to|\bby default|:)\s+([^.]+)", meaning, re.IGNORECASE)
-    lists.append(re.split(_BETWEEN_WORDS, announced[1]) if announced else [])
-    for words in lists:
-        states = [word.strip(" '\"`.") for word in words if word.strip(" '\"`.")]
-        if states and all(map(_STATE.fullmatch, states)):
-            return states
-    return []
+        return "str" if _EXTERNAL_ID.search(name) else "lid"
+    return next((kind for kind, pattern in _KINDS_BY_NAME if pattern.search(name)), "str")

@@ -1,7 +1,6 @@
-"""What a source shows of an event type: its fields, of which forms their values were, and what they are said to mean.
+"""What captured events show of an event type: its fields, and the types of their values.
 
-Events hold personal data, so no value is kept of them but states and the names of types, which every event of a
-field shares.
+Events hold personal data. The only values that are kept are states and type names, which are the same for everyone.
 """
 
 import re
@@ -15,30 +14,32 @@ from typing import Any
 from handlers.items.canvas_ids import ID_PATTERN, IDS_PER_SHARD, MAX_ID, parse_id
 from handlers.items.timestamps import is_date, is_date_time, is_ruby_time
 
-# The names that are shown: what else an event calls a field could say anything.
+# The field names that are shown. Any other name may be text that somebody wrote.
 FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
-MOST_FIELDS = 500
+MAX_FIELDS = 500
 
+# A field with more values than this is not an enumeration.
+MAX_ENUM_VALUES = 20
 _STATE = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
-_TYPE = re.compile(r"[A-Z][A-Za-z0-9]{0,39}(?:::[A-Z][A-Za-z0-9]{0,39})*", re.ASCII)
-MOST_WORDS = 20
+_TYPE_NAME = re.compile(r"[A-Z][A-Za-z0-9]{0,39}(?:::[A-Z][A-Za-z0-9]{0,39})*", re.ASCII)
+
+MAX_STRING_LENGTH = 255  # of an ordinary database column; a longer string is a text
 
 _ID = re.compile(ID_PATTERN, re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
-LONGEST_STRING = 255  # of a database's ordinary column; what is longer is a text
 
 
-class Form(StrEnum):
-    """The form of a value, as it is told."""
+class ValueType(StrEnum):
+    """The type of a value, as remarks describe it."""
 
     NULL = "null"
-    BOOL = "a truth value"
-    WHOLE = "a whole number"
-    FRACTION = "a number with decimals"
-    LOCAL = "a local id"
-    GLOBAL = "a global id"
+    BOOL = "a boolean"
+    INTEGER = "an integer"
+    DECIMAL = "a number with decimals"
+    LOCAL_ID = "a local id"
+    GLOBAL_ID = "a global id"
     TIME = "a date-time"
-    RUBY_TIME = "a date-time as Ruby prints it"
+    RUBY_TIME = "a date-time in Ruby's format"
     DATE = "a date"
     UUID = "a UUID"
     STRING = "a string"
@@ -47,143 +48,126 @@ class Form(StrEnum):
     LIST = "a list"
 
 
-# Both are numbers, or the digits of one: only the name of the field tells an id from a number.
-IDS = frozenset({Form.LOCAL, Form.GLOBAL})
+# Only the name of a field tells an id from any other number or string of digits.
+IDS = frozenset({ValueType.LOCAL_ID, ValueType.GLOBAL_ID})
 
 
-def form_of(name: str, value: Any) -> Form:
-    """The form of the value of a field of this name."""
+def type_of(name: str, value: Any) -> ValueType:
+    """Return the type of a JSON value in a field of this name."""
     match value:
         case None:
-            return Form.NULL
+            return ValueType.NULL
         case bool():
-            return Form.BOOL
+            return ValueType.BOOL
         case int():
-            return _id_form(value) if is_id(name) and 0 < value <= MAX_ID else Form.WHOLE
+            return _id_type(value) if is_id(name) and 0 < value <= MAX_ID else ValueType.INTEGER
         case float() | Decimal():
-            return Form.FRACTION
+            return ValueType.DECIMAL
         case dict():
-            return Form.OBJECT
+            return ValueType.OBJECT
         case list():
-            return Form.LIST
-    return _form_of_text(name, str(value))
+            return ValueType.LIST
+    return _string_type(name, str(value))
 
 
 def is_id(name: str) -> bool:
-    """Whether Canvas's own ids stand under such a name. Those of other systems do too: only values tell these."""
+    """Whether a field of this name may hold a Canvas id. Ids of other systems have such names too."""
     return name == "id" or f"{name}_".find("_id_") > 0
 
 
 def is_state(name: str) -> bool:
-    """Whether a state stands under such a name."""
+    """Whether a field of this name holds a state."""
     return name == "state" or name.endswith("_state")
 
 
 def is_type(name: str) -> bool:
-    """Whether the name of a type stands under such a name."""
+    """Whether a field of this name holds the name of a type."""
     return name == "type" or name.endswith("_type")
 
 
-def _form_of_text(name: str, text: str) -> Form:
+def _string_type(name: str, text: str) -> ValueType:
     if is_id(name) and _ID.fullmatch(text):
-        return _id_form(text)
+        return _id_type(text)
     if is_date_time(text):
-        return Form.TIME
+        return ValueType.TIME
     if is_date(text):
-        return Form.DATE
+        return ValueType.DATE
     if is_ruby_time(text):
-        return Form.RUBY_TIME
+        return ValueType.RUBY_TIME
     if _UUID.fullmatch(text):
-        return Form.UUID
-    return Form.TEXT if len(text) > LONGEST_STRING else Form.STRING
+        return ValueType.UUID
+    return ValueType.TEXT if len(text) > MAX_STRING_LENGTH else ValueType.STRING
 
 
-def _id_form(value: str | int) -> Form:
-    return Form.GLOBAL if parse_id(value) >= IDS_PER_SHARD else Form.LOCAL
+def _id_type(value: str | int) -> ValueType:
+    return ValueType.GLOBAL_ID if parse_id(value) >= IDS_PER_SHARD else ValueType.LOCAL_ID
 
 
 @dataclass
-class Field:
-    """What is known of a field: how often which form was seen, the words of a state or type, the meaning that is told.
+class ObservedField:
+    """How often a field had a value of each type, and the states or type names among its values.
 
-    ``id`` is the member ``id`` of its objects, where they have one.
+    ``id`` is the member ``id`` of the objects in the field, where they have one.
     """
 
-    forms: Counter[Form] = field(default_factory=Counter)
-    words: Counter[str] = field(default_factory=Counter)
-    meaning: str = ""
-    id: "Field | None" = None
+    types: Counter[ValueType] = field(default_factory=Counter)
+    enum_values: set[str] = field(default_factory=set)
+    id: "ObservedField | None" = None
 
-    def see(self, name: str, value: Any) -> None:
-        """Take down the form of a value."""
-        self.forms[form_of(name, value)] += 1
-        word = _STATE if is_state(name) else _TYPE if is_type(name) else None
-        if word and isinstance(value, str) and word.fullmatch(value) and len(self.words) <= MOST_WORDS:
-            self.words[value] += 1
+    def observe(self, name: str, value: Any) -> None:
+        """Record the type of a value."""
+        self.types[type_of(name, value)] += 1
+        pattern = _STATE if is_state(name) else _TYPE_NAME if is_type(name) else None
+        # One more than the maximum, so that it can be seen that there are too many.
+        if pattern and isinstance(value, str) and pattern.fullmatch(value) and len(self.enum_values) <= MAX_ENUM_VALUES:
+            self.enum_values.add(value)
         if isinstance(value, dict) and "id" in value:
-            self.id = self.id or Field()
-            self.id.see("id", value["id"])
+            self.id = self.id or ObservedField()
+            self.id.observe("id", value["id"])
 
     @property
-    def seen(self) -> frozenset[Form]:
-        """The forms that were seen, without null."""
-        return frozenset(form for form in self.forms if form is not Form.NULL)
+    def non_null_types(self) -> frozenset[ValueType]:
+        """The types that were observed, without null."""
+        return frozenset(self.types) - {ValueType.NULL}
 
 
 @dataclass
-class Observed:
-    """What a source shows of an event type.
+class ObservedEventType:
+    """What captured events show of an event type.
 
-    ``events`` were seen of it, ``anonymous`` of them without ``root_account_uuid``; ``unnamed`` fields are left out
-    for their names. ``definition`` is the source's own sentence. ``remarks`` are for whoever reviews.
+    ``event_count`` events were observed, ``without_account_count`` of them without ``root_account_uuid``. Fields that
+    are omitted, ``omitted_count`` in all events together, have odd names or exceed ``MAX_FIELDS``.
     """
 
     name: str
-    events: int = 0
-    anonymous: int = 0
-    unnamed: int = 0
-    definition: str = ""
-    fields: dict[str, Field] = field(default_factory=dict)
-    remarks: list[str] = field(default_factory=list)
+    event_count: int = 0
+    without_account_count: int = 0
+    omitted_count: int = 0
+    fields: dict[str, ObservedField] = field(default_factory=dict)
 
-    def see(self, metadata: Mapping[str, Any], body: Mapping[str, Any]) -> None:
-        """Take down an event of the type, or an example of one."""
-        self.events += 1
-        self.anonymous += metadata.get("root_account_uuid") is None
-        own_name = metadata.get("event_name")
-        if own_name != self.name and isinstance(own_name, str):
-            self.remarks.append("an example of it says another event_name")
+    def observe(self, metadata: Mapping[str, Any], body: Mapping[str, Any]) -> None:
+        """Record an event of the type."""
+        self.event_count += 1
+        self.without_account_count += metadata.get("root_account_uuid") is None
         for name, value in body.items():
-            known = self._field(name)
-            if known:
-                known.see(name, value)
-
-    def means(self, name: str, meaning: str) -> None:
-        """Take down what a field is said to mean."""
-        known = self._field(name)
-        if known:
-            known.meaning = known.meaning or meaning
-
-    def _field(self, name: str) -> Field | None:
-        if not FIELD_NAME.fullmatch(name) or (name not in self.fields and len(self.fields) >= MOST_FIELDS):
-            self.unnamed += 1
-            return None
-        return self.fields.setdefault(name, Field())
+            if FIELD_NAME.fullmatch(name) and (name in self.fields or len(self.fields) < MAX_FIELDS):
+                self.fields.setdefault(name, ObservedField()).observe(name, value)
+            else:
+                self.omitted_count += 1
 
 
-def merged(observed: list[Observed]) -> dict[str, Field]:
-    """The fields of several event types as those of one; of several meanings the longest."""
-    fields: dict[str, Field] = {}
-    for event_type in observed:
-        for name, known in event_type.fields.items():
-            _merge(fields.setdefault(name, Field()), known)
+def merge_fields(event_types: list[ObservedEventType]) -> dict[str, ObservedField]:
+    """Return the fields of several event types as if they were those of one."""
+    fields: dict[str, ObservedField] = {}
+    for event_type in event_types:
+        for name, observed in event_type.fields.items():
+            _merge(fields.setdefault(name, ObservedField()), observed)
     return fields
 
 
-def _merge(one: Field, other: Field) -> None:
-    one.forms += other.forms
-    one.words += other.words
-    one.meaning = max(one.meaning, other.meaning, key=len)
-    if other.id:
-        one.id = one.id or Field()
-        _merge(one.id, other.id)
+def _merge(target: ObservedField, source: ObservedField) -> None:
+    target.types += source.types
+    target.enum_values |= source.enum_values
+    if source.id:
+        target.id = target.id or ObservedField()
+        _merge(target.id, source.id)

@@ -1,4 +1,4 @@
-"""Invoke a handler with an event file, in this process, with the tables in MiniStack."""
+"""Invoke a handler with an invocation from a file, in this process, with the tables in MiniStack."""
 
 import json
 import os
@@ -12,19 +12,19 @@ from rich.console import Console
 
 from cli.errors import CommandError
 from cli.local.ministack import LocalAws, deploy, ministack
+from cli.redrive import event_files
 from cli.ui.output import readable
 
 HANDLERS = {"aws:sqs": "handlers.sqs", "aws:kinesis": "handlers.kinesis"}
 TIMEOUT_MS = 60_000  # as in template.yaml
 
 
-class EventFileError(CommandError):
-    """The file is no Lambda invocation from a queue or a stream; the text says what is wrong with it."""
-
-
 def run(path: Path) -> int:
-    """The command: show the response to the event in the file, and the items that it wrote."""
-    event, module = _read(path)
+    """The command: show the response to the invocation in the file, or in standard input for ``-``, and the items.
+
+    Raises ``CommandError`` for a file that cannot be read or has no invocation from SQS or Kinesis.
+    """
+    event, module = _read(str(path))
     console = Console()
     with console.status("Deploying the tables into MiniStack …"), ministack() as aws:
         outputs = deploy(aws, {"KinesisStream": "none", "DeletionProtection": "false"})
@@ -61,16 +61,16 @@ def plain(item: dict[str, Any]) -> dict[str, Any]:
     return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
 
 
-def _read(path: Path) -> tuple[dict[str, Any], str]:
+def _read(path: str) -> tuple[dict[str, Any], str]:
+    """Return the invocation, and the module of the handler for its event source."""
+    data = event_files.content(path)
     try:
-        event = json.loads(path.read_text())
+        event = json.loads(data)
         return event, HANDLERS[event["Records"][0]["eventSource"]]
-    except OSError as error:
-        raise EventFileError(f"{path} cannot be read: {error.strerror}.") from None
-    except (ValueError, LookupError, TypeError):
-        raise EventFileError(
-            f"{path} is no Lambda invocation from SQS or Kinesis: it needs Records whose eventSource is one of"
-            f" {', '.join(HANDLERS)}, as the files in events/ have."
+    except (ValueError, LookupError, TypeError, RecursionError):
+        raise CommandError(
+            f"{event_files.display_name(path)} is not a Lambda invocation from SQS or Kinesis: it needs Records whose"
+            f" eventSource is {' or '.join(HANDLERS)}. `canvas-events event TYPE` prints an example."
         ) from None
 
 

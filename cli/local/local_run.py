@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from cli.catalogue.generated import as_self_hosted, refused, samples
 from cli.catalogue.model import EventTypeDefinition, load
+from cli.catalogue.samples import as_self_hosted, rejected_samples, samples
 from cli.local import dashboard
 from cli.local.function_logs import FATES, complete_logs, settle
 from cli.local.invocation import scan, table_variables
@@ -95,8 +95,8 @@ def what_to_send() -> Iterator[Sent]:
     yield from (Sent("stream", as_self_hosted(text)) for text in newest_first[:3])
     yield Sent("queue", _changed(good["module_item_updated"], "2026-09-06T08:00:00Z", workflow_state="deleted"))
     yield Sent("queue", _changed(good["module_item_created"], "2026-09-05T08:00:00Z", position=3))
-    yield from (Sent("queue", text) for text in refused().values())
-    yield from (Sent("stream", text) for text in refused().values())
+    yield from (Sent("queue", text) for text in rejected_samples().values())
+    yield from (Sent("stream", text) for text in rejected_samples().values())
 
 
 def _send_and_wait(
@@ -153,7 +153,7 @@ def _problems(
         if accounted != count:
             yield f"{event_type}: {count} were sent, and {accounted} are accounted for."
     tables = table_variables(outputs)
-    to_be_refused = sum(record.text in refused().values() and _is_kept(record.text, tables) for record in sent)
+    to_be_refused = sum(record.text in rejected_samples().values() and _is_kept(record.text, tables) for record in sent)
     if rejected != to_be_refused:
         yield f"{to_be_refused} records were to be rejected, and {rejected} are in the table of rejected events."
     dead = aws.client("sqs").get_queue_attributes(
@@ -172,7 +172,7 @@ def _is_kept(text: str, tables: Mapping[str, str]) -> bool:
 def _say_how_to_look_around(console: Console, aws: LocalAws, outputs: dict[str, str], *, keep: bool) -> None:
     if not keep:
         console.print("\nTo look around in it: [bold]make run KEEP=1[/bold] leaves it up. One event at a time:")
-        console.print("[bold].venv/bin/canvas-events invoke events/sqs_assignment_updated.json[/bold]")
+        console.print("[bold].venv/bin/canvas-events invoke events/sqs/assignment_updated.json[/bold]")
         return
     with kept(aws):
         console.print("\nIt stays up until Ctrl-C. In another terminal:\n")

@@ -1,8 +1,9 @@
-"""Records from files: an event, an array of events, an event a line, or a Lambda invocation."""
+"""Records from files: an event, an array of events, one event per line, or a Lambda invocation."""
 
 import base64
 import binascii
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -12,41 +13,70 @@ from typing import Any
 
 from cli.errors import CommandError
 
-_BETWEEN = re.compile(r"[ \t\r\n,]*")  # the elements of an array
+# A file is parsed in memory, and the commands keep a result for each record: six times the size of the file in all.
+MAX_FILE_BYTES = 100_000_000
+
+_SEPARATORS = re.compile(r"[ \t\r\n,]*")  # between the elements of an array
 
 
 @dataclass(frozen=True)
 class FileRecord:
-    """A record and where it stands: ``events.jsonl:3``. Its bytes are those of the file."""
+    """A record and its place in a file, such as ``events.jsonl:3``. ``data`` has the bytes of the file, unchanged."""
 
     place: str
     data: bytes
 
 
 def read(paths: Iterable[str]) -> Iterator[FileRecord]:
-    """The records of the files, in their order; ``-`` is standard input.
+    """Yield the records of the files in order; ``-`` is standard input.
 
-    Raises ``CommandError`` naming a file that cannot be read, or that is empty.
+    Raises ``CommandError`` naming a file that is empty, too large, or cannot be read.
     """
     for path in paths:
         data = content(path)
         if not data.strip():
-            raise CommandError(f"{path} is empty: it should hold an event, an array of events, or an event a line.")
-        yield from records("standard input" if path == "-" else path, data)
+            raise CommandError(
+                f"{display_name(path)} is empty: it should hold an event, an array of events, or one event per line."
+            )
+        yield from _records(display_name(path), data)
 
 
 def content(path: str) -> bytes:
-    """What a file holds; ``-`` is standard input. Raises ``CommandError`` naming a file that cannot be read."""
+    """Return the content of a file, or of standard input for ``-``, of at most ``MAX_FILE_BYTES``.
+
+    Raises ``CommandError`` naming a file that is too large or cannot be read.
+    """
     if path == "-":
-        return sys.stdin.buffer.read()
+        return _bounded(path, sys.stdin.buffer.read(MAX_FILE_BYTES + 1))
     try:
-        return Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            size = os.fstat(file.fileno()).st_size  # 0 for a pipe
+            if size > MAX_FILE_BYTES:
+                raise _too_large(path, f"{size:,} bytes")
+            return _bounded(path, file.read(MAX_FILE_BYTES + 1))
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror}.") from None
 
 
-def records(name: str, data: bytes) -> Iterator[FileRecord]:
-    """The records of a file's content, under the name of the file."""
+def _bounded(path: str, data: bytes) -> bytes:
+    if len(data) > MAX_FILE_BYTES:
+        raise _too_large(path, f"more than {MAX_FILE_BYTES:,} bytes")
+    return data
+
+
+def _too_large(path: str, size: str) -> CommandError:
+    return CommandError(
+        f"{display_name(path)} is too large: it has {size}, and the limit is {MAX_FILE_BYTES:,}. Split it into"
+        " smaller files; `split --lines=50000` does so for a file with one event per line."
+    )
+
+
+def display_name(path: str) -> str:
+    """Return the name of a file for messages: that of ``-`` is "standard input"."""
+    return "standard input" if path == "-" else path
+
+
+def _records(name: str, data: bytes) -> Iterator[FileRecord]:
     try:
         text = data.decode("utf-8-sig")
         document = json.loads(text)
@@ -54,8 +84,9 @@ def records(name: str, data: bytes) -> Iterator[FileRecord]:
         yield from _lines(name, data)
         return
     if isinstance(document, dict) and isinstance(document.get("Records"), list):
-        for number, record in enumerate(document["Records"], 1):
-            yield FileRecord(f"{name} Records[{number - 1}]", _unwrapped(f"{name} Records[{number - 1}]", record))
+        for number, record in enumerate(document["Records"]):
+            place = f"{name} Records[{number}]"
+            yield FileRecord(place, _record_data(place, record))
     elif isinstance(document, list):
         for number, element in enumerate(_elements(text)):
             yield FileRecord(f"{name}[{number}]", element.encode())
@@ -64,7 +95,7 @@ def records(name: str, data: bytes) -> Iterator[FileRecord]:
 
 
 def _lines(name: str, data: bytes) -> Iterator[FileRecord]:
-    """An event a line, if the first line is one; otherwise the whole is one record, whatever it may be."""
+    """Yield one record per line if the first line is JSON; otherwise the whole content is one record."""
     lines = [(number, line.strip()) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
     if len(lines) > 1 and _is_json(lines[0][1]):
         yield from (FileRecord(f"{name}:{number}", line) for number, line in lines)
@@ -80,19 +111,19 @@ def _is_json(line: bytes) -> bool:
     return True
 
 
-def _elements(content: str) -> Iterator[str]:
-    """The elements of a JSON array as they are written, so that no number changes on the way."""
+def _elements(text: str) -> Iterator[str]:
+    """Yield the elements of a JSON array as they are written, so that parsing changes no number."""
     decoder = json.JSONDecoder()
-    at = content.index("[") + 1
+    end = text.index("[") + 1
     while True:
-        start = _BETWEEN.match(content, at).end()  # type: ignore[union-attr]  # it matches even nothing
-        if content[start] == "]":
+        start = _SEPARATORS.match(text, end).end()  # type: ignore[union-attr]  # the pattern matches the empty string
+        if text[start] == "]":
             return
-        _, at = decoder.raw_decode(content, start)
-        yield content[start:at]
+        _, end = decoder.raw_decode(text, start)
+        yield text[start:end]
 
 
-def _unwrapped(place: str, record: Any) -> bytes:
+def _record_data(place: str, record: Any) -> bytes:
     try:
         if "kinesis" in record:
             return base64.b64decode(record["kinesis"]["data"], validate=True)
@@ -100,5 +131,5 @@ def _unwrapped(place: str, record: Any) -> bytes:
         return body.encode("utf-8", "surrogatepass")
     except (TypeError, LookupError, AttributeError, binascii.Error):
         raise CommandError(
-            f"{place} is no message of SQS and no record of Kinesis, as the files in events/ have."
+            f"{place} is not an SQS message or a Kinesis record. `canvas-events event TYPE` prints an example."
         ) from None

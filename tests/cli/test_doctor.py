@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 
-from cli.catalogue.generated import kinesis_event
+from cli.catalogue.samples import kinesis_event
 from cli.stack import checks
 from cli.stack.checks import deployment, functions, queues, storage
 from cli.stack.checks.finding import Finding, State, gone

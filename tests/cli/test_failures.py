@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cli.catalogue.generated import as_self_hosted, kinesis_event
+from cli.catalogue.samples import as_self_hosted, kinesis_event
 from cli.commands import failures
 from cli.errors import CommandError
 from cli.redrive import publisher

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cli.catalogue.generated import as_self_hosted
+from cli.catalogue.samples import as_self_hosted
 from cli.commands import rejected
 from cli.redrive import publisher, rejected_records
 from cli.redrive.publisher import Destination, Parcel, Receipt

@@ -5,21 +5,24 @@ from pathlib import Path
 
 import pytest
 
-from cli.catalogue.generated import EVENTS, ROOT, as_self_hosted, refused, samples
+from cli.catalogue.generated import ROOT
 from cli.catalogue.model import load
+from cli.catalogue.samples import EVENTS, as_self_hosted, rejected_samples, samples, sqs_event
 from cli.commands import send
 from tests.cli.conftest import Command, Local, eventually
 from tests.conftest import Change
 
 
-def test_check_knows_every_sample_and_every_refusal(canvas_events: Command) -> None:
-    """The samples would be stored where they belong; each refusal would be rejected for its reason. No AWS is asked."""
-    done = canvas_events("check", "--json", str(EVENTS / "sqs_mixed.json"))
+def test_check_knows_every_sample_and_every_rejected_sample(tmp_path: Path, canvas_events: Command) -> None:
+    """The samples would be stored in their tables; the rejected samples would be rejected for their reasons."""
+    path = tmp_path / "invocation.json"
+    path.write_text(json.dumps(sqs_event([*samples().values(), *rejected_samples().values()])))
+    done = canvas_events("check", "--json", str(path))
     assert done.status == 1
     judged = {each["event_name"]: each for each in done.json if each["fate"] == "stored"}
     assert judged.keys() == samples().keys()
     assert judged["discussion_entry_submitted"]["items"][1]["entity"] == "discussion_submission#30021"
-    assert [each["reason"] for each in done.json if each["fate"] == "rejected"] == sorted(refused())
+    assert [each["reason"] for each in done.json if each["fate"] == "rejected"] == sorted(rejected_samples())
     assert all(each["faults"] for each in done.json if each["fate"] == "rejected")
 
 
@@ -106,7 +109,7 @@ def test_send_says_what_the_stack_will_ignore(
 
 def test_send_refuses_what_would_be_rejected(local: Local, canvas_events: Command) -> None:
     """A wrong file does no harm: nothing of it is sent, and why is explained; unless one insists."""
-    good, bad = str(EVENTS / "samples" / "module_created.json"), str(EVENTS / "refused" / "unroutable.json")
+    good, bad = str(EVENTS / "samples" / "module_created.json"), str(EVENTS / "rejected" / "unroutable.json")
     done = canvas_events("send", good, bad, "--local")
     assert done.status == 1
     assert "1 of 2 records would be rejected, so none was sent" in done.err

@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 
 from cli import __main__ as command_line
 from cli import errors
-from cli.catalogue.generated import EVENTS, ROOT
+from cli.catalogue.generated import ROOT
+from cli.catalogue.samples import EVENTS
 from cli.local import ministack as cli_ministack
 from cli.local.ministack import LocalAws, kept
 from tests.cli.conftest import Command, Local
@@ -128,7 +129,7 @@ def test_the_local_stack_is_found_for_as_long_as_it_is_up(monkeypatch: pytest.Mo
 
 def test_a_reader_who_has_seen_enough_is_no_error() -> None:
     """Piped into head, a command ends without a complaint."""
-    command = [sys.executable, "-m", "cli", "check", "--json", str(EVENTS / "sqs_mixed.json")]
+    command = [sys.executable, "-m", "cli", "check", "--json", str(EVENTS / "sqs" / "mixed.json")]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stderr is not None

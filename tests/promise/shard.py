@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cli.catalogue.generated import kinesis_event
+from cli.catalogue.samples import kinesis_event
 
 StreamRecord = dict[str, Any]
 Invoke = Callable[[dict[str, Any]], Any]

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cli.catalogue.generated import as_self_hosted, refused
+from cli.catalogue.samples import as_self_hosted, rejected_samples
 from cli.local.function_logs import logged_outcomes
 from cli.local.invocation import scan, table_variables
 from cli.local.local_run import PARAMETERS
@@ -122,7 +122,7 @@ def _event(chance: random.Random) -> str:
 
 def _refusal(chance: random.Random, number: int) -> str:
     """One of the refusals, made different from all others."""
-    return chance.choice(sorted(refused().values())) + " " * number
+    return chance.choice(sorted(rejected_samples().values())) + " " * number
 
 
 def _send_and_settle(aws: LocalAws, outputs: dict[str, str], plan: Plan, proxy: Proxy, console: Console) -> list[str]:

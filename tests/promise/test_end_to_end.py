@@ -5,7 +5,8 @@ import random
 import subprocess
 import sys
 
-from cli.catalogue.generated import ROOT, refused
+from cli.catalogue.generated import ROOT
+from cli.catalogue.samples import rejected_samples
 from tests.conftest import SAMPLES
 from tests.promise.model import differences
 from tests.promise.soak import planned
@@ -24,7 +25,7 @@ def test_the_plan_is_worth_its_name() -> None:
     """What is sent crowds its entities, repeats itself, holds every refusal, and goes both ways."""
     plan = planned(3_000, random.Random(1))  # noqa: S311  # events that can be repeated
     assert len(set(plan.good)) == 2_850
-    assert len({text.strip() for text in plan.bad}) == len(refused())
+    assert len({text.strip() for text in plan.bad}) == len(rejected_samples())
     assert len(plan.to_queue) + len(plan.to_stream) == 3_600
     assert abs(len(plan.to_queue) - len(plan.to_stream)) <= 1
 

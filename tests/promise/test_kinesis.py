@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import handlers.kinesis
-from cli.catalogue.generated import refused
+from cli.catalogue.samples import rejected_samples
 from cli.local.invocation import plain
 from tests.conftest import SAMPLES, Tables, client_of
 from tests.promise.events import crowds, instants
@@ -26,7 +26,7 @@ from tests.promise.shard import Mapping, Shard, StreamRecord, acknowledged, data
 from tests.promise.test_order import held
 
 CONTEXT: Any = SimpleNamespace(aws_request_id="request-1", get_remaining_time_in_millis=lambda: 60_000)
-BAD = sorted(refused().values())
+BAD = sorted(rejected_samples().values())
 REFUSED = {text.encode() for text in BAD}
 
 # What DynamoDB says of a single statement: some pass by, others stay.

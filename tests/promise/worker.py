@@ -14,7 +14,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from cli.catalogue.generated import ROOT, refused
+from cli.catalogue.generated import ROOT
+from cli.catalogue.samples import rejected_samples
 from cli.local.invocation import plain
 from handlers.deadline import Deadline
 from handlers.intake.record import Record
@@ -29,7 +30,7 @@ from tests.promise.model import ENTITIES, OCCURRENCES, Key, Version, differences
 
 CATALOGUE = load()
 # Records that are rejected, and why. What the table of rejected events masks is masked here already.
-BAD = {text.replace("1015~notarealtoken", "REDACTED"): reason for reason, text in refused().items()}
+BAD = {text.replace("1015~notarealtoken", "REDACTED"): reason for reason, text in rejected_samples().items()}
 MOST_ROUNDS = 50
 
 Work = Callable[[Sequence[str]], Sequence[Fate]]

@@ -5,7 +5,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from cli.catalogue.generated import sqs_event
+from cli.catalogue.samples import sqs_event
 from handlers.items.event_types import load
 from tests.conftest import SAMPLES
 
