@@ -1,93 +1,118 @@
-"""``send``: events from files to the queue or the stream."""
+"""``send``: send events from files to the queue or the stream."""
 
 import argparse
-from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cli.commands import check
 from cli.errors import CommandError
-from cli.redrive import event_files, publisher
-from cli.redrive.dry_run import Judge, Verdict
-from cli.redrive.publisher import Parcel
-from cli.stack.stack import Stack, family, open_stack
 from cli.ui import arguments
-from cli.ui.output import out, plural, print_json, say
-from handlers.outcome import Fate
+
+if TYPE_CHECKING:
+    from cli.redrive.dry_run import DryRun, Evaluation
+    from cli.redrive.event_files import FileRecord
+    from cli.redrive.publisher import Destination, SendResult
+    from cli.stack.stack import Stack
 
 EXAMPLES = """\
 examples:
   canvas-events send events/samples/*.json            to the queue that Canvas sends to
-  canvas-events send --to stream event.json --local   to the stream of the stack on this machine
-  canvas-events send - < events.jsonl                 an event a line, from standard input
-  canvas-events send --dry-run events.jsonl           what would be sent
+  canvas-events send --to stream event.json --local   to the stream of the local stack
+  canvas-events send - < events.jsonl                 one event per line, from standard input
+  canvas-events send --dry-run events.jsonl           show what would be sent
 """
-
-Judged = tuple[event_files.FileRecord, Verdict]
 
 
 def add_to(commands: Any) -> None:
     """Add the command."""
     parser = arguments.command(
         commands, "send", "send events from files to the queue or the stream", EXAMPLES, run,
-        more="Each goes as it stands in its file. They are checked first, and when one would be rejected none is sent."
-        " Sending twice does no harm: the tables keep the newest version of each entity.",
+        more="Each event is sent exactly as it is written in its file. All of them are checked first; if any would be"
+        " rejected, none is sent. Sending an event twice is harmless: the tables keep the newest version of each"
+        " entity.",
     )  # fmt: skip
     parser.add_argument(
-        "files", nargs="+", metavar="FILE", help="an event, an array, an event a line, an invocation; or -"
-    )
-    parser.add_argument("--to", choices=("queue", "stream"), default="queue", help="where to (default: queue)")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be sent")
-    parser.add_argument("--unchecked", action="store_true", help="send also what would be rejected")
+        "files", nargs="+", metavar="FILE",
+        help="an event, an array of events, one event per line, or a Lambda invocation; - for standard input",
+    )  # fmt: skip
+    parser.add_argument("--to", choices=("queue", "stream"), default="queue", help="destination (default: queue)")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be sent; send nothing")
+    parser.add_argument("--force", action="store_true", help="also send records that would be rejected")
 
 
-def run(called: argparse.Namespace) -> int:
-    """The command: 0 when everything was sent, 1 otherwise."""
-    records = list(event_files.read(called.files))
-    judge = Judge()
-    judged = [(record, judge.judge(record.data)) for record in records]
-    if not called.unchecked:
-        _refuse(judged, judge, as_json=called.json)
-    stack = open_stack(called)
-    destination = publisher.queue(stack) if called.to == "queue" else publisher.stream(stack)
-    if called.dry_run:
-        if called.json:
-            print_json([{"place": record.place, "id": None, "fault": None} for record in records])
-        say(f"Dry run: {plural(len(records), 'record')} would go to {destination.name}.")
-        _tell_ignored(judged, stack)
-        return 0
-    receipts = publisher.send(destination, [Parcel(record.data) for record in records])
-    failed = [(record.place, receipt.fault) for record, receipt in zip(records, receipts, strict=True) if receipt.fault]
-    if called.json:
-        pairs = zip(records, receipts, strict=True)
-        print_json([{"place": record.place, "id": receipt.id, "fault": receipt.fault} for record, receipt in pairs])
-    for place, fault in failed:
-        say(f"not sent: {place}: {fault}")
-    if not called.json:
-        out().print(f"{plural(len(records) - len(failed), 'record')} sent to {destination.name}.", soft_wrap=True)
-    _tell_ignored(judged, stack)
-    return 1 if failed else 0
+def run(args: argparse.Namespace) -> int:
+    """Send the records of the files; return 0 when all of them were sent, else 1."""
+    from cli.redrive import event_files, publisher
+    from cli.redrive.dry_run import DryRun
+    from cli.redrive.publisher import SendResult
+    from cli.stack.stack import open_stack
+
+    records = list(event_files.read(args.files))
+    stack = open_stack(args)
+    destination = publisher.queue(stack) if args.to == "queue" else publisher.stream(stack)
+    dry_run = DryRun(stack.catalogue, stack.environment)
+    _check([(record, dry_run.evaluate(record.data)) for record in records], dry_run, stack, args)
+    results = [SendResult() for _ in records] if args.dry_run else _send(records, destination)
+    return _report(records, results, destination, args)
 
 
-def _tell_ignored(judged: list[Judged], stack: Stack) -> None:
-    """Say what the stack will ignore, as it does with the events of families that it does not keep."""
-    event_types = (stack.catalogue.get(verdict.outcome.event_name or "") for _, verdict in judged)
-    tables = Counter(
-        each.table_variable for each in event_types if each and each.table_variable not in stack.entity_tables
-    )
-    if tables:
-        families = ", ".join(sorted(map(family, tables)))
-        say(f"{tables.total():,} of them will be ignored: {stack.name} keeps no {families}.")
+def _check(
+    evaluated: "list[tuple[FileRecord, Evaluation]]", dry_run: "DryRun", stack: "Stack", args: argparse.Namespace
+) -> None:
+    """Print what the functions would ignore; raise ``CommandError`` for what they would reject, unless forced."""
+    from cli.redrive import check_report
+    from cli.stack.stack import family
+    from cli.ui.output import plural, print_json, say
+    from handlers.outcome import Fate
 
-
-def _refuse(judged: list[Judged], judge: Judge, *, as_json: bool) -> None:
-    """Raise ``CommandError`` where a record would be rejected, after it was shown why."""
-    bad = [(record, verdict) for record, verdict in judged if verdict.outcome.fate is not Fate.STORED]
-    if bad:
-        if as_json:
-            print_json([check.as_json(record, verdict, judge) for record, verdict in bad])
+    invalid = [
+        (record, evaluation)
+        for record, evaluation in evaluated
+        if evaluation.outcome.fate not in (Fate.STORED, Fate.IGNORED)
+    ]
+    if invalid and not args.force:
+        if args.json:
+            print_json(check_report.as_json(invalid, dry_run))
         else:
-            check.show(bad, judge)
+            check_report.print_problems(invalid, dry_run)
         raise CommandError(
-            f"{len(bad)} of {plural(len(judged), 'record')} would be rejected, so none was sent."
-            " --unchecked sends them all the same."
+            f"{len(invalid):,} of {plural(len(evaluated), 'record')} would be rejected, so nothing was sent."
+            " Pass --force to send them anyway."
         )
+    ignored = [
+        dry_run.event_types[evaluation.outcome.event_name or ""].table_variable
+        for _, evaluation in evaluated
+        if evaluation.outcome.fate is Fate.IGNORED
+    ]
+    if ignored:
+        families = ", ".join(sorted(set(map(family, ignored))))
+        say(f"{plural(len(ignored), 'record')} will be ignored: the stack {stack.name} does not keep {families}.")
+
+
+def _send(records: "list[FileRecord]", destination: "Destination") -> "list[SendResult]":
+    from cli.redrive import publisher
+    from cli.redrive.publisher import OutgoingRecord
+    from cli.ui import output
+
+    with output.progress(long=len(records) > destination.max_records) as progress:
+        task = progress.add_task(f"sending to {destination.name}", total=len(records))
+        outgoing = [OutgoingRecord(record.data) for record in records]
+        return publisher.send(destination, outgoing, lambda count: progress.advance(task, count))
+
+
+def _report(
+    records: "list[FileRecord]", results: "list[SendResult]", destination: "Destination", args: argparse.Namespace
+) -> int:
+    from cli.ui.output import out, plural, print_json, say
+
+    failed = sum(result.error is not None for result in results)
+    if args.json:
+        print_json([
+            {"location": record.location, "id": result.id, "error": result.error}
+            for record, result in zip(records, results, strict=True)
+        ])  # fmt: skip
+    else:
+        done = "would be sent" if args.dry_run else "sent"
+        out().print(f"{plural(len(records) - failed, 'record')} {done} to {destination.name}.", soft_wrap=True)
+    for record, result in zip(records, results, strict=True):
+        if result.error:
+            say(f"Not sent: {record.location}: {result.error}.")
+    return 1 if failed else 0

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from cli.commands import rejected
-from cli.commands.rejected import Selection
 from cli.draft.observed import ObservedEventType
 from cli.errors import CommandError
-from cli.redrive import event_files
+from cli.redrive import event_files, rejected_records
+from cli.redrive.rejected_records import RejectedTable
+from cli.redrive.selection import Selection
 from cli.stack.stack import Stack
 from cli.ui.output import plural, progress, say
 from handlers.intake.decode import decode
@@ -38,8 +38,8 @@ def from_rejected(stack: Stack, patterns: Sequence[str]) -> list[ObservedEventTy
     """
     selection = Selection(reason=RejectionReason.UNKNOWN_EVENT_TYPE)
     with progress() as shown:
-        items = shown.track(rejected.read(stack, selection, payloads=True), description="reading rejected events")
-        payloads = (rejected.payload(item) for item in items if _matches(item.get("event_name", ""), patterns))
+        items = shown.track(RejectedTable(stack).read(selection, payloads=True), description="reading rejected events")
+        payloads = (rejected_records.payload(item) for item in items if _matches(item.get("event_name", ""), patterns))
         event_types = from_events(payloads, "the table of rejected events")
     missing = [pattern for pattern in patterns if not any(fnmatchcase(each.name, pattern) for each in event_types)]
     if missing or not event_types:

@@ -1,1 +1,1 @@
-"""Records sent to the queue or the stream, for the first time or again."""
+"""Sending records to the queue or the stream: events from files, and what was rejected or could not be processed."""

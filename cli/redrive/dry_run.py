@@ -1,4 +1,4 @@
-"""What would become of a record: the handlers' own pipeline, with nowhere to write to."""
+"""Evaluate a record as the functions would, without writing anything: their own pipeline with a fake writer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,47 +10,68 @@ from handlers.items import event_types, rejection
 from handlers.items.compact import ItemKey
 from handlers.items.event_types import EventType
 from handlers.items.item import Item
-from handlers.outcome import Outcome
+from handlers.outcome import Fate, Outcome
 from handlers.pipeline import Pipeline
 from handlers.settings import Settings
-from handlers.storage.writer import Writer, WriteResult, WriteStatus
+from handlers.storage.writer import WriteResult, WriteStatus
 from handlers.telemetry.batch_stats import BatchStats
 
-_NO_HASTE_MS = 600_000  # half of it to judge in
+_REMAINING_MS = 600_000
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """The fate that a record would have, and the items that it would write."""
+class Evaluation:
+    """The outcome that a record would have, and the items that it would write."""
 
     outcome: Outcome
     items: tuple[Item, ...]
 
+    @property
+    def is_storable(self) -> bool:
+        """Whether the record's items would be written, unless the tables have newer versions."""
+        return self.outcome.fate is Fate.STORED
 
-class Judge:
-    """Judges records by the schemas that are here.
+    @property
+    def cause(self) -> str | None:
+        """The reason of a rejection, or the error of a retry."""
+        return self.outcome.reason or self.outcome.error
 
-    ``environment`` are the settings of a function; without, all tables are there and every account is welcome.
-    Raises ``SettingsError`` when it is wrong.
+    @property
+    def result(self) -> str:
+        """The outcome in a few words: ``stored``, ``ignored``, ``rejected: malformed_json``, ``retried: too_large``."""
+        return f"{self.outcome.fate}: {self.cause}" if self.cause else str(self.outcome.fate)
+
+    @property
+    def explanation(self) -> str:
+        """``result`` and the rules that the record breaks: ``rejected: schema_violation: body.name type string``."""
+        rules = "; ".join(f"{v.path} {v.rule} {v.expected}".strip() for v in self.outcome.violations)
+        return f"{self.result}: {rules}" if rules else self.result
+
+
+class DryRun:
+    """Evaluates records with the local code and schemas.
+
+    ``environment`` has a function's settings, as environment variables. By default, every table is deployed and the
+    events of every root account are allowed. Raises ``SettingsError`` when a setting is invalid.
     """
 
     def __init__(self, known: Mapping[str, EventType] | None = None, environment: Mapping[str, str] | None = None):
         self.event_types = event_types.load() if known is None else known
         tables = frozenset(event_type.table_variable for event_type in self.event_types.values())
-        everything = dict.fromkeys((*tables, rejection.TABLE_VARIABLE), "here")
-        self._writer = _Recorder()
-        settings = Settings.from_env(everything if environment is None else environment, tables)
+        all_tables = dict.fromkeys((*tables, rejection.TABLE_VARIABLE), "table")
+        self._writer = _FakeWriter()
+        settings = Settings.from_env(all_tables if environment is None else environment, tables)
         self._pipeline = Pipeline(settings, self.event_types, self._writer, lambda: datetime.now(UTC))
 
-    def judge(self, data: bytes) -> Verdict:
-        """The verdict on a record with this data."""
+    def evaluate(self, data: bytes) -> Evaluation:
+        """Evaluate a record with this data."""
         record = Record("", data, datetime.now(UTC), "")
-        (outcome,) = self._pipeline.process([(record.id, lambda: record)], Deadline(lambda: _NO_HASTE_MS), BatchStats())
-        return Verdict(outcome, self._writer.items)
+        (outcome,) = self._pipeline.process([(record.id, lambda: record)], Deadline(lambda: _REMAINING_MS))
+        return Evaluation(outcome, self._writer.items)
 
 
-class _Recorder(Writer):
-    """Takes items down instead of writing them."""
+class _FakeWriter:
+    """An ``ItemWriter`` that keeps the items of the last batch and reports them as stored."""
 
     def __init__(self) -> None:
         self.items: tuple[Item, ...] = ()
@@ -58,8 +79,8 @@ class _Recorder(Writer):
     def write(
         self,
         items: Mapping[ItemKey, Item],
-        deadline: Deadline,  # noqa: ARG002  # as Writer's
-        stats: BatchStats,  # noqa: ARG002  # as Writer's
+        deadline: Deadline,  # noqa: ARG002  # the protocol's signature
+        stats: BatchStats,  # noqa: ARG002  # the protocol's signature
     ) -> dict[ItemKey, WriteResult]:
         self.items = tuple(items.values())
         return dict.fromkeys(items, WriteResult(WriteStatus.STORED))

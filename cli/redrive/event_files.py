@@ -21,9 +21,9 @@ _SEPARATORS = re.compile(r"[ \t\r\n,]*")  # between the elements of an array
 
 @dataclass(frozen=True)
 class FileRecord:
-    """A record and its place in a file, such as ``events.jsonl:3``. ``data`` has the bytes of the file, unchanged."""
+    """A record and its location, such as ``events.jsonl:3``. ``data`` has the bytes of the file, unchanged."""
 
-    place: str
+    location: str
     data: bytes
 
 
@@ -85,8 +85,8 @@ def _records(name: str, data: bytes) -> Iterator[FileRecord]:
         return
     if isinstance(document, dict) and isinstance(document.get("Records"), list):
         for number, record in enumerate(document["Records"]):
-            place = f"{name} Records[{number}]"
-            yield FileRecord(place, _record_data(place, record))
+            location = f"{name} Records[{number}]"
+            yield FileRecord(location, _record_data(location, record))
     elif isinstance(document, list):
         for number, element in enumerate(_elements(text)):
             yield FileRecord(f"{name}[{number}]", element.encode())
@@ -123,7 +123,7 @@ def _elements(text: str) -> Iterator[str]:
         yield text[start:end]
 
 
-def _record_data(place: str, record: Any) -> bytes:
+def _record_data(location: str, record: Any) -> bytes:
     try:
         if "kinesis" in record:
             return base64.b64decode(record["kinesis"]["data"], validate=True)
@@ -131,5 +131,5 @@ def _record_data(place: str, record: Any) -> bytes:
         return body.encode("utf-8", "surrogatepass")
     except (TypeError, LookupError, AttributeError, binascii.Error):
         raise CommandError(
-            f"{place} is not an SQS message or a Kinesis record. `canvas-events event TYPE` prints an example."
+            f"{location} is not an SQS message or a Kinesis record. `canvas-events event TYPE` prints an example."
         ) from None

@@ -1,30 +1,29 @@
-"""Records on their way to the queue or the stream, in batches, each accounted for."""
+"""Send records to the queue or the stream in batches, and report the result of each."""
 
 import hashlib
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from cli.errors import CommandError
 from cli.stack.stack import Stack
-from cli.ui import output
 
-MOST_ATTEMPTS = 5
-FIRST_PAUSE_SECONDS = 0.2
+MAX_ATTEMPTS = 5
+BASE_DELAY_SECONDS = 0.2
 
-# Amazon SQS Developer Guide, "Amazon SQS message quotas"; API reference, "SendMessage": which characters it takes.
-MOST_MESSAGES, MOST_MESSAGE_BYTES = 10, 1024 * 1024
-_FOR_SQS = re.compile("[\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
+# Amazon SQS Developer Guide, "Amazon SQS message quotas"; API reference, "SendMessage": which characters it allows.
+MAX_MESSAGES, MAX_MESSAGES_BYTES = 10, 1024 * 1024
+_SQS_TEXT = re.compile("[\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 
-# Amazon Kinesis API reference, "PutRecords"; 5 MiB is what it takes everywhere, 10 MiB where it is newer.
-MOST_RECORDS, MOST_RECORDS_BYTES = 500, 5 * 1024 * 1024
+# Amazon Kinesis API reference, "PutRecords": 5 MiB in every region, 10 MiB where the quota was raised.
+MAX_RECORDS, MAX_RECORDS_BYTES = 500, 5 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Parcel:
-    """A record to be sent. ``partition_key`` is for a stream, ``attributes`` are those of a message."""
+class OutgoingRecord:
+    """A record to send. ``partition_key`` is used by a stream, ``attributes`` are the attributes of an SQS message."""
 
     data: bytes
     partition_key: str | None = None
@@ -32,148 +31,156 @@ class Parcel:
 
 
 @dataclass(frozen=True)
-class Receipt:
-    """What became of a parcel: the message id or sequence number that it got, or why it was not taken."""
+class SendResult:
+    """The message id or sequence number that the service acknowledged a record with, or the error."""
 
     id: str | None = None
-    fault: str | None = None
+    error: str | None = None
 
 
 class Destination(Protocol):
-    """Where records can be sent: the queue or the stream."""
+    """Where records can be sent, and how much one request may hold."""
 
     name: str
-    most: int
-    most_bytes: int
+    max_records: int
+    max_bytes: int
 
-    def refuses(self, parcel: Parcel) -> str | None:
-        """Why the parcel can never be sent there; None where it can."""
+    def validate(self, record: OutgoingRecord) -> str | None:
+        """Return why the service can never accept the record, or None."""
 
-    def put(self, parcels: Sequence[Parcel]) -> list[tuple[Receipt, bool]]:
-        """Send a batch: the receipt of each, and whether one that failed may be tried again."""
+    def put(self, records: Sequence[OutgoingRecord]) -> list[tuple[SendResult, bool]]:
+        """Send one request; return for each record its result, and whether a failure may be retried."""
 
 
 class Queue:
-    """A queue of SQS."""
+    """An SQS queue."""
 
-    most, most_bytes = MOST_MESSAGES, MOST_MESSAGE_BYTES
+    max_records, max_bytes = MAX_MESSAGES, MAX_MESSAGES_BYTES
 
     def __init__(self, sqs: Any, url: str) -> None:
         self._sqs = sqs
         self._url = url
         self.name = f"the queue {url.rpartition('/')[2]}"
 
-    def refuses(self, parcel: Parcel) -> str | None:
-        """Why SQS does not take the parcel."""
+    def validate(self, record: OutgoingRecord) -> str | None:
+        """Return why SQS does not accept the record, or None."""
         try:
-            taken = _FOR_SQS.fullmatch(parcel.data.decode())
+            text = _SQS_TEXT.fullmatch(record.data.decode())
         except UnicodeDecodeError:
-            taken = None
-        return (
-            None if taken and parcel.data else "SQS takes only text, without control characters, and none that is empty"
-        )
+            text = None
+        return None if text and record.data else "SQS accepts only non-empty text without control characters"
 
-    def put(self, parcels: Sequence[Parcel]) -> list[tuple[Receipt, bool]]:
+    def put(self, records: Sequence[OutgoingRecord]) -> list[tuple[SendResult, bool]]:
         """Send a batch of messages."""
         entries = [
-            {"Id": str(number), "MessageBody": parcel.data.decode(), **_message_attributes(parcel)}
-            for number, parcel in enumerate(parcels)
+            {"Id": str(number), "MessageBody": record.data.decode(), **_message_attributes(record)}
+            for number, record in enumerate(records)
         ]
-        answer = self._sqs.send_message_batch(QueueUrl=self._url, Entries=entries)
-        receipts = {each["Id"]: (Receipt(id=each["MessageId"]), False) for each in answer.get("Successful", ())}
-        for each in answer.get("Failed", ()):
-            receipts[each["Id"]] = Receipt(fault=each["Code"]), not each.get("SenderFault")
-        return [receipts.get(entry["Id"], (Receipt(fault="NoAnswer"), True)) for entry in entries]
+        response = self._sqs.send_message_batch(QueueUrl=self._url, Entries=entries)
+        results = {entry["Id"]: (SendResult(id=entry["MessageId"]), False) for entry in response.get("Successful", ())}
+        for failure in response.get("Failed", ()):
+            results[failure["Id"]] = SendResult(error=failure["Code"]), not failure.get("SenderFault")
+        return [results.get(entry["Id"], (SendResult(error="NoResponse"), True)) for entry in entries]
 
 
 class Stream:
-    """A stream of Kinesis."""
+    """A Kinesis stream."""
 
-    most, most_bytes = MOST_RECORDS, MOST_RECORDS_BYTES
+    max_records, max_bytes = MAX_RECORDS, MAX_RECORDS_BYTES
 
     def __init__(self, kinesis: Any, arn: str) -> None:
         self._kinesis = kinesis
         self._arn = arn
         self.name = f"the stream {arn.rpartition('/')[2]}"
 
-    def refuses(self, parcel: Parcel) -> str | None:
-        """Why Kinesis does not take the parcel."""
-        return None if parcel.data else "it is empty"
+    def validate(self, record: OutgoingRecord) -> str | None:
+        """Return why Kinesis does not accept the record, or None."""
+        return None if record.data else "Kinesis does not accept an empty record"
 
-    def put(self, parcels: Sequence[Parcel]) -> list[tuple[Receipt, bool]]:
+    def put(self, records: Sequence[OutgoingRecord]) -> list[tuple[SendResult, bool]]:
         """Put a batch of records."""
-        # No order is promised among events, so any key will do that spreads them.
-        records = [
-            {"Data": each.data, "PartitionKey": each.partition_key or hashlib.sha256(each.data).hexdigest()[:32]}
-            for each in parcels
+        # The order of events does not matter, so any key that spreads them over the shards will do.
+        entries = [
+            {"Data": record.data, "PartitionKey": record.partition_key or hashlib.sha256(record.data).hexdigest()[:32]}
+            for record in records
         ]
-        answers = self._kinesis.put_records(StreamARN=self._arn, Records=records)["Records"]
+        response = self._kinesis.put_records(StreamARN=self._arn, Records=entries)
         return [
-            (Receipt(fault=each["ErrorCode"]), True)
-            if each.get("ErrorCode")
-            else (Receipt(id=each["SequenceNumber"]), False)
-            for each in answers
+            (SendResult(error=entry["ErrorCode"]), True)
+            if entry.get("ErrorCode")
+            else (SendResult(id=entry["SequenceNumber"]), False)
+            for entry in response["Records"]
         ]
 
 
 def queue(stack: Stack) -> Queue:
-    """The queue that Canvas sends to."""
+    """Return the queue that Canvas sends to."""
     return Queue(stack.client("sqs"), stack.queue_url)
 
 
 def stream(stack: Stack) -> Stream:
-    """The stream that is read. Raises ``CommandError`` where none is."""
+    """Return the stream that the stack reads. Raises ``CommandError`` where there is none."""
     if stack.stream_arn is None:
-        raise CommandError(f"the stack {stack.name} reads no stream: its parameter KinesisStream is none.")
+        raise CommandError(f"the stack {stack.name} has no stream: its parameter KinesisStream is none.")
     return Stream(stack.client("kinesis"), stack.stream_arn)
 
 
-def send(destination: Destination, parcels: Sequence[Parcel]) -> list[Receipt]:
-    """Send parcels; the receipt of each, in their order. What was not taken is tried again for some seconds."""
-    receipts = [Receipt(fault=destination.refuses(parcel)) for parcel in parcels]
-    waiting = [number for number, receipt in enumerate(receipts) if receipt.fault is None]
-    for attempt in range(MOST_ATTEMPTS):
-        if attempt and waiting:
-            time.sleep(FIRST_PAUSE_SECONDS * 2**attempt)  # what was throttled needs longer each time
-        waiting = list(_send_once(destination, parcels, waiting, receipts))
-    return receipts
+def send(
+    destination: Destination, records: Sequence[OutgoingRecord], on_progress: Callable[[int], object] | None = None
+) -> list[SendResult]:
+    """Send records and return the result of each, in their order.
+
+    What the service fails to accept is retried with exponential backoff, for about 6 seconds in all. ``on_progress``
+    gets the number of records that each request has settled.
+    """
+    results = [SendResult(error=destination.validate(record)) for record in records]
+    pending = [number for number, result in enumerate(results) if result.error is None]
+    for attempt in range(MAX_ATTEMPTS):
+        if attempt and pending:
+            time.sleep(BASE_DELAY_SECONDS * 2**attempt)
+        retryable: list[int] = []
+        for batch in _batches(destination, records, pending):
+            failed = _send_batch(destination, records, batch, results)
+            retryable += failed
+            if on_progress:
+                on_progress(len(batch) - len(failed))
+        pending = retryable
+    return results
 
 
-def _send_once(
-    destination: Destination, parcels: Sequence[Parcel], numbers: Sequence[int], receipts: list[Receipt]
-) -> Iterator[int]:
-    """Send those of these numbers, note their receipts, and give those that may be tried again."""
-    with output.progress(long=len(numbers) > destination.most) as progress:
-        task = progress.add_task(f"sending to {destination.name}", total=len(numbers))
-        for batch in _batches(destination, parcels, numbers):
-            answers = destination.put([parcels[number] for number in batch])
-            for number, (receipt, again) in zip(batch, answers, strict=True):
-                receipts[number] = receipt
-                if again:
-                    yield number
-            progress.advance(task, len(batch))
+def _send_batch(
+    destination: Destination, records: Sequence[OutgoingRecord], batch: Sequence[int], results: list[SendResult]
+) -> list[int]:
+    """Send the records with these numbers, set their results, and return the numbers that may be retried."""
+    responses = destination.put([records[number] for number in batch])
+    for number, (result, _) in zip(batch, responses, strict=True):
+        results[number] = result
+    return [number for number, (_, may_retry) in zip(batch, responses, strict=True) if may_retry]
 
 
-def _batches(destination: Destination, parcels: Sequence[Parcel], numbers: Sequence[int]) -> Iterator[list[int]]:
+def _batches(
+    destination: Destination, records: Sequence[OutgoingRecord], numbers: Sequence[int]
+) -> Iterator[list[int]]:
+    """Group record numbers into requests that stay within the destination's limits."""
     batch: list[int] = []
-    size = 0
+    batch_bytes = 0
     for number in numbers:
-        length = _size(parcels[number])
-        if batch and (len(batch) == destination.most or size + length > destination.most_bytes):
+        size = _size(records[number])
+        if batch and (len(batch) == destination.max_records or batch_bytes + size > destination.max_bytes):
             yield batch
-            batch, size = [], 0
+            batch, batch_bytes = [], 0
         batch.append(number)
-        size += length
+        batch_bytes += size
     if batch:
         yield batch
 
 
-def _size(parcel: Parcel) -> int:
+def _size(record: OutgoingRecord) -> int:
     attributes = sum(
-        len(name) + sum(len(str(part)) for part in value.values()) for name, value in parcel.attributes.items()
+        len(name) + sum(len(str(part)) for part in value.values()) for name, value in record.attributes.items()
     )
-    return len(parcel.data) + len(parcel.partition_key or "") + attributes
+    return len(record.data) + len(record.partition_key or "") + attributes
 
 
-def _message_attributes(parcel: Parcel) -> dict[str, Any]:
-    return {"MessageAttributes": dict(parcel.attributes)} if parcel.attributes else {}
+def _message_attributes(record: OutgoingRecord) -> dict[str, Any]:
+    return {"MessageAttributes": dict(record.attributes)} if record.attributes else {}

@@ -1,31 +1,33 @@
-"""``dlq``: what failed for good in the queue."""
+"""``dlq``: list and redrive dead-letter messages."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cli.commands.dlq import DeadLetters
 from cli.redrive import publisher
-from cli.redrive.publisher import Parcel, Queue, Receipt
+from cli.redrive.dead_letters import DeadLetterQueue
+from cli.redrive.publisher import OutgoingRecord, Queue, SendResult
+from cli.redrive.selection import Selection
 from tests.cli.conftest import Command, Local, eventually
 from tests.conftest import Change
 
 
-def park(local: Local, *texts: str) -> None:
+def fill(local: Local, *texts: str) -> None:
     """Put messages into the dead-letter queue."""
     sqs = local.stack.client("sqs")
     for text in texts:
         sqs.send_message(QueueUrl=local.stack.dead_letter_queue_url, MessageBody=text)
 
 
-def parked(local: Local) -> int:
-    """How many messages of the dead-letter queue anybody could receive."""
+def visible(local: Local) -> int:
+    """Return how many messages of the dead-letter queue can be received at once."""
     return local.visible_in(local.stack.dead_letter_queue_url)
 
 
-def test_list_counts_by_event_type_and_leaves_them_there(local: Local, event: Change, canvas_events: Command) -> None:
-    """Who looks sees how many of which type there are and what would become of them, and can look again at once."""
-    park(local, *(event("module_updated", module_id=str(number)) for number in range(1, 13)), "not JSON")
+def test_list_counts_by_event_type_and_leaves_the_messages(local: Local, event: Change, canvas_events: Command) -> None:
+    """It shows how many there are of which type and their dry-run result, and can run again at once."""
+    fill(local, *(event("module_updated", module_id=str(number)) for number in range(1, 13)), "not JSON")
     for _ in range(2):
         done = canvas_events("dlq", "list", "--local")
         assert done.status == 0
@@ -34,94 +36,121 @@ def test_list_counts_by_event_type_and_leaves_them_there(local: Local, event: Ch
             ("", "rejected: malformed_json", "1"),
             ("module_updated", "stored", "12"),
         ]
-        assert "13 messages" in done.out
-        assert parked(local) == 13
+        assert "About 13 messages in the dead-letter queue (13 shown)." in done.out
+        assert visible(local) == 13
 
 
-def test_list_for_machines_looks_at_so_many_as_it_is_told(local: Local, event: Change, canvas_events: Command) -> None:
-    """The limit bounds what is received; what the messages say is not in the output."""
-    park(local, *(event("module_updated", module_id=str(number), name="Jane Doe") for number in range(1, 6)))
+def test_list_reads_at_most_the_limit(local: Local, event: Change, canvas_events: Command) -> None:
+    """The limit bounds what is received; the content of messages is not in the output."""
+    fill(local, *(event("module_updated", module_id=str(number), name="Jane Doe") for number in range(1, 6)))
     done = canvas_events("dlq", "list", "--limit", "3", "--json", "--local")
-    assert len(done.json) == 3
+    assert [message["dry_run_result"] for message in done.json] == ["stored"] * 3
     assert done.json[0]["event_name"] == "module_updated"
     assert "Jane Doe" not in done.out
-    assert parked(local) == 5
+    assert visible(local) == 5
 
 
-def test_an_empty_queue_is_well(local: Local, canvas_events: Command) -> None:
-    """Nothing parked is nothing wrong."""
-    assert canvas_events("dlq", "list", "--local", "--json").json == []
-    assert canvas_events("dlq", "redrive", "--local", "--json").json == {
-        "dry_run": False, "sent_back": [], "not_sent": {},
-    }  # fmt: skip
-    assert parked(local) == 0
+def test_an_empty_queue_is_not_an_error(local: Local, canvas_events: Command) -> None:
+    """There is nothing to list or redrive, and both exit with 0."""
+    listed = canvas_events("dlq", "list", "--local", "--json")
+    assert (listed.status, listed.json) == (0, [])
+    done = canvas_events("dlq", "redrive", "--local", "--json")
+    assert done.status == 0
+    assert done.json == {"dry_run": False, "totals": {"sent": 0, "held_back": 0, "failed": 0}, "records": []}
+    assert visible(local) == 0
 
 
-def test_redrive_sends_them_back_and_they_are_stored(local: Local, event: Change, canvas_events: Command) -> None:
+def test_redriven_messages_are_stored(local: Local, event: Change, canvas_events: Command) -> None:
     """All of them go through the queue into their tables, and the dead-letter queue is empty."""
-    park(local, *(event("module_updated", module_id=str(number)) for number in range(1, 13)))
+    fill(local, *(event("module_updated", module_id=str(number)) for number in range(1, 13)))
     done = canvas_events("dlq", "redrive", "--local")
     assert done.status == 0
-    assert "12 messages sent back" in done.out
-    assert DeadLetters(local.stack).count() == 0
+    assert "12 records: 12 sent, 0 held back, 0 failed." in done.out
+    assert DeadLetterQueue(local.stack).count() == 0
     eventually(lambda: local.entities() == sorted(f"module#{number}" for number in range(1, 13)))
 
 
-def test_redrive_takes_only_those_of_a_type(local: Local, event: Change, canvas_events: Command) -> None:
-    """The others stay, and can be received at once."""
-    park(local, event("module_updated"), event("assignment_updated"), "not JSON")
+def test_redrive_selects_by_type(local: Local, event: Change, canvas_events: Command) -> None:
+    """Other messages stay, and can be received at once."""
+    fill(local, event("module_updated"), event("assignment_updated"), "not JSON")
     assert canvas_events("dlq", "redrive", "--type", "module_updated", "--local").status == 0
-    assert parked(local) == 2
+    assert visible(local) == 2
     eventually(lambda: local.entities() == ["module#77"])
+
+
+def test_messages_are_selected_by_when_they_were_enqueued(local: Local, event: Change) -> None:
+    """A message of now is within --since an hour ago, and not within --until an hour ago."""
+    fill(local, event("module_updated"))
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    queue = DeadLetterQueue(local.stack)
+    assert len(list(queue.batches(Selection(since=hour_ago)))) == 1
+    assert list(queue.batches(Selection(until=hour_ago))) == []
+
+
+def test_a_message_that_would_be_rejected_is_held_back_unless_forced(
+    local: Local, event: Change, canvas_events: Command
+) -> None:
+    """It stays, visible to others, with the reason in the report; --force sends it to the rejected table."""
+    fill(local, event("module_updated"), "not JSON")
+    done = canvas_events("dlq", "redrive", "--local")
+    assert done.status == 1
+    assert "would be rejected: malformed_json" in done.out
+    assert "2 records: 1 sent, 1 held back, 0 failed." in done.out
+    assert visible(local) == 1
+    assert canvas_events("dlq", "redrive", "--force", "--local").status == 0
+    eventually(lambda: [item["reason"]["S"] for item in local.rejected()] == ["malformed_json"])
+    assert DeadLetterQueue(local.stack).count() == 0
 
 
 def test_a_dry_run_sends_nothing(local: Local, event: Change, canvas_events: Command) -> None:
-    """What would go is counted, and stays."""
-    park(local, event("module_updated"))
+    """The message is counted and stays."""
+    fill(local, event("module_updated"))
     done = canvas_events("dlq", "redrive", "--dry-run", "--local")
-    assert (done.status, "1 message would go" in done.out) == (0, True)
-    assert parked(local) == 1
+    assert (done.status, "1 record: 1 would be sent, 0 held back" in done.out) == (0, True)
+    assert visible(local) == 1
     assert local.entities() == []
 
 
-def test_what_sqs_does_not_take_stays(
+def test_a_message_that_sqs_fails_to_accept_stays(
     local: Local, event: Change, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A message is deleted only after it was sent: when sending some fails, these are said, and are still there."""
-    park(local, event("module_updated", module_id="1"), event("module_updated", module_id="2"))
+    """When sending one of two fails, it is reported as failed and is still in the dead-letter queue."""
+    fill(local, event("module_updated", module_id="1"), event("module_updated", module_id="2"))
     put = Queue.put
 
-    def put_first(self: Queue, parcels: Sequence[Parcel]) -> list[tuple[Receipt, bool]]:
-        return [*put(self, parcels[:1]), *((Receipt(fault="InternalError"), True) for _ in parcels[1:])]
+    def put_first(self: Queue, records: Sequence[OutgoingRecord]) -> list[tuple[SendResult, bool]]:
+        return [*put(self, records[:1]), *((SendResult(error="InternalError"), True) for _ in records[1:])]
 
+    # MiniStack may deliver the two in one batch or in two.
     monkeypatch.setattr(Queue, "put", put_first)
-    monkeypatch.setattr(publisher, "MOST_ATTEMPTS", 1)
-    done = canvas_events("dlq", "redrive", "--local")
+    monkeypatch.setattr(publisher, "MAX_ATTEMPTS", 1)
+    done = canvas_events("dlq", "redrive", "--local", "--json")
     assert done.status == 1
-    assert "still in the dead-letter queue" in done.err
-    assert parked(local) == 1
+    assert done.json["totals"] == {"sent": 1, "held_back": 0, "failed": 1}
+    assert visible(local) == 1
     eventually(lambda: len(local.entities()) == 1)
 
 
-def test_interrupted_nothing_is_lost(
+def test_an_interrupt_between_sending_and_deleting_loses_nothing(
     local: Local, event: Change, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who stops it between sending and deleting has the message in both queues, never in none."""
-    park(local, event("module_updated"))
-    monkeypatch.setattr(DeadLetters, "delete", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    """The message is then in both queues, never in none, and others can receive it at once."""
+    fill(local, event("module_updated"))
+    monkeypatch.setattr(DeadLetterQueue, "delete", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     assert canvas_events("dlq", "redrive", "--local").status == 130
-    assert DeadLetters(local.stack).count() == 1
+    assert visible(local) == 1
     eventually(lambda: local.entities() == ["module#77"])
 
 
-def test_message_attributes_go_along(local: Local) -> None:
-    """What a sender attached to its message is still attached when it was sent back."""
+def test_message_attributes_are_sent_along(local: Local) -> None:
+    """What a sender attached to a message is still attached after the message was sent back."""
     sqs = local.stack.client("sqs")
     attributes = {"trace": {"DataType": "String", "StringValue": "abc"}}
     sqs.send_message(QueueUrl=local.stack.dead_letter_queue_url, MessageBody="{}", MessageAttributes=attributes)
-    ((letter,),) = DeadLetters(local.stack).receive(1)
+    queue = DeadLetterQueue(local.stack)
+    ((letter,),) = queue.batches(Selection())
     sqs.purge_queue(QueueUrl=local.stack.dead_letter_queue_url)
-    there = Queue(sqs, local.stack.dead_letter_queue_url)
-    assert publisher.send(there, [Parcel(letter.data, attributes=letter.attributes)])[0].fault is None
-    ((again,),) = DeadLetters(local.stack).receive(1)
-    assert again.attributes == attributes
+    (result,) = publisher.send(Queue(sqs, local.stack.dead_letter_queue_url), letter.records)
+    assert result.error is None
+    ((sent,),) = queue.batches(Selection())
+    assert sent.records[0].attributes == attributes

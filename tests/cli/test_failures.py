@@ -1,17 +1,19 @@
-"""``failures``: what failed for good in the stream."""
+"""``failures``: list and redrive failed batches of the stream."""
 
 import base64
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from cli.catalogue.samples import as_self_hosted, kinesis_event
-from cli.commands import failures
 from cli.errors import CommandError
 from cli.redrive import publisher
-from cli.redrive.publisher import Parcel, Receipt, Stream
+from cli.redrive.failed_batches import FailureBucket, parse
+from cli.redrive.publisher import OutgoingRecord, SendResult, Stream
+from cli.redrive.selection import Selection
 from tests.cli.conftest import Command, Local, eventually
 from tests.conftest import Change
 
@@ -19,7 +21,7 @@ KEY = "aws/lambda/de4d97e6-6584-4b87-92e3-677d97265b9a/shardId-000000000001/2026
 
 
 def invocation_record(*texts: str) -> dict[str, Any]:
-    """What Lambda writes to a bucket when it gives a batch up.
+    """Return what Lambda writes to the bucket when it gives up on a batch.
 
     AWS Lambda Developer Guide, "Retain discarded batch records for a Kinesis Data Streams event source".
     """
@@ -47,15 +49,15 @@ def invocation_record(*texts: str) -> dict[str, Any]:
 
 
 def keep(local: Local, number: int, document: object) -> str:
-    """Put an object into the on-failure bucket; its key."""
+    """Put an object into the on-failure bucket; return its key."""
     key = KEY.format(number)
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
     local.stack.client("s3").put_object(Bucket=local.bucket, Key=key, Body=body)
     return key
 
 
-def test_list_says_which_batches_there_are(local: Local, event: Change, canvas_events: Command) -> None:
-    """Each object is a line: why Lambda gave it up, its shard, how many records; what they say is not shown."""
+def test_list_shows_each_batch(local: Local, event: Change, canvas_events: Command) -> None:
+    """Each object is a row: why Lambda gave it up, its shard, how many records; their content is not shown."""
     key = keep(local, 1, invocation_record(*(event("module_updated", name="Jane Doe") for _ in range(3))))
     broken = keep(local, 2, b"{")
     done = canvas_events("failures", "list", "--local")
@@ -65,31 +67,30 @@ def test_list_says_which_batches_there_are(local: Local, event: Change, canvas_e
         broken,
         "RetryAttemptsExhausted",
         "shardId-000000000001",
-        "no invocation record",
-        "3 records in 2",
+        "not an invocation record",
+        "3 records in 2 objects.",
     ):
         assert shown in done.out
     listed = canvas_events("failures", "list", "--json", "--local")
-    assert [each["records"] for each in listed.json] == [3, 0]
+    assert [batch["records"] for batch in listed.json] == [3, 0]
+    assert listed.json[0]["arrived_at"] == "2026-09-03T12:00:04.835000+00:00"
     assert "Jane Doe" not in done.out + listed.out
 
 
-def test_redrive_puts_the_records_back_and_deletes_the_objects(
-    local: Local, event: Change, canvas_events: Command
-) -> None:
+def test_redriven_batches_are_stored(local: Local, event: Change, canvas_events: Command) -> None:
     """All records of all batches are stored, and the bucket is empty; a second time there is nothing to do."""
     keep(local, 1, invocation_record(*(as_self_hosted(event("module_updated", module_id=str(n))) for n in (1, 2, 3))))
     keep(local, 2, invocation_record(event("module_updated", module_id="9")))
     done = canvas_events("failures", "redrive", "--local")
     assert done.status == 0
-    assert "4 records of 2 objects put back on the stream" in done.out
+    assert "4 records: 4 sent, 0 held back, 0 failed." in done.out
     assert local.objects() == []
     eventually(lambda: local.entities() == ["module#1", "module#2", "module#3", "module#9"])
-    assert canvas_events("failures", "redrive", "--local", "--json").json == {"dry_run": False, "objects": []}
+    assert canvas_events("failures", "redrive", "--local", "--json").json["records"] == []
 
 
-def test_only_the_named_objects_are_put_back(local: Local, event: Change, canvas_events: Command) -> None:
-    """By a key or its beginning; one that is not there is said."""
+def test_redrive_selects_by_key(local: Local, event: Change, canvas_events: Command) -> None:
+    """By a key or its beginning; a key without an object is an error."""
     first = keep(local, 1, invocation_record(event("module_updated")))
     second = keep(local, 2, invocation_record(event("module_updated")))
     assert canvas_events("failures", "redrive", first, "--local").status == 0
@@ -98,73 +99,100 @@ def test_only_the_named_objects_are_put_back(local: Local, event: Change, canvas
     assert (missing.status, "has no object" in missing.err) == (1, True)
 
 
+def test_batches_are_selected_by_arrival_and_limit(local: Local, event: Change) -> None:
+    """A batch counts by when its first record entered the stream; the limit is a number of objects."""
+    keep(local, 1, invocation_record(event("module_updated")))
+    keep(local, 2, invocation_record(event("module_updated")))
+    bucket = FailureBucket(local.stack)
+    day_after = datetime(2026, 9, 4, tzinfo=UTC)
+    assert list(bucket.batches(Selection(since=day_after))) == []
+    assert len(list(bucket.batches(Selection(until=day_after)))) == 2
+    assert len(list(bucket.batches(Selection(limit=1)))) == 1
+
+
 def test_a_dry_run_changes_nothing(local: Local, event: Change, canvas_events: Command) -> None:
-    """What would be put back is counted, and stays."""
+    """The records are counted, and their object stays."""
     key = keep(local, 1, invocation_record(event("module_updated"), event("assignment_updated")))
     done = canvas_events("failures", "redrive", "--dry-run", "--local")
-    assert (done.status, "2 records of 1 object would be put back" in done.out) == (0, True)
+    assert (done.status, "2 records: 2 would be sent, 0 held back" in done.out) == (0, True)
     assert local.objects() == [key]
     assert local.entities() == []
 
 
-def test_an_object_stays_until_all_of_its_records_are_on_the_stream(
+def test_an_object_stays_while_a_record_of_it_is_held_back(local: Local, event: Change, canvas_events: Command) -> None:
+    """The other records are sent all the same; --force sends all of them and deletes the object."""
+    key = keep(local, 1, invocation_record(event("module_updated", module_id="1"), "not JSON"))
+    done = canvas_events("failures", "redrive", "--local", "--json")
+    assert done.status == 1
+    assert done.json["totals"] == {"sent": 1, "held_back": 1, "failed": 0}
+    assert local.objects() == [key]
+    assert canvas_events("failures", "redrive", "--force", "--local").status == 0
+    assert local.objects() == []
+    eventually(lambda: local.entities() == ["module#1"] and len(local.rejected()) == 1)
+
+
+def test_an_object_stays_until_all_of_its_records_were_sent(
     local: Local, event: Change, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When Kinesis does not take one record its whole object stays, and the next time all of them go."""
+    """When Kinesis fails to accept one record, its whole object stays, and the next time all of them go."""
     key = keep(local, 1, invocation_record(*(event("module_updated", module_id=str(n)) for n in (1, 2, 3))))
     put = Stream.put
 
-    def put_two(self: Stream, parcels: Sequence[Parcel]) -> list[tuple[Receipt, bool]]:
-        fault = "ProvisionedThroughputExceededException"
-        return [*put(self, parcels[:2]), *((Receipt(fault=fault), True) for _ in parcels[2:])]
+    def put_two(self: Stream, records: Sequence[OutgoingRecord]) -> list[tuple[SendResult, bool]]:
+        error = "ProvisionedThroughputExceededException"
+        return [*put(self, records[:2]), *((SendResult(error=error), True) for _ in records[2:])]
 
     with monkeypatch.context() as throttled:
         throttled.setattr(Stream, "put", put_two)
-        throttled.setattr(publisher, "MOST_ATTEMPTS", 1)
+        throttled.setattr(publisher, "MAX_ATTEMPTS", 1)
         done = canvas_events("failures", "redrive", "--local")
     assert done.status == 1
-    assert "ProvisionedThroughputExceededException" in done.err
+    assert "ProvisionedThroughputExceededException" in done.out
     assert local.objects() == [key]
     assert canvas_events("failures", "redrive", "--local").status == 0
     assert local.objects() == []
     eventually(lambda: local.entities() == ["module#1", "module#2", "module#3"])
 
 
-def test_what_is_no_invocation_record_is_said_and_stays(local: Local, canvas_events: Command) -> None:
-    """An object that somebody else put there is not deleted, and holds up no other."""
+def test_an_object_that_lambda_did_not_write_fails_and_stays(local: Local, canvas_events: Command) -> None:
+    """An object that somebody else put there is reported and not deleted."""
     key = keep(local, 1, {"requestContext": {}, "payload": "none"})
-    done = canvas_events("failures", "redrive", "--local")
+    done = canvas_events("failures", "redrive", "--local", "--json")
     assert done.status == 1
-    assert f"stays in the bucket: {key}" in done.err
+    (record,) = done.json["records"]
+    assert (record["id"], record["status"]) == (key, "failed")
     assert local.objects() == [key]
 
 
 @pytest.mark.parametrize("as_text", [True, False])
 def test_the_payload_is_read_as_text_and_as_an_object(as_text: bool) -> None:
-    """Lambda writes the invocation as JSON text; one that is an object is read too. Partition keys are kept."""
+    """Lambda writes the invocation as JSON text; an object is read too. Partition keys are kept."""
     document = invocation_record("a", "b")
     if not as_text:
         document["payload"] = json.loads(document["payload"])
-    failure = failures.parse("key", json.dumps(document).encode())
-    assert failure.problem is None
-    assert failure.records == (Parcel(b"a", "10150000000004711"), Parcel(b"b", "10150000000004711"))
+    batch = parse("key", json.dumps(document).encode())
+    assert batch.error is None
+    assert batch.records == (
+        OutgoingRecord(b"a", "10150000000004711"), OutgoingRecord(b"b", "10150000000004711"),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "body",
     [b"", b"[]", b"null", b"{}", b'{"payload": 1}', b'{"payload": "{}"}', b'{"payload": {"Records": [{}]}}', b"\xff",
+     b"[" * 100_000,
      json.dumps({"payload": {"Records": [{"kinesis": {"data": "%", "partitionKey": "1"}}]}}).encode(),
      json.dumps({"payload": {"Records": [{"kinesis": {"data": base64.b64encode(b"a").decode()}}]}}).encode()],
 )  # fmt: skip
-def test_whatever_is_in_the_bucket_is_read_without_a_crash(body: bytes) -> None:
-    """What cannot be read whole is named as a problem, and gives no records."""
-    failure = failures.parse("key", body)
-    assert failure.problem is not None
-    assert failure.records == ()
+def test_any_object_is_read_without_a_crash(body: bytes) -> None:
+    """An object that cannot be read completely has an error and no records."""
+    batch = parse("key", body)
+    assert batch.error is not None
+    assert batch.records == ()
 
 
-def test_without_a_stream_there_are_no_failures(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stack that reads no stream says so."""
+def test_without_a_stream_there_is_no_bucket(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says that the stack has no stream."""
     monkeypatch.setattr(local.stack, "resources", {})
-    with pytest.raises(CommandError, match="reads no stream"):
-        failures.Failures(local.stack)
+    with pytest.raises(CommandError, match="has no stream"):
+        FailureBucket(local.stack)

@@ -22,7 +22,7 @@ def records(tmp_path: Path, content: str | bytes) -> list[tuple[str, bytes]]:
     """Return the records of a file with this content, each with its place in the file."""
     path = tmp_path / "file"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return [(each.place.removeprefix(str(path)), each.data) for each in event_files.read([str(path)])]
+    return [(each.location.removeprefix(str(path)), each.data) for each in event_files.read([str(path)])]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def records(tmp_path: Path, content: str | bytes) -> list[tuple[str, bytes]]:
 )
 def test_each_form_gives_its_records_unchanged(tmp_path: Path, content: str, expected: list[tuple[str, str]]) -> None:
     """An event, an array, one event per line, an invocation: each record has its place and its bytes as written."""
-    assert records(tmp_path, content) == [(place, text.encode()) for place, text in expected]
+    assert records(tmp_path, content) == [(location, text.encode()) for location, text in expected]
 
 
 def test_bytes_that_are_not_text_are_one_record(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_bytes_that_are_not_text_are_one_record(tmp_path: Path) -> None:
 def test_dash_reads_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dash stands for standard input, which the places name."""
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(f"{ONE}\n{TWO}".encode())))
-    assert [each.place for each in event_files.read(["-"])] == ["standard input:1", "standard input:2"]
+    assert [each.location for each in event_files.read(["-"])] == ["standard input:1", "standard input:2"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""``rejected redrive``: back to where they came from, and out of the table only when they are stored."""
+"""``rejected redrive`` against the deployed template: rejected records go back to where they came from."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -8,332 +8,270 @@ from typing import Any
 import pytest
 
 from cli.catalogue.samples import as_self_hosted
-from cli.commands import rejected
 from cli.redrive import publisher, rejected_records
-from cli.redrive.publisher import Destination, Parcel, Receipt
-from cli.redrive.rejected_records import End, Ended, Redrive
+from cli.redrive.dry_run import DryRun
+from cli.redrive.publisher import Destination, OutgoingRecord, SendResult
+from cli.redrive.redrive import RedriveStatus, redrive
+from cli.redrive.rejected_records import RejectedRecord, RejectedTable
+from cli.redrive.selection import Selection
 from handlers.outcome import RejectionReason
 from tests.cli.conftest import Command, Local, eventually
 from tests.conftest import Change
 
 
-def ends(local: Local, *, wait: float = 60) -> list[End]:
-    """Redrive all that was rejected; what it came to."""
-    return [ended.end for ended in run(local, wait)]
-
-
-def run(local: Local, wait: float, *, dry_run: bool = False) -> Iterator[Ended]:
-    """Redrive all that was rejected; what became of each."""
-    items = rejected.read(local.stack, rejected.Selection(), payloads=True)
-    return Redrive(local.stack, wait).run(map(rejected.record_of, items), dry_run=dry_run)
+def statuses(local: Local, *, force: bool = False) -> list[RedriveStatus]:
+    """Redrive all rejected records and return the status of each."""
+    dry_run = DryRun(local.stack.catalogue, local.stack.environment)
+    return [result.status for result in redrive(RejectedTable(local.stack), Selection(), dry_run, force=force)]
 
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bytes]]:
-    """What is sent and where to; it is sent all the same."""
+    """Note the kind of destination and the data of each record that is sent, and send it."""
     noted: list[tuple[str, bytes]] = []
     send = publisher.send
 
-    def note(destination: Destination, parcels: Sequence[Parcel]) -> list[Receipt]:
-        noted.extend((type(destination).__name__, parcel.data) for parcel in parcels)
-        return send(destination, parcels)
+    def note(destination: Destination, records: Sequence[OutgoingRecord]) -> list[SendResult]:
+        noted.extend((type(destination).__name__, record.data) for record in records)
+        return send(destination, records)
 
     monkeypatch.setattr(publisher, "send", note)
     return noted
 
 
 class Deployed:
-    """The functions as they are deployed, to be set otherwise than the stack says."""
+    """The deployed functions, to be configured otherwise than the stack's parameters say."""
 
     def __init__(self, local: Local) -> None:
         self._lambda = local.stack.client("lambda")
         self._names = list(local.stack.of_kind("AWS::Lambda::Function").values())
 
-    def take_events_of(self, accounts: str) -> None:
-        """Let the functions take the events of these root accounts only, or of all."""
+    def allow_accounts(self, accounts: str) -> None:
+        """Let the functions allow the events of these root accounts only, or of all."""
         for name in self._names:
             variables = self._lambda.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
             variables["ALLOWED_ROOT_ACCOUNTS"] = accounts
             self._lambda.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
 
-    def read(self, *, enabled: bool) -> None:
-        """Let the functions read their queue and stream, or not."""
-        for mapping in self._lambda.list_event_source_mappings()["EventSourceMappings"]:
-            self._lambda.update_event_source_mapping(UUID=mapping["UUID"], Enabled=enabled)
-
 
 @pytest.fixture
 def deployed_functions(local: Local) -> Iterator[Deployed]:
-    """The deployed functions, mended at the end."""
+    """The deployed functions, with their configuration restored at the end."""
     functions = Deployed(local)
     yield functions
-    functions.take_events_of("")
-    functions.read(enabled=True)
+    functions.allow_accounts("")
 
 
 def test_records_go_back_to_where_they_came_from(
     local: Local, event: Change, sent: list[tuple[str, bytes]], canvas_events: Command
 ) -> None:
-    """One of the queue and one of the stream are sent there, stored, and no longer rejected."""
+    """A record of the queue and one of the stream are sent there, stored, and no longer rejected."""
     queued, streamed = event("module_updated", module_id="1"), as_self_hosted(event("module_updated", module_id="2"))
     assert local.stack.stream_arn is not None
     local.reject(queued)
     local.reject(streamed, source=local.stack.stream_arn)
     done = canvas_events("rejected", "redrive", "--local", "--json")
     assert done.status == 0
-    assert {each["end"] for each in done.json} == {"stored"}
+    assert done.json["totals"] == {"sent": 2, "held_back": 0, "failed": 0}
+    assert {record["status"] for record in done.json["records"]} == {"sent"}
     assert sorted(sent) == [("Queue", queued.encode()), ("Stream", streamed.encode())]
-    assert local.entities() == ["module#1", "module#2"]
     assert local.rejected() == []
+    eventually(lambda: local.entities() == ["module#1", "module#2"])
 
 
-def test_the_second_time_there_is_nothing_to_do(local: Local, event: Change, sent: list[tuple[str, bytes]]) -> None:
-    """Redriving is safe to repeat: what is done is done."""
-    local.reject(event("module_updated"))
-    assert ends(local) == [End.STORED]
-    assert ends(local) == []
-    assert len(sent) == 1
-
-
-def test_interrupted_after_sending_it_ends_well_the_next_time(
-    local: Local, event: Change, sent: list[tuple[str, bytes]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Who stops it between sending and deleting loses nothing, and the record is not sent a second time."""
-    local.reject(event("module_updated", module_id="5"))
-    with monkeypatch.context() as interrupted:
-        interrupted.setattr(Redrive, "_await", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            ends(local)
-    assert len(local.rejected()) == 1
-    eventually(lambda: local.entities() == ["module#5"])
-    assert ends(local) == [End.STORED_ALREADY]
-    assert local.rejected() == []
-    assert len(sent) == 1
-
-
-def test_stopped_on_the_way_it_tells_what_was_done(
-    local: Local, event: Change, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Who interrupts it sees what is stored by then, and that saying it again goes on."""
-    monkeypatch.setattr(rejected_records, "MOST_AT_ONCE", 1)
-    local.reject(event("module_updated", module_id="1"), ago=timedelta(hours=2))
-    local.reject(event("module_updated", module_id="2"))
-    delete = Redrive._delete
-
-    def delete_one(self: Redrive, group: Any) -> None:
-        if b'"module_id": "2"' in group.records[0].data:
-            raise KeyboardInterrupt
-        delete(self, group)
-
-    monkeypatch.setattr(Redrive, "_delete", delete_one)
-    done = canvas_events("rejected", "redrive", "--local", "--json")
-    assert done.status == 130
-    assert [each["end"] for each in done.json] == ["stored"]
-    assert "say the same again" in done.err
-    monkeypatch.setattr(Redrive, "_delete", delete)
-    assert ends(local) == [End.STORED_ALREADY]
-
-
-def test_two_at_once_end_as_one(local: Local, event: Change, deployed_functions: Deployed) -> None:
-    """Two people who redrive the same record at once both see it stored, and one item of it is there."""
-    local.reject(event("module_updated", module_id="6"))
-    deployed_functions.read(enabled=False)
-    first, second = run(local, 60), Redrive(local.stack, 60)
-    held: list[Any] = list(map(rejected.record_of, rejected.read(local.stack, rejected.Selection(), payloads=True)))
-    publisher.send(publisher.queue(local.stack), [Parcel(held[0].data)])  # the other one has just sent it
-    deployed_functions.read(enabled=True)
-    assert [each.end for each in first] == [End.STORED]
-    assert [each.end for each in second.run(held, dry_run=False)] == [End.STORED_ALREADY]
-    assert local.entities() == ["module#6"]
-    assert local.rejected() == []
-
-
-def test_what_is_superseded_by_now_is_done(local: Local, event: Change, sent: list[tuple[str, bytes]]) -> None:
-    """A record whose entity has a newer version by now need not be sent, and is rejected no longer."""
-    newer = event("module_updated", metadata={"event_time": "2027-01-01T00:00:00Z"}, module_id="8")
-    local.reject(newer)
-    assert ends(local) == [End.STORED]
-    local.reject(event("module_updated", module_id="8"))
-    assert ends(local) == [End.STORED_ALREADY]
-    assert len(sent) == 1
-    assert local.rejected() == []
-
-
-def test_what_would_be_rejected_again_is_not_sent(
+def test_a_second_redrive_has_nothing_to_send(
     local: Local, event: Change, sent: list[tuple[str, bytes]], canvas_events: Command
 ) -> None:
-    """By the schemas that are here it is told beforehand, with the rule; the others go."""
+    """A redriven record is no longer in the table, so it is not sent again."""
+    local.reject(event("module_updated"))
+    assert statuses(local) == [RedriveStatus.SENT]
+    done = canvas_events("rejected", "redrive", "--local")
+    assert (done.status, "0 records: 0 sent, 0 held back, 0 failed." in done.out) == (0, True)
+    assert len(sent) == 1
+
+
+def test_an_interrupted_redrive_reports_its_progress_and_can_be_repeated(
+    local: Local, event: Change, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an interrupt between sending and deleting, the next redrive sends the record again; it is stored once."""
+    monkeypatch.setattr(rejected_records, "BATCH_SIZE", 1)
+    local.reject(event("module_updated", module_id="1"), ago=timedelta(hours=2))
+    kept = local.reject(event("module_updated", module_id="2"))
+    delete = RejectedTable.delete
+
+    def delete_first(self: RejectedTable, entries: Sequence[RejectedRecord]) -> None:
+        if entries[0].id == kept:
+            raise KeyboardInterrupt
+        delete(self, entries)
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(RejectedTable, "delete", delete_first)
+        done = canvas_events("rejected", "redrive", "--local", "--json")
+    assert done.status == 130
+    assert done.json["totals"]["sent"] == 1
+    assert "No record is lost: run the command again" in done.err
+    assert [item["record"]["S"] for item in local.rejected()] == [kept]
+    assert statuses(local) == [RedriveStatus.SENT]
+    assert local.rejected() == []
+    eventually(lambda: local.entities() == ["module#1", "module#2"])
+
+
+def test_two_redrives_at_once_store_the_record_once(local: Local, event: Change) -> None:
+    """Both read the record before either deletes it, both send and delete it, and its item is there once."""
+    local.reject(event("module_updated", module_id="6"))
+    dry_run, table = DryRun(), RejectedTable(local.stack)
+    (read_by_both,) = list(table.batches(Selection()))
+
+    class AlreadyRead(RejectedTable):
+        """The table as the other redrive has read it."""
+
+        def batches(self, selection: Selection) -> Any:
+            del selection
+            yield read_by_both
+
+    for backlog in (table, AlreadyRead(local.stack)):
+        assert [each.status for each in redrive(backlog, Selection(), dry_run)] == [RedriveStatus.SENT]
+    assert local.rejected() == []
+    eventually(lambda: local.entities() == ["module#6"])
+
+
+def test_what_would_be_rejected_again_is_held_back(
+    local: Local, event: Change, sent: list[tuple[str, bytes]], canvas_events: Command
+) -> None:
+    """The report names the broken rule, the record stays, and the others are sent."""
     kept = local.reject(event("module_updated", module_id=...), event_name="module_updated")
     local.reject(event("module_updated", module_id="9"))
     done = canvas_events("rejected", "redrive", "--local")
     assert done.status == 1
-    assert "would be rejected again, not sent" in done.out
-    assert "schema_violation: body.module_id required" in done.out
+    assert "would be rejected: schema_violation: body.module_id required" in done.out
+    assert "2 records: 1 sent, 1 held back, 0 failed." in done.out
+    assert "--force sends it anyway" in done.err
     assert len(sent) == 1
     assert [item["record"]["S"] for item in local.rejected()] == [kept]
 
 
-def test_rejected_again_it_is_kept_once(local: Local, event: Change, deployed_functions: Deployed) -> None:
-    """When the functions refuse it once more that is said, and of the two records the first is kept."""
-    deployed_functions.take_events_of("somebody-else")
+def test_a_record_rejected_again_becomes_a_new_rejected_record(
+    local: Local, event: Change, deployed_functions: Deployed
+) -> None:
+    """Where the functions differ from the stack's parameters, the old record goes and one with a new key stays."""
+    deployed_functions.allow_accounts("somebody-else")
     first = local.reject(event("module_updated"), RejectionReason.UNKNOWN_EVENT_TYPE)
-    (ended,) = run(local, 60)
-    assert ended.end is End.REJECTED_AGAIN
-    assert ended.why == "foreign_account: metadata.root_account_uuid account one of ALLOWED_ROOT_ACCOUNTS"
-    assert [item["record"]["S"] for item in local.rejected()] == [first]
+    assert statuses(local) == [RedriveStatus.SENT]
+    eventually(lambda: len(local.rejected()) == 1)
+    (item,) = local.rejected()
+    assert item["reason"]["S"] == "foreign_account"
+    assert item["record"]["S"] > first
+    assert item["record"]["S"].rpartition("#")[2] == first.rpartition("#")[2]
     assert local.entities() == []
 
 
-def test_rejected_again_while_the_first_was_purged_it_is_kept(
-    local: Local, event: Change, deployed_functions: Deployed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Somebody deletes the first record meanwhile: then the new one stays, so that one of the two always does."""
-    deployed_functions.take_events_of("somebody-else")
-    local.reject(event("module_updated"))
-    keep = Redrive._keep_the_first
-
-    def purge_and_keep(self: Redrive, group: Any, again: Any) -> None:
-        rejected_records.delete(local.stack, [(group.records[0].reason, group.records[0].record)])
-        keep(self, group, again)
-
-    monkeypatch.setattr(Redrive, "_keep_the_first", purge_and_keep)
-    assert ends(local) == [End.REJECTED_AGAIN]
-    assert [item["reason"]["S"] for item in local.rejected()] == ["foreign_account"]
-
-
-def test_rejected_again_twice_is_told_once(local: Local, event: Change, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One delivery may be refused more than once, for different reasons as the package changes; one of all is told."""
-    local.reject(event("module_updated"))
-    (record,) = map(rejected.record_of, rejected.read(local.stack, rejected.Selection(), payloads=True))
-    for reason in (RejectionReason.UNKNOWN_EVENT_TYPE, RejectionReason.UNROUTABLE):
-        local.reject(event("module_updated"), reason, ago=timedelta(0))  # "an-id" is the message that each was
-    monkeypatch.setattr(publisher, "send", lambda *_: [Receipt("an-id")])
-    assert [each.end for each in Redrive(local.stack, 5).run([record], dry_run=False)] == [End.REJECTED_AGAIN]
-    assert record.record in {item["record"]["S"] for item in local.rejected()}
-
-
-def test_what_is_not_stored_in_time_stays_and_the_rest_is_not_sent(
-    local: Local,
-    event: Change,
-    deployed_functions: Deployed,
-    sent: list[tuple[str, bytes]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Where the functions do not work nothing is deleted, and nothing more is sent to them."""
-    monkeypatch.setattr(rejected_records, "MOST_AT_ONCE", 1)
-    deployed_functions.read(enabled=False)
-    for number in ("1", "2", "3"):
-        local.reject(event("module_updated", module_id=number))
-    assert ends(local, wait=1) == [End.NOT_SEEN, End.STOPPED, End.STOPPED]
-    assert len(sent) == 1
-    assert len(local.rejected()) == 3
-
-
-def test_the_same_record_twice_is_sent_once(local: Local, event: Change, sent: list[tuple[str, bytes]]) -> None:
-    """Canvas delivered it twice, and it was refused twice: one of them stored, both are done."""
-    text = event("module_updated")
-    local.reject(text)
-    local.reject(text, RejectionReason.UNKNOWN_EVENT_TYPE)
-    assert ends(local) == [End.STORED, End.STORED]
-    assert len(sent) == 1
-    assert local.rejected() == []
-
-
-def test_a_family_that_is_not_deployed_is_said_and_kept(
+def test_a_twin_with_the_same_data_is_not_deleted_with_the_record(
     local: Local, event: Change, sent: list[tuple[str, bytes]]
 ) -> None:
-    """A record whose table the stack does not have would be ignored, and so lost: it is kept."""
+    """Only the key that was read is deleted: a record of the same data that is rejected meanwhile stays."""
+    text = event("module_updated")
+    local.reject(text)
+    batches = RejectedTable(local.stack).batches(Selection())
+    (read,) = list(batches)
+    twin = local.reject(text, ago=timedelta(0))
+    RejectedTable(local.stack).delete(read)
+    assert [item["record"]["S"] for item in local.rejected()] == [twin]
+    assert sent == []
+
+
+def test_a_redrive_does_not_read_what_is_rejected_after_its_start(local: Local, event: Change) -> None:
+    """A record that is rejected again meanwhile waits for the next redrive, or one would never end."""
+    text = event("module_updated")
+    local.reject(text)
+    late = local.reject(text, RejectionReason.UNROUTABLE, ago=-timedelta(minutes=1))
+    assert statuses(local) == [RedriveStatus.SENT]
+    assert [item["record"]["S"] for item in local.rejected()] == [late]
+
+
+def test_force_sends_what_would_be_rejected_again(local: Local, canvas_events: Command) -> None:
+    """The functions reject it themselves: the old record is deleted, a new one is there."""
+    first = local.reject("not JSON", RejectionReason.MALFORMED_JSON)
+    done = canvas_events("rejected", "redrive", "--force", "--local", "--json")
+    assert (done.status, done.json["totals"]["sent"]) == (0, 1)
+    eventually(lambda: len(local.rejected()) == 1 and local.rejected()[0]["record"]["S"] > first)
+
+
+def test_a_record_of_a_family_that_is_not_deployed_is_held_back(
+    local: Local, event: Change, sent: list[tuple[str, bytes]]
+) -> None:
+    """The functions would ignore it, and so lose it: it stays even when forced."""
     local.reject(event("module_updated"))
     del local.stack._tables["MODULES_TABLE"]
-    assert ends(local) == [End.NOT_DEPLOYED]
+    assert statuses(local, force=True) == [RedriveStatus.HELD_BACK]
     assert sent == []
     assert len(local.rejected()) == 1
 
 
-def test_what_cannot_be_sent_stays(local: Local, event: Change, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of records that were sent together, the one that SQS did not take is said, and kept."""
-    taken, refused = event("module_updated", module_id="1"), event("module_updated", module_id="2")
-    local.reject(taken)
-    kept = local.reject(refused)
+def test_a_record_that_sqs_fails_to_accept_stays(
+    local: Local, event: Change, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of records sent together, the failed one is reported with its error and stays in the table."""
+    local.reject(event("module_updated", module_id="1"))
+    kept = local.reject(event("module_updated", module_id="2"))
     put = publisher.Queue.put
 
-    def put_some(self: publisher.Queue, parcels: Sequence[Parcel]) -> list[tuple[Receipt, bool]]:
-        answers = put(self, [parcel for parcel in parcels if json.loads(parcel.data)["body"]["module_id"] == "1"])
-        rest = iter(answers)
+    def put_first(self: publisher.Queue, records: Sequence[OutgoingRecord]) -> list[tuple[SendResult, bool]]:
+        sent = iter(put(self, [record for record in records if _module(record) == "1"]))
         return [
-            next(rest) if json.loads(parcel.data)["body"]["module_id"] == "1" else (Receipt(fault="Refused"), False)
-            for parcel in parcels
+            next(sent) if _module(record) == "1" else (SendResult(error="InvalidMessage"), False) for record in records
         ]
 
-    monkeypatch.setattr(publisher.Queue, "put", put_some)
-    assert sorted(ends(local)) == [End.NOT_SENT, End.STORED]
+    monkeypatch.setattr(publisher.Queue, "put", put_first)
+    done = canvas_events("rejected", "redrive", "--local", "--json")
+    assert done.status == 1
+    assert done.json["totals"] == {"sent": 1, "held_back": 0, "failed": 1}
+    assert [record["reason"] for record in done.json["records"] if record["status"] == "failed"] == ["InvalidMessage"]
     assert [item["record"]["S"] for item in local.rejected()] == [kept]
 
 
-def test_versions_are_read_to_the_last_key(local: Local) -> None:
-    """More keys than one request takes, and keys that DynamoDB leaves for later, are all asked for."""
-    places = [("MODULES_TABLE", "c", f"module#{number}") for number in range(130)]
-    for variable, context, entity in places[:128]:
-        local.put(variable, context, entity)
-    client = local.stack.client("dynamodb")
-
-    class LeavesSomeForLater:
-        """DynamoDB, when it is throttled: of each request it answers seven keys."""
-
-        def batch_get_item(self, RequestItems: Any) -> Any:  # noqa: N803  # as boto3 names it
-            ((table, asked),) = RequestItems.items()
-            answer = client.batch_get_item(RequestItems={table: asked | {"Keys": asked["Keys"][:7]}})
-            rest = asked["Keys"][7:]
-            return answer | {"UnprocessedKeys": {table: asked | {"Keys": rest}} if rest else {}}
-
-    runner = Redrive(local.stack, 1)
-    for engine in (client, LeavesSomeForLater()):
-        runner._dynamodb = engine
-        assert runner._versions(places) == dict.fromkeys(places[:128], "1")
+def _module(record: OutgoingRecord) -> str:
+    return str(json.loads(record.data)["body"]["module_id"])
 
 
 def test_a_dry_run_changes_nothing(
     local: Local, event: Change, sent: list[tuple[str, bytes]], canvas_events: Command
 ) -> None:
-    """What would become of each record is told, and nothing is sent or deleted."""
+    """It reports what would be sent and held back; nothing is sent or deleted."""
     local.reject(event("module_updated"))
+    local.reject("not JSON", RejectionReason.MALFORMED_JSON)
     done = canvas_events("rejected", "redrive", "--dry-run", "--local", "--json")
-    assert (done.status, [each["end"] for each in done.json]) == (0, ["would be stored"])
+    assert (done.status, done.json["dry_run"]) == (1, True)
+    assert done.json["totals"] == {"would_be_sent": 1, "held_back": 1, "failed": 0}
+    assert canvas_events("rejected", "redrive", "--dry-run", "--type", "module_updated", "--local").status == 0
     assert sent == []
-    assert len(local.rejected()) == 1
+    assert len(local.rejected()) == 2
 
 
-def test_a_graded_reply_is_stored_when_both_of_its_items_are(local: Local, event: Change) -> None:
-    """A record of two items stays rejected until both are there."""
-    local.reject(event("discussion_entry_created", discussion_entry_id="4"))
-    assert ends(local) == [End.STORED]
-    local.reject(event("discussion_entry_submitted", discussion_entry_id="4"))
-    assert ends(local) == [End.STORED]
-    assert local.entities() == ["discussion_entry#4", "discussion_submission#4"]
-
-
-def test_an_occurrence_is_stored_when_it_is_there(local: Local, event: Change, sent: list[tuple[str, bytes]]) -> None:
-    """What happened has no version: redriven it is done when it is there, and what is there is not sent again."""
-    local.reject(event("logged_in"))
-    assert ends(local) == [End.STORED]
-    local.reject(event("logged_in"))
-    assert ends(local) == [End.STORED_ALREADY]
-    assert len(sent) == 1
-    assert [name.partition("#")[0] for name in local.entities()] == ["activity"]
+def test_a_selection_limits_what_is_redriven(local: Local, event: Change, canvas_events: Command) -> None:
+    """RejectionReason, digest and limit leave the other records in the table."""
+    first = local.reject(event("module_updated", module_id="1"), ago=timedelta(hours=3))
+    second = local.reject(event("module_updated", module_id="2"), ago=timedelta(hours=2))
+    third = local.reject(event("module_updated", module_id="3"), RejectionReason.UNKNOWN_EVENT_TYPE)
+    assert canvas_events("rejected", "redrive", "--reason", "unknown_event_type", "--local").status == 0
+    assert [item["record"]["S"] for item in local.rejected()] == [first, second]
+    assert third not in {item["record"]["S"] for item in local.rejected()}
+    assert canvas_events("rejected", "redrive", "--limit", "1", "--local").status == 0
+    assert [item["record"]["S"] for item in local.rejected()] == [second]
+    assert canvas_events("rejected", "redrive", second.rpartition("#")[2][:12], "--local").status == 0
     assert local.rejected() == []
 
 
-def test_what_was_rejected_for_real_comes_back_when_mended(
+def test_what_the_functions_rejected_is_stored_once_the_cause_is_fixed(
     local: Local, event: Change, deployed_functions: Deployed
 ) -> None:
-    """The whole way: sent, refused by the function, the cause mended, redriven, stored."""
-    deployed_functions.take_events_of("somebody-else")
-    publisher.send(publisher.queue(local.stack), [Parcel(event("module_updated", module_id="3").encode())])
-    publisher.send(
-        publisher.stream(local.stack), [Parcel(as_self_hosted(event("module_created", module_id="4")).encode())]
-    )
+    """The whole way, through queue and stream: sent, rejected, cause fixed, redriven, stored."""
+    deployed_functions.allow_accounts("somebody-else")
+    queued = OutgoingRecord(event("module_updated", module_id="3").encode())
+    streamed = OutgoingRecord(as_self_hosted(event("module_created", module_id="4")).encode())
+    publisher.send(publisher.queue(local.stack), [queued])
+    publisher.send(publisher.stream(local.stack), [streamed])
     eventually(lambda: len(local.rejected()) == 2)
-    deployed_functions.take_events_of("")
-    assert ends(local) == [End.STORED, End.STORED]
-    assert local.entities() == ["module#3", "module#4"]
+    deployed_functions.allow_accounts("")
+    assert statuses(local) == [RedriveStatus.SENT, RedriveStatus.SENT]
+    eventually(lambda: local.entities() == ["module#3", "module#4"])
     assert local.rejected() == []

@@ -1,4 +1,4 @@
-"""``rejected list``, ``show`` and ``purge``; ``redrive`` has a module of its own."""
+"""``rejected list``, ``show`` and ``purge``; ``redrive`` has its own module."""
 
 from datetime import timedelta
 
@@ -9,8 +9,8 @@ from handlers.outcome import RejectionReason
 from tests.cli.conftest import Command, Local
 
 
-def test_they_are_counted_by_reason_event_type_and_rule(local: Local, canvas_events: Command) -> None:
-    """The same reason, event type and rules are one line, with how many there are."""
+def test_list_counts_by_reason_event_type_and_rule(local: Local, canvas_events: Command) -> None:
+    """Records with the same reason, event type and rules are one row, with their number."""
     for text in ("a", "b", "c"):
         local.reject(text, event_name="module_updated")
     local.reject("d", RejectionReason.MALFORMED_JSON)
@@ -24,8 +24,8 @@ def test_they_are_counted_by_reason_event_type_and_rule(local: Local, canvas_eve
     assert "4 records" in done.out
 
 
-def test_an_empty_table_is_well(local: Local, canvas_events: Command) -> None:
-    """Nothing rejected is nothing wrong, and nothing to show, redrive or delete."""
+def test_an_empty_table_is_not_an_error(local: Local, canvas_events: Command) -> None:
+    """Without rejected records, only ``show`` has nothing to do its work on."""
     assert local.rejected() == []
     assert canvas_events("rejected", "list", "--local").status == 0
     assert canvas_events("rejected", "redrive", "--local").status == 0
@@ -33,39 +33,40 @@ def test_an_empty_table_is_well(local: Local, canvas_events: Command) -> None:
     assert canvas_events("rejected", "show", "--local").status == 1
 
 
-def test_they_are_chosen_by_reason_type_time_and_digest(local: Local, canvas_events: Command) -> None:
-    """Each choice leaves the others out, alone and together."""
+def test_records_are_selected_by_reason_type_time_digest_and_limit(local: Local, canvas_events: Command) -> None:
+    """Each option leaves other records out, alone and together."""
     old = local.reject("old", event_name="module_updated", ago=timedelta(days=5))
     new = local.reject("new", event_name="module_updated")
     other = local.reject("other", RejectionReason.UNKNOWN_EVENT_TYPE, event_name="grade_change")
 
-    def chosen(*choice: str) -> set[str]:
-        return {item["record"] for item in canvas_events("rejected", "list", "--local", "--json", *choice).json}
+    def selected(*options: str) -> set[str]:
+        return {item["record"] for item in canvas_events("rejected", "list", "--local", "--json", *options).json}
 
-    assert chosen() == {old, new, other}
-    assert chosen("--reason", "unknown_event_type") == {other}
-    assert chosen("--type", "module_updated") == {old, new}
-    assert chosen("--since", "2d") == {new, other}
-    assert chosen("--until", "2d") == {old}
-    assert chosen("--since", "2d", "--type", "module_updated") == {new}
-    assert chosen(old) == {old}
-    assert chosen(new.rpartition("#")[2][:8]) == {new}
-    assert chosen("--type", "no_such_type") == set()
+    assert selected() == {old, new, other}
+    assert selected("--reason", "unknown_event_type") == {other}
+    assert selected("--type", "module_updated") == {old, new}
+    assert selected("--since", "2d") == {new, other}
+    assert selected("--until", "2d") == {old}
+    assert selected("--since", "2d", "--type", "module_updated") == {new}
+    assert selected(old) == {old}
+    assert selected(new.rpartition("#")[2][:8]) == {new}
+    assert selected("--limit", "1", "--reason", "schema_violation") == {old}
+    assert selected("--type", "no_such_type") == set()
 
 
 @pytest.mark.parametrize("time", ["yesterday", "2", "5 d", "2026-13-01"])
-def test_a_time_that_is_none_is_a_wrong_call(
+def test_an_invalid_time_is_a_usage_error(
     time: str, canvas_events: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A time that cannot be read ends with exit status 2 and says which forms there are."""
+    """A time that cannot be read ends with exit status 2 and lists the valid forms."""
     with pytest.raises(SystemExit) as ended:
         canvas_events("rejected", "list", "--since", time)
     assert ended.value.code == 2
     assert "say 2d, 12h, 30m" in capsys.readouterr().err
 
 
-def test_the_payload_is_shown_only_when_asked_for(local: Local, canvas_events: Command) -> None:
-    """What a record says may be personal data: it stays packed until somebody asks."""
+def test_the_payload_is_printed_only_on_request(local: Local, canvas_events: Command) -> None:
+    """A record may hold personal data, so only --payload prints it."""
     digest = local.reject('{"name": "Jane Doe"}', event_name="module_updated").rpartition("#")[2][:12]
     for arguments in (
         ["show", digest],
@@ -84,8 +85,8 @@ def test_the_payload_is_shown_only_when_asked_for(local: Local, canvas_events: C
     )
 
 
-def test_why_it_was_refused_is_explained(local: Local, canvas_events: Command) -> None:
-    """The broken rule is told with what Canvas sends there, and what to do about the reason."""
+def test_show_explains_why_a_record_was_rejected(local: Local, canvas_events: Command) -> None:
+    """It prints the broken rule with what Canvas sends there, and the remedy."""
     local.reject("{}", event_name="module_updated")
     shown = canvas_events("rejected", "show", "--local").out
     assert "body.name is not of the type: string or null. Canvas sends there: Its name." in shown
@@ -93,12 +94,12 @@ def test_why_it_was_refused_is_explained(local: Local, canvas_events: Command) -
 
 
 def test_every_reason_has_a_remedy() -> None:
-    """Whatever the reason, a person is told what to do."""
+    """Whatever the reason, ``show`` says what to do."""
     assert messages.REMEDIES.keys() == set(RejectionReason)
 
 
 def test_a_hostile_record_does_nothing_to_the_terminal(local: Local, canvas_events: Command) -> None:
-    """Neither the name of an event nor its payload reaches the terminal as a command or as markup."""
+    """Neither an event's name nor its payload reaches the terminal as a control sequence or markup."""
     local.reject("\x1b]0;owned\x07[red]", RejectionReason.UNKNOWN_EVENT_TYPE, event_name="[red]\x1b[2Jgrade_change")
     for arguments in (
         ["list"],
@@ -112,18 +113,16 @@ def test_a_hostile_record_does_nothing_to_the_terminal(local: Local, canvas_even
         assert "[red]" in shown or arguments[0] == "redrive"
 
 
-def test_purge_of_everything_unasked_must_be_meant(canvas_events: Command, local: Local) -> None:
-    """An empty selection, as of a script whose list is empty, deletes nothing unless it says that it means all."""
+def test_purge_of_everything_without_confirmation_requires_all(canvas_events: Command, local: Local) -> None:
+    """An empty selection, such as that of a script whose list is empty, deletes nothing without --all."""
     local.reject("a")
     refused = canvas_events("rejected", "purge", "--yes", "--local")
     assert (refused.status, "--all" in refused.err) == (1, True)
     assert len(local.rejected()) == 1
 
 
-def test_purge_asks_first_and_says_what_it_would_do(
-    local: Local, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing is deleted without a yes: a dry run says which, and where nobody can be asked it refuses."""
+def test_purge_asks_for_confirmation(local: Local, canvas_events: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is deleted without a yes; where there is no terminal to ask, --yes is required."""
     local.reject("a")
     kept = local.reject("b", RejectionReason.MALFORMED_JSON)
     assert canvas_events("rejected", "purge", "--dry-run", "--local").status == 0
@@ -140,8 +139,8 @@ def test_purge_asks_first_and_says_what_it_would_do(
     assert local.rejected() == []
 
 
-def test_what_has_expired_is_left_out(local: Local, canvas_events: Command) -> None:
-    """DynamoDB deletes what has expired days later; until then it is there no more for anybody."""
+def test_expired_records_are_left_out(local: Local, canvas_events: Command) -> None:
+    """DynamoDB deletes an expired item days later; until then no command shows it."""
     record = local.reject("a")
     key = {"reason": {"S": "schema_violation"}, "record": {"S": record}}
     local.dynamodb.update_item(

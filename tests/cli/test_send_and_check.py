@@ -1,4 +1,4 @@
-"""``send`` and ``check``: events from files."""
+"""``send`` and ``check``: send and validate events from files."""
 
 import json
 from pathlib import Path
@@ -8,36 +8,39 @@ import pytest
 from cli.catalogue.generated import ROOT
 from cli.catalogue.model import load
 from cli.catalogue.samples import EVENTS, as_self_hosted, rejected_samples, samples, sqs_event
-from cli.commands import send
 from tests.cli.conftest import Command, Local, eventually
 from tests.conftest import Change
 
 
-def test_check_knows_every_sample_and_every_rejected_sample(tmp_path: Path, canvas_events: Command) -> None:
-    """The samples would be stored in their tables; the rejected samples would be rejected for their reasons."""
+def test_check_accepts_samples_and_rejects_rejected_samples(tmp_path: Path, canvas_events: Command) -> None:
+    """Samples would be stored, rejected samples rejected for their reasons, and no AWS account is used."""
     path = tmp_path / "invocation.json"
     path.write_text(json.dumps(sqs_event([*samples().values(), *rejected_samples().values()])))
     done = canvas_events("check", "--json", str(path))
     assert done.status == 1
-    judged = {each["event_name"]: each for each in done.json if each["fate"] == "stored"}
-    assert judged.keys() == samples().keys()
-    assert judged["discussion_entry_submitted"]["items"][1]["entity"] == "discussion_submission#30021"
-    assert [each["reason"] for each in done.json if each["fate"] == "rejected"] == sorted(rejected_samples())
-    assert all(each["faults"] for each in done.json if each["fate"] == "rejected")
+    stored = {record["event_name"]: record for record in done.json if record["fate"] == "stored"}
+    assert stored.keys() == samples().keys()
+    assert stored["discussion_entry_submitted"]["items"][1]["entity"] == "discussion_submission#30021"
+    assert all(record["items"][0]["table"] == load()[name].table_variable for name, record in stored.items())
+    rejected = [record for record in done.json if record["fate"] == "rejected"]
+    assert [record["reason"] for record in rejected] == sorted(rejected_samples())
+    assert all(record["errors"] for record in rejected)
 
 
-@pytest.mark.parametrize("sample", sorted(samples()))
-def test_check_ends_well_with_events_that_would_be_stored(sample: str, canvas_events: Command) -> None:
-    """Exit status 0, and the item's key is shown."""
-    done = canvas_events("check", str(EVENTS / "samples" / f"{sample}.json"))
+def test_check_prints_only_a_summary_for_valid_events(tmp_path: Path, event: Change, canvas_events: Command) -> None:
+    """Exit status 0 and one line, which mentions fields that the catalogue lacks."""
+    path = tmp_path / "events.jsonl"
+    path.write_text(f"{event('module_updated')}\n{event('module_updated', pinned=True)}")
+    done = canvas_events("check", str(path))
     assert done.status == 0
-    assert load()[sample].table_variable in done.out
+    assert done.out == "2 records: none would be rejected. 1 of them have fields that are not in the catalogue.\n"
 
 
-def test_check_explains_each_fault(tmp_path: Path, event: Change, canvas_events: Command) -> None:
-    """Which field, which rule, and what Canvas sends there in the catalogue's words; never the value."""
-    path = tmp_path / "event.json"
-    path.write_text(event("assignment_updated", assignment_id=..., due_at="Jane's birthday", title=7))
+def test_check_explains_each_problem(tmp_path: Path, event: Change, canvas_events: Command) -> None:
+    """It names field, rule and what Canvas sends there, never the value; a valid event beside it is not mentioned."""
+    path = tmp_path / "event.jsonl"
+    invalid = event("assignment_updated", assignment_id=..., due_at="Jane's birthday", title=7)
+    path.write_text(f"{event('module_updated')}\n{invalid}")
     done = canvas_events("check", str(path))
     assert done.status == 1
     fields = load()["assignment_updated"].fields
@@ -45,18 +48,20 @@ def test_check_explains_each_fault(tmp_path: Path, event: Change, canvas_events:
     assert f"body.due_at is not of the format: date-time. Canvas sends there: {fields['due_at'].about}" in done.out
     assert "body.title is not of the type: string or null" in done.out
     assert "Jane" not in done.out
+    assert "module_updated" not in done.out
+    assert "2 records: 1 would be rejected." in done.out
 
 
-def test_check_explains_what_is_wrong_with_the_envelope(tmp_path: Path, event: Change, canvas_events: Command) -> None:
-    """Of a fault in metadata too it is told what should be there."""
+def test_check_explains_problems_of_the_metadata(tmp_path: Path, event: Change, canvas_events: Command) -> None:
+    """For a field of metadata too, it says what Canvas sends there."""
     path = tmp_path / "event.json"
     path.write_text(event("module_updated", metadata={"event_time": "now"}))
     out = canvas_events("check", str(path)).out
     assert "metadata.event_time is not of the format: date-time. Canvas sends there: When it happened." in out
 
 
-def test_check_does_not_pass_on_what_a_terminal_would_obey(tmp_path: Path, canvas_events: Command) -> None:
-    """Neither an event's name nor a file's reaches the terminal as a command or markup."""
+def test_check_prints_no_control_characters(tmp_path: Path, canvas_events: Command) -> None:
+    """Neither an event's name nor a file name reaches the terminal as a control sequence or markup."""
     path = tmp_path / "[red]event.json"
     path.write_text(json.dumps({"metadata": {"event_name": "[red]\x1b[2J"}, "body": {}}))
     for arguments in ([], ["--json"]):
@@ -67,12 +72,12 @@ def test_check_does_not_pass_on_what_a_terminal_would_obey(tmp_path: Path, canva
 
 
 def test_send_to_queue_and_stream(local: Local, tmp_path: Path, event: Change, canvas_events: Command) -> None:
-    """Events of a file go to the queue or the stream as they stand there, and are stored."""
+    """Events of a file go to the queue or the stream, and are stored."""
     lines = tmp_path / "events.jsonl"
     lines.write_text("\n".join(event("module_updated", module_id=str(number)) for number in range(1, 26)))
     done = canvas_events("send", str(lines), "--local", "--json")
     assert done.status == 0
-    assert len({each["id"] for each in done.json}) == 25
+    assert len({record["id"] for record in done.json}) == 25
     one = tmp_path / "event.json"
     one.write_text(as_self_hosted(event("module_updated", module_id="99")))
     done = canvas_events("send", "--to", "stream", str(one), "--local")
@@ -81,51 +86,64 @@ def test_send_to_queue_and_stream(local: Local, tmp_path: Path, event: Change, c
 
 
 def test_a_dry_run_sends_nothing(local: Local, canvas_events: Command) -> None:
-    """What would be sent is counted."""
-    done = canvas_events("send", "--dry-run", str(EVENTS / "samples" / "module_created.json"), "--local")
-    assert (done.status, "1 record would go to the queue" in done.err) == (0, True)
-    planned = canvas_events("send", "--dry-run", "--json", str(EVENTS / "samples" / "module_created.json"), "--local")
-    assert [each["id"] for each in planned.json] == [None]
+    """The record is counted, and has no id."""
+    sample = str(EVENTS / "samples" / "module_created.json")
+    done = canvas_events("send", "--dry-run", sample, "--local")
+    assert (done.status, "1 record would be sent to the queue" in done.out) == (0, True)
+    planned = canvas_events("send", "--dry-run", "--json", sample, "--local")
+    assert planned.json == [{"location": sample, "id": None, "error": None}]
     assert local.visible_in(local.stack.queue_url) == 0
     assert local.entities() == []
 
 
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]])
-def test_send_says_what_the_stack_will_ignore(
+def test_send_warns_about_what_the_stack_will_ignore(
     dry: list[str], canvas_events: Command, local: Local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who sends events of families that the stack does not keep is told so, and which these are."""
+    """Events of families that the stack does not keep are sent, with a message that names the families."""
     local.stack.resources = {
         name: each for name, each in local.stack.resources.items() if name not in ("ModulesTable", "UsersTable")
     }
-    monkeypatch.setattr(send, "open_stack", lambda _: local.stack)
+    monkeypatch.setattr("cli.stack.stack.open_stack", lambda _: local.stack)
     events = [str(EVENTS / "samples" / f"{name}.json") for name in ("module_created", "user_created", "group_created")]
     done = canvas_events("send", *dry, *events, "--local")
-    assert "2 of them will be ignored: canvas-live-events keeps no modules, users." in done.err
+    assert done.status == 0
+    assert "2 records will be ignored: the stack canvas-live-events does not keep modules, users." in done.err
     assert "ignored" not in canvas_events("send", *dry, events[2], "--local").err
     if not dry:
         eventually(lambda: local.entities() == ["group#415"])
 
 
-def test_send_refuses_what_would_be_rejected(local: Local, canvas_events: Command) -> None:
-    """A wrong file does no harm: nothing of it is sent, and why is explained; unless one insists."""
-    good, bad = str(EVENTS / "samples" / "module_created.json"), str(EVENTS / "rejected" / "unroutable.json")
-    done = canvas_events("send", good, bad, "--local")
+def test_send_sends_nothing_if_a_record_would_be_rejected(local: Local, canvas_events: Command) -> None:
+    """The problem is explained, and nothing is sent; --force sends all records."""
+    valid, invalid = str(EVENTS / "samples" / "module_created.json"), str(EVENTS / "rejected" / "unroutable.json")
+    done = canvas_events("send", valid, invalid, "--local")
     assert done.status == 1
-    assert "1 of 2 records would be rejected, so none was sent" in done.err
+    assert "1 of 2 records would be rejected, so nothing was sent." in done.err
     assert "metadata.root_account_uuid is missing" in done.out
-    assert [each["reason"] for each in canvas_events("send", "--json", good, bad, "--local").json] == ["unroutable"]
+    listed = canvas_events("send", "--json", valid, invalid, "--local").json
+    assert [record["reason"] for record in listed] == ["unroutable"]
     assert local.entities() == []
-    assert canvas_events("send", "--unchecked", good, bad, "--local").status == 0
+    assert canvas_events("send", "--force", valid, invalid, "--local").status == 0
     eventually(lambda: local.entities() == ["module#77"] and len(local.rejected()) == 1)
 
 
-def test_send_says_what_sqs_did_not_take(local: Local, tmp_path: Path, canvas_events: Command) -> None:
-    """Bytes that are no text cannot be a message; the others are sent."""
-    bad = tmp_path / "bad"
-    bad.write_bytes(b"\xff")
-    done = canvas_events("send", "--unchecked", str(bad), str(ROOT / "events/samples/module_created.json"), "--local")
+def test_send_checks_with_the_settings_of_the_stack(
+    local: Local, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event of an account that AllowedRootAccounts does not have would be rejected, so it is not sent."""
+    local.stack.parameters = {**local.stack.parameters, "AllowedRootAccounts": "another-account"}
+    monkeypatch.setattr("cli.stack.stack.open_stack", lambda _: local.stack)
+    done = canvas_events("send", str(EVENTS / "samples" / "module_created.json"), "--local")
+    assert (done.status, "foreign_account" in done.out) == (1, True)
+
+
+def test_send_reports_what_sqs_does_not_accept(local: Local, tmp_path: Path, canvas_events: Command) -> None:
+    """Bytes that are not text cannot be a message; the other records are sent."""
+    invalid = tmp_path / "invalid"
+    invalid.write_bytes(b"\xff")
+    done = canvas_events("send", "--force", str(invalid), str(ROOT / "events/samples/module_created.json"), "--local")
     assert done.status == 1
-    assert f"not sent: {bad}: SQS takes only text" in done.err
+    assert f"Not sent: {invalid}: SQS accepts only non-empty text" in done.err
     assert "1 record sent" in done.out
     eventually(lambda: local.entities() == ["module#77"])

@@ -5,8 +5,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from cli.commands.dlq import DeadLetters
-from cli.commands.failures import Failures
+from cli.redrive.dead_letters import DeadLetterQueue
+from cli.redrive.failed_batches import FailureBucket
 from cli.stack.checks.finding import DEPLOY, NO_TABLE, Finding, Findings, State, gone, judged
 from cli.stack.stack import Stack, family
 from cli.ui.output import plural
@@ -151,7 +151,7 @@ def bucket(stack: Stack) -> Findings:
 
 def parked(stack: Stack) -> Findings:
     """How much waits to be redriven."""
-    messages = DeadLetters(stack).count()
+    messages = DeadLetterQueue(stack).count()
     yield judged(
         not messages,
         "the dead-letter queue is empty",
@@ -160,7 +160,7 @@ def parked(stack: Stack) -> Findings:
         State.INFO,
     )
     if "FailureBucket" in stack.resources:
-        objects = len(Failures(stack).keys())
+        objects = len(FailureBucket(stack).keys())
         yield judged(
             not objects,
             "the on-failure bucket is empty",

@@ -1,0 +1,46 @@
+"""Print what a dry run has against records from files."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from cli.redrive.dry_run import DryRun, Evaluation
+from cli.redrive.event_files import FileRecord
+from cli.ui import messages
+from cli.ui.output import out, text
+
+
+def print_problems(evaluated: Iterable[tuple[FileRecord, Evaluation]], dry_run: DryRun) -> None:
+    """Print each record that would not be stored, with every rule that it breaks and what to do."""
+    console = out()
+    for record, evaluation in evaluated:
+        if evaluation.is_storable:
+            continue
+        outcome = evaluation.outcome
+        line = text(record.location, "bold").append(f"  {evaluation.cause}  ", "red")
+        console.print(line.append_text(text(outcome.event_name or "")), soft_wrap=True)
+        remedy = messages.REMEDIES.get(evaluation.cause or "", "")
+        for remark in (*_errors(evaluation, dry_run), *([remedy] if remedy else [])):
+            console.print(text(f"    {remark}"), soft_wrap=True)
+
+
+def as_json(evaluated: Sequence[tuple[FileRecord, Evaluation]], dry_run: DryRun) -> list[dict[str, Any]]:
+    """Return the evaluation of each record as JSON-serializable values."""
+    return [
+        {
+            "location": record.location,
+            "event_name": evaluation.outcome.event_name,
+            "fate": evaluation.outcome.fate,
+            "reason": evaluation.cause,
+            "errors": _errors(evaluation, dry_run),
+            "unknown_fields": evaluation.outcome.drift.unknown_field_count,
+            "items": [{"table": item.table_variable, **dict(item.key)} for item in evaluation.items]
+            if evaluation.is_storable
+            else [],
+        }
+        for record, evaluation in evaluated
+    ]
+
+
+def _errors(evaluation: Evaluation, dry_run: DryRun) -> list[str]:
+    event_type = dry_run.event_types.get(evaluation.outcome.event_name or "")
+    return [messages.fault(violation, event_type) for violation in evaluation.outcome.violations]

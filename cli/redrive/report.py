@@ -1,0 +1,78 @@
+"""Run a redrive and print its results: one way for all backlogs."""
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from cli.redrive.dry_run import DryRun
+from cli.redrive.redrive import Backlog, EntryT, RedriveResult, RedriveStatus, redrive
+from cli.redrive.selection import Selection
+from cli.stack.stack import Stack
+from cli.ui import output
+from cli.ui.output import out, plural, print_json, say
+
+
+def run(
+    backlog: Backlog[EntryT], selection: Selection, stack: Stack, *, force: bool, preview: bool, as_json: bool
+) -> int:
+    """Redrive the selected records and print what became of them; return 0 if none was held back or failed, else 1."""
+    dry_run = DryRun(stack.catalogue, stack.environment)
+    results: list[RedriveResult] = []
+    try:
+        with (
+            closing(redrive(backlog, selection, dry_run, force=force, preview=preview)) as steps,
+            output.progress() as progress,
+        ):
+            for result in progress.track(steps, description=f"redriving {backlog.name}"):
+                results.append(result)  # noqa: PERF402  # what was appended before an exception is printed
+    except (KeyboardInterrupt, SystemExit, BotoCoreError, ClientError):
+        _print_results(results, preview=preview, as_json=as_json)
+        say("Interrupted. No record is lost: run the command again to continue.")
+        raise
+    _print_results(results, preview=preview, as_json=as_json)
+    _print_remarks(results, backlog.name, preview=preview)
+    totals = Counter(result.status for result in results)
+    return 1 if totals[RedriveStatus.HELD_BACK] or totals[RedriveStatus.FAILED] else 0
+
+
+def _print_results(results: Sequence[RedriveResult], *, preview: bool, as_json: bool) -> None:
+    sent = RedriveStatus.WOULD_BE_SENT if preview else RedriveStatus.SENT
+    counts = Counter(result.status for result in results)
+    totals = {status: counts[status] for status in (sent, RedriveStatus.HELD_BACK, RedriveStatus.FAILED)}
+    if as_json:
+        print_json({
+            "dry_run": preview,
+            "totals": {status.replace(" ", "_"): count for status, count in totals.items()},
+            "records": [
+                {"id": result.id, "event_name": result.event_name, "status": result.status.replace(" ", "_"),
+                 "reason": result.reason}
+                for result in results
+            ],
+        })  # fmt: skip
+        return
+    if results:
+        groups = Counter((result.status.value, result.event_name or "", result.reason or "") for result in results)
+        rows = ((*group, count) for group, count in sorted(groups.items()))
+        out().print(output.table(("status.", "event type", "reason", "records#"), rows))
+    listed = ", ".join(f"{count:,} {status}" for status, count in totals.items())
+    out().print(f"{plural(len(results), 'record')}: {listed}.", soft_wrap=True)
+
+
+def _print_remarks(results: Sequence[RedriveResult], backlog_name: str, *, preview: bool) -> None:
+    found = {result.status for result in results}
+    if preview:
+        say("Dry run: nothing was sent or deleted.")
+    if RedriveStatus.HELD_BACK in found:
+        say(
+            f"What is held back stays in {backlog_name}. Fix the cause and redrive again; --force sends it anyway,"
+            " except what would be ignored."
+        )
+    if RedriveStatus.FAILED in found:
+        say(f"What failed stays in {backlog_name}. Redrive again to retry it.")
+    if RedriveStatus.SENT in found:
+        say(
+            "The functions process what was sent in the background. If they reject a record again, it becomes a new"
+            " rejected record: `canvas-events rejected list --since 10m`."
+        )
