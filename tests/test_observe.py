@@ -196,7 +196,7 @@ def test_the_level_is_set_from_outside_and_spares_the_metrics(level: str, messag
         "from handlers.telemetry.batch_stats import BatchStats\n"
         "from handlers.outcome import Fate, Outcome\n"
         "from handlers.telemetry.logs_and_metrics import report_batch\n"
-        "outcomes = [Outcome('1', Fate.REJECTED, reason='unroutable'), Outcome('2', Fate.RETRIED, reason='NoAnswer')]\n"
+        "outcomes = [Outcome('1', Fate.REJECTED, reason='unroutable'), Outcome('2', Fate.RETRIED, error='X')]\n"
         "report_batch('sqs', 'request-1', outcomes, BatchStats(), datetime.now(UTC))\n"
     )
     environment = os.environ | {"POWERTOOLS_LOG_LEVEL": level}

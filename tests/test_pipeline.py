@@ -252,7 +252,7 @@ def test_a_bug_makes_its_record_wait_and_no_other(
     assert "secret" not in error
 
 
-@pytest.mark.parametrize("place", ["_ladder", "_Pace.take"])
+@pytest.mark.parametrize("place", ["write_plan", "FlowControl.record_round"])
 def test_a_bug_in_writing_makes_the_batch_wait(
     consumer: Consumer, event: Change, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -322,7 +322,7 @@ def test_what_the_time_does_not_suffice_for_is_handed_back(consumer: Consumer, e
     texts = [event("module_created", module_id=str(n)) for n in range(1, 21)]
     outcomes = consumer.deliver(*texts, remaining_ms=lambda: next(clock, 20_000))
     assert [outcome.fate for outcome in outcomes[:10]] == [STORED] * 10
-    assert outcomes[10:] == [Outcome(str(n), RETRY, error="OutOfTime") for n in range(10, 20)]
+    assert outcomes[10:] == [Outcome(str(n), RETRY, error="DeadlineExceeded") for n in range(10, 20)]
     assert len(tables.items("modules")) == 10
 
 

@@ -1,9 +1,9 @@
-"""Values in DynamoDB's JSON, as ``{"S": "text"}``, within its limits.
+"""DynamoDB attribute values: JSON values in DynamoDB JSON, such as ``{"S": "text"}``, within DynamoDB's limits.
 
-boto3's own serializer knows neither the limits nor one form for a number. An item beyond a limit would be
-refused by DynamoDB together with the whole batch that it is in, so it must not get that far.
-A value has one text only: members are sorted, and all that is not ASCII is escaped.
-Limits: Amazon DynamoDB Developer Guide, "Quotas in Amazon DynamoDB" and "Item sizes and formats".
+boto3's serializer checks no limit and keeps several spellings of one number. DynamoDB rejects a whole request when one
+of its items exceeds a limit, so such an item must be found before it is sent.
+A value has exactly one serialized form: map members are sorted, and everything outside ASCII is escaped.
+Source: Amazon DynamoDB Developer Guide, "Quotas in Amazon DynamoDB" and "DynamoDB item sizes and formats".
 """
 
 import base64
@@ -15,7 +15,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Any
 
 MAX_ITEM_BYTES = 400 * 1024
-MAX_DEPTH = 31  # documented as 32; whether the attribute itself counts differs between implementations
+MAX_DEPTH = 31  # documented as 32, but implementations differ on whether the attribute itself counts
 MAX_NAME_BYTES = 65_535
 
 json_string = encode_basestring_ascii
@@ -24,17 +24,23 @@ _NUMBERS = Context(prec=38, Emin=-130, Emax=125, traps=[Inexact, InvalidOperatio
 
 
 class UnsupportedValue(Exception):
-    """DynamoDB cannot hold the value; ``limit`` says in a word or two why."""
+    """DynamoDB cannot hold the value.
+
+    ``limit`` names the limit that it exceeds: ``nesting``, ``lone surrogate``, ``empty name``, ``name too long`` or
+    ``number beyond 38 digits or DynamoDB's range``. It never contains the value.
+    """
 
     def __init__(self, limit: str) -> None:
         super().__init__(limit)
         self.limit = limit
 
 
-def serialize(value: object, level: int = 1) -> str:
-    """The DynamoDB JSON of a JSON value, or of bytes, with numbers in one form whatever they were written as.
+def serialize(value: object, depth: int = 1) -> str:
+    """Serialize a JSON value, or bytes, to DynamoDB JSON; equal numbers have equal text, however they were written.
 
-    Raises ``UnsupportedValue`` for what is beyond DynamoDB's limits, but for the size of the item.
+    ``depth`` is the number of maps and lists around the value, plus one. Raises ``UnsupportedValue`` for a value beyond
+    DynamoDB's limits other than the item size, and ``TypeError`` for anything that is neither a JSON value with
+    integers and ``Decimal`` as its numbers nor bytes.
     """
     if isinstance(value, str):
         return f'{{"S":{json_string(value) if value.isascii() else _text(value)}}}'
@@ -46,25 +52,25 @@ def serialize(value: object, level: int = 1) -> str:
         return '{"NULL":true}'
     if isinstance(value, bytes):
         return f'{{"B":"{base64.b64encode(value).decode()}"}}'
-    if level > MAX_DEPTH:
+    if depth > MAX_DEPTH:
         raise UnsupportedValue("nesting")
     if isinstance(value, dict):
-        members = [f"{_name(name)}:{serialize(value[name], level + 1)}" for name in sorted(value)]
+        members = [f"{_name(name)}:{serialize(value[name], depth + 1)}" for name in sorted(value)]
         return f'{{"M":{{{",".join(members)}}}}}'
     if isinstance(value, list):
-        return f'{{"L":[{",".join([serialize(each, level + 1) for each in value])}]}}'
+        return f'{{"L":[{",".join([serialize(element, depth + 1) for element in value])}]}}'
     raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
 def fits_in_item(attributes: Mapping[str, str]) -> bool:
-    """Whether DynamoDB takes an item of these attributes, whose names are ASCII, by its size."""
-    # No value counts more than its JSON has characters, and few items come near.
-    at_most = sum(map(len, attributes)) + sum(map(len, attributes.values()))
-    return at_most <= MAX_ITEM_BYTES or item_size(attributes) <= MAX_ITEM_BYTES
+    """Whether an item of these attributes (ASCII name to DynamoDB JSON) is within DynamoDB's item size limit."""
+    # No value counts more bytes than its JSON has characters, and few items come near the limit.
+    upper_bound = sum(map(len, attributes)) + sum(map(len, attributes.values()))
+    return upper_bound <= MAX_ITEM_BYTES or item_size(attributes) <= MAX_ITEM_BYTES
 
 
 def item_size(attributes: Mapping[str, str]) -> int:
-    """The bytes that an item of these attributes counts, never less than DynamoDB's own figure."""
+    """The size in bytes that an item of these attributes counts; never less than what DynamoDB counts."""
     return _members_size({name: json.loads(text) for name, text in attributes.items()})
 
 
@@ -97,10 +103,10 @@ def _text(text: str) -> str:
 
 
 def _name(name: str) -> str:
-    return _short_name(name) if len(name) < 100 else _any_name(name)
+    return _attribute_name_cached(name) if len(name) < 100 else _attribute_name(name)
 
 
-def _any_name(name: str) -> str:
+def _attribute_name(name: str) -> str:
     if not name:
         raise UnsupportedValue("empty name")
     if len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
@@ -108,14 +114,14 @@ def _any_name(name: str) -> str:
     return _text(name)
 
 
-# The names of Canvas's fields come again and again; what is longer is none of them, and would fill the memory.
-_short_name = lru_cache(maxsize=2048)(_any_name)
+# Canvas's field names recur. Longer names are not Canvas's, and would fill the memory.
+_attribute_name_cached = lru_cache(maxsize=2048)(_attribute_name)
 
 
 def _number(number: int | Decimal) -> str:
     try:
-        # Plus makes minus zero zero.
+        # Unary plus turns minus zero into zero.
         exact = _NUMBERS.plus(_NUMBERS.create_decimal(number)).normalize(_NUMBERS)
     except DecimalException:
         raise UnsupportedValue("number beyond 38 digits or DynamoDB's range") from None
-    return format(exact, "f")  # without an exponent, as DynamoDB gives it back
+    return format(exact, "f")  # without an exponent, as DynamoDB returns it

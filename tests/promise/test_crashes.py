@@ -62,7 +62,10 @@ def wait_for_requests(process: "subprocess.Popen[str]", proxy: Proxy, requests: 
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize("stage", ["pipeline.decode", "pipeline.validate", "pipeline.items", "write._ladder"])
+@pytest.mark.parametrize(
+    "stage",
+    ["pipeline.decode", "pipeline.validate", "pipeline.route", "pipeline.build_items", "storage.writer.write_plan"],
+)
 def test_what_no_code_can_take_ends_as_a_dead_letter(engine: Tables, stage: str) -> None:
     """A record that a bug fails on is received until the dead-letter queue gets it; those of other entities never are.
 
@@ -92,7 +95,7 @@ def poison(text: str) -> str:
 
 def failing_on_poison(stage: str) -> Callable[..., Any]:
     """The stage, but with a bug."""
-    module, _, name = stage.partition(".")
+    module, _, name = stage.rpartition(".")
     original: Callable[..., Any] = getattr(import_module(f"handlers.{module}"), name)
 
     def stage_with_a_bug(*arguments: Any) -> Any:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers.outcome import Fate
-from handlers.storage.writer import MAX_ATTEMPTS
+from handlers.storage.flow_control import MAX_ATTEMPTS
 from tests.conftest import TABLES, Tables
 from tests.promise.events import crowds
 from tests.promise.model import differences, versions

@@ -132,7 +132,7 @@ def worker(engine: Tables, monkeypatch: pytest.MonkeyPatch) -> Worker:
     """The entry point as a new execution environment makes it, over empty tables; it does not pause."""
     client = FaultyClient(client_of(engine))
     monkeypatch.setattr("boto3.client", lambda *_, **__: client)
-    monkeypatch.setattr("handlers.storage.writer._pause", lambda _: 0.0)
+    monkeypatch.setattr("handlers.storage.flow_control._backoff", lambda _: 0.0)
     importlib.reload(handlers.kinesis)
     return Worker(client)
 

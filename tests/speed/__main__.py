@@ -15,7 +15,7 @@ from handlers.items.build import build_items
 from handlers.items.item import Item
 from handlers.items.route import route
 from handlers.storage.attribute_value import item_size
-from handlers.storage.writer import MAX_STATEMENTS_PER_REQUEST
+from handlers.storage.flow_control import MAX_STATEMENTS_PER_REQUEST
 from tests.speed import cold_start
 from tests.speed.arena import FLOOR, OURS, USUAL, contestants, endpoint, ratio
 from tests.speed.streams import EVERY_TYPE, invocation, redundant, unlike

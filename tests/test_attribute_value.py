@@ -1,4 +1,4 @@
-"""Values in DynamoDB's JSON; that the limits are DynamoDB's own is tried on its engine."""
+"""DynamoDB JSON, and its limits as DynamoDB's own engine applies them."""
 
 import json
 from decimal import Decimal
@@ -30,13 +30,13 @@ from tests.hypothesis_profiles import examples
         (Decimal("1." + "0" * 60), "1"),
     ],
 )
-def test_a_number_has_one_form(number: int | Decimal, text: str) -> None:
-    """Numbers that are equal are the same text, without an exponent."""
+def test_equal_numbers_serialize_to_equal_text(number: int | Decimal, text: str) -> None:
+    """Equal numbers serialize to the same text, without an exponent."""
     assert serialize(number) == f'{{"N":"{text}"}}'
 
 
-def test_values_keep_their_types() -> None:
-    """Every JSON value has a form of its own: true is not 1, and null inside a value stays."""
+def test_values_of_different_types_serialize_differently() -> None:
+    """Every JSON type has its own DynamoDB type: true differs from 1, and a null inside a value is kept."""
     assert json.loads(serialize({"a": [True, False, 1, "1", None, {}], "b": b"\0"})) == {
         "M": {
             "a": {"L": [{"BOOL": True}, {"BOOL": False}, {"N": "1"}, {"S": "1"}, {"NULL": True}, {"M": {}}]},
@@ -45,14 +45,14 @@ def test_values_keep_their_types() -> None:
     }
 
 
-def test_what_is_no_json_value_is_a_bug() -> None:
-    """Something else than a JSON value is an error of ours, not of the event."""
+def test_value_outside_json_raises_type_error() -> None:
+    """A value that no event can contain is reported as a bug, not as an unsupported value."""
     with pytest.raises(TypeError, match="float"):
         serialize(1.5)
 
 
 @pytest.mark.parametrize(
-    ("value", "count"),
+    ("value", "size"),
     [
         ("ü1", 3),
         (b"\xff" * 9, 9),
@@ -64,9 +64,9 @@ def test_what_is_no_json_value_is_a_bug() -> None:
         ([True, None, "12"], 10),
     ],
 )
-def test_what_counts_towards_the_size_of_an_item(value: object, count: int) -> None:
-    """Names and texts count their UTF-8; a map or list three, and one for each element."""
-    assert item_size({"name": serialize(value)}) == len("name") + count
+def test_item_size_counts_names_values_and_overhead(value: object, size: int) -> None:
+    """Names and strings count their UTF-8 bytes; a map or list counts three bytes plus one for each element."""
+    assert item_size({"name": serialize(value)}) == len("name") + size
 
 
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1)
@@ -79,15 +79,15 @@ VALUES = st.recursive(
 
 @examples(300)
 @given(VALUES)
-def test_no_value_counts_more_than_its_text_is_long(value: object) -> None:
-    """So an item whose texts are short enough fits, and only of the others the size need be counted."""
+def test_serialized_length_is_an_upper_bound_of_the_size(value: object) -> None:
+    """No value counts more bytes than its serialized form has characters, so short items need not be measured."""
     assert item_size({"": serialize(value)}) <= len(serialize(value))
 
 
 @examples(300)
 @given(VALUES)
-def test_a_value_has_one_text(value: object) -> None:
-    """The text is that of Python's own JSON of the value: members sorted, no spaces, ASCII alone."""
+def test_equal_values_serialize_to_equal_text(value: object) -> None:
+    """The text is ASCII JSON with sorted members and without spaces, in whatever order the members came."""
     text = serialize(value)
     assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
     assert text.isascii()
@@ -95,57 +95,57 @@ def test_a_value_has_one_text(value: object) -> None:
         assert serialize(dict(reversed(value.items()))) == text
 
 
-@pytest.mark.parametrize(("letter", "bytes_each"), [("x", 1), ("ü", 2), ("\U0001f600", 4)])
-def test_an_item_fits_up_to_the_last_byte(letter: str, bytes_each: int) -> None:
-    """However much longer the text of an item is than what it counts, 400 KB fit and a byte more does not."""
-    most = (MAX_ITEM_BYTES - len("body")) // bytes_each
-    assert item_size({"body": serialize(letter * most)}) == MAX_ITEM_BYTES
-    assert fits_in_item({"body": serialize(letter * most)})
-    assert not fits_in_item({"body": serialize(letter * most + "x")})
-    assert not fits_in_item({"body": serialize(letter * most), "x": serialize("")})
+@pytest.mark.parametrize(("letter", "letter_bytes"), [("x", 1), ("ü", 2), ("\U0001f600", 4)])
+def test_item_fits_up_to_the_last_byte(letter: str, letter_bytes: int) -> None:
+    """An item of exactly 400 KB fits and one of a byte more does not, however long its serialized form is."""
+    longest = (MAX_ITEM_BYTES - len("body")) // letter_bytes
+    assert item_size({"body": serialize(letter * longest)}) == MAX_ITEM_BYTES
+    assert fits_in_item({"body": serialize(letter * longest)})
+    assert not fits_in_item({"body": serialize(letter * longest + "x")})
+    assert not fits_in_item({"body": serialize(letter * longest), "x": serialize("")})
 
 
-def nested(levels: int) -> object:
-    """A value of so many levels."""
+def nested(depth: int) -> object:
+    """Return a value of so many nested maps."""
     value: object = "v"
-    for _ in range(levels):
+    for _ in range(depth):
         value = {"k": value}
     return value
 
 
 AT_THE_LIMIT = {
-    "levels": nested(31),
-    "levels of lists": json.loads("[" * 31 + "]" * 31),
-    "largest": Decimal("9.99E+125"),
-    "smallest": Decimal("1E-130"),
-    "digits": Decimal("1" * 38),
-    "name": {"n" * 65_535: 1},
+    "nested maps": nested(31),
+    "nested lists": json.loads("[" * 31 + "]" * 31),
+    "largest number": Decimal("9.99E+125"),
+    "smallest number": Decimal("1E-130"),
+    "most digits": Decimal("1" * 38),
+    "longest name": {"n" * 65_535: 1},
     "empty string": "",
     "nul": "\0",
-    "odd names": {"__proto__": 1, "a.b": 2, "?": 3, "'\"": 4},
+    "unusual names": {"__proto__": 1, "a.b": 2, "?": 3, "'\"": 4},
 }
 BEYOND_THE_LIMIT = {
-    "levels": nested(32),
-    "largest": Decimal("1E+126"),
-    "smallest": Decimal("9E-131"),
-    "digits": Decimal("1" * 39),
-    "name": {"n" * 65_536: 1},
+    "nested maps": nested(32),
+    "larger number": Decimal("1E+126"),
+    "smaller number": Decimal("9E-131"),
+    "more digits": Decimal("1" * 39),
+    "longer name": {"n" * 65_536: 1},
     "empty name": {"": 1},
-    "surrogate": "\ud800",
+    "lone surrogate": "\ud800",
 }
 
 
 @pytest.mark.parametrize("value", AT_THE_LIMIT.values(), ids=AT_THE_LIMIT)
-def test_dynamodb_takes_what_we_take(engine: Tables, value: object) -> None:
-    """A value at the limit is one that DynamoDB takes and gives back."""
+def test_dynamodb_stores_a_value_at_the_limit(engine: Tables, value: object) -> None:
+    """DynamoDB accepts a value at the limit and returns it unchanged."""
     item = as_boto3({"context": serialize("c"), "entity": serialize("e"), "body": serialize(value)})
     engine.client.put_item(TableName=TABLES["MODULES_TABLE"], Item=item)
     assert engine.items("modules") == [item]
 
 
 @pytest.mark.parametrize("value", BEYOND_THE_LIMIT.values(), ids=BEYOND_THE_LIMIT)
-def test_we_refuse_what_dynamodb_refuses(value: object) -> None:
-    """A value beyond the limit does not get as far as DynamoDB."""
+def test_value_beyond_the_limit_is_unsupported(value: object) -> None:
+    """A value beyond one of DynamoDB's limits is found before it is sent."""
     with pytest.raises(UnsupportedValue):
         serialize(value)
 
@@ -159,15 +159,16 @@ def test_we_refuse_what_dynamodb_refuses(value: object) -> None:
         {"b": b"x" * 99},
     ],
 )
-def test_the_size_is_never_less_than_dynamodbs(engine: Tables, value: dict[str, Any]) -> None:
-    """An item filled up to our figure of 400 KB is one that DynamoDB takes."""
-    item = {name: serialize(each) for name, each in {"context": "c", "entity": "e", "body": value, "fill": ""}.items()}
-    most = MAX_ITEM_BYTES - item_size(item)
-    item["fill"] = serialize("f" * most)
+def test_item_size_is_never_less_than_dynamodbs(engine: Tables, value: dict[str, Any]) -> None:
+    """DynamoDB accepts an item that is filled up to 400 KB by our count."""
+    values = {"context": "c", "entity": "e", "body": value, "fill": ""}
+    item = {name: serialize(attribute) for name, attribute in values.items()}
+    longest = MAX_ITEM_BYTES - item_size(item)
+    item["fill"] = serialize("f" * longest)
     assert item_size(item) == MAX_ITEM_BYTES
     assert fits_in_item(item)
     engine.client.put_item(TableName="modules", Item=as_boto3(item))
-    item["fill"] = serialize("f" * (most + 1))
+    item["fill"] = serialize("f" * (longest + 1))
     assert not fits_in_item(item)
     item["fill"] = serialize("f" * (MAX_ITEM_BYTES + 3_000))
     with pytest.raises(ClientError, match="Item size"):
