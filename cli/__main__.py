@@ -36,8 +36,9 @@ without AWS:
   canvas-events run --keep                           the same, and leave it up to look around
   canvas-events run --redeploy                       let that stack take what was changed since
   canvas-events dashboard                            the dashboard of the template, with that run's numbers
-  canvas-events invoke events/sqs_mixed.json         one handler, one event file, here and now
-  canvas-events draft page.md                        a catalogue entry, from documentation or from events
+  canvas-events invoke events/sqs/mixed.json         one handler, one event file, here and now
+  canvas-events draft captured.jsonl                 a catalogue entry, from captured events
+  canvas-events event grade_change                   a Lambda invocation with a sample event
   canvas-events generate                             update all that is generated from the catalogue
 
 Exit status: 0 well, 1 something is wrong or was refused, 2 the command was called wrongly.

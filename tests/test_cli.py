@@ -162,7 +162,7 @@ def test_generate_writes_what_is_missing_and_removes_what_is_left_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A new event type gets its files, a removed one loses them, and the second time nothing changes."""
-    monkeypatch.setattr(generated, "SCHEMAS", tmp_path)
+    monkeypatch.setattr(generated, "SCHEMAS_DIR", tmp_path)
     monkeypatch.setattr(generated, "EVENTS", tmp_path / "events")
     invocations = tmp_path / "events" / "kinesis"
     left_over = [tmp_path / "left_over.json", invocations / "left_over.json", invocations / "left_over.response.json"]
