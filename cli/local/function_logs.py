@@ -21,12 +21,19 @@ SECONDS_TO_SETTLE = 180
 SECONDS_TO_FLUSH = 30
 
 
-def log_lines(aws: LocalAws) -> dict[str, list[str]]:
-    """Every line that the functions of the stack printed, by log group."""
+def log_events(aws: LocalAws) -> dict[str, list[tuple[int, str]]]:
+    """Read what the functions of the stack logged: by log group, (milliseconds since the epoch, line)."""
     logs = aws.client("logs")
     groups = logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{STACK}/")["logGroups"]
     names = [group["logGroupName"] for group in groups]
-    return {name: [event["message"].rstrip("\n") for event in _events(logs, name)] for name in names}
+    return {
+        name: [(event["timestamp"], event["message"].rstrip("\n")) for event in _events(logs, name)] for name in names
+    }
+
+
+def log_lines(aws: LocalAws) -> dict[str, list[str]]:
+    """Every line that the functions of the stack printed, by log group."""
+    return {group: [line for _, line in events] for group, events in log_events(aws).items()}
 
 
 def batches(lines: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -68,8 +68,8 @@ def run(families: str | None = None, *, keep: bool) -> int:
             if any(fates["ignored"] for fates in account.values()):
                 ends = "stored, superseded, rejected, or ignored with its family"
             console.print(f"[bold green]The account adds up:[/bold green] each record was {ends}.")
-        dashboard.keep(aws)
-        console.print("\nSeen as in CloudWatch: [bold]make dashboard[/bold]")
+        dashboard.snapshot(aws)
+        console.print("\nSame numbers as a dashboard: [bold]make dashboard[/bold]")
         _say_how_to_look_around(console, aws, outputs, keep=keep)
     return 1 if problems else 0
 

@@ -1,6 +1,8 @@
-"""``dashboard``: of which stack it is."""
+"""The command ``dashboard``."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,13 +12,39 @@ from tests.cli.conftest import Command
 
 
 @pytest.mark.usefixtures("local")
-def test_the_stack_that_is_up_comes_before_the_last_run(
+def test_dashboard_shows_the_running_stack_rather_than_the_last_run(
     canvas_events: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Where a stack was left up, its numbers are shown, though another one ran since; and they are kept."""
+    """While a stack is running its data is shown, though another run ended since, and saved in that run's place."""
     last_run = tmp_path / "dashboard.json"
-    last_run.write_text(json.dumps({"taken": "the other run", "widgets": []}))
+    last_run.write_text("{}")
     monkeypatch.setattr(dashboard, "LAST_RUN", last_run)
-    done = canvas_events("dashboard")
-    assert (done.status, "the other run" in done.out, "Oldest event in the queue, s" in done.out) == (0, False, True)
-    assert json.loads(last_run.read_text())["widgets"]
+    page = tmp_path / "dashboard.html"
+    done = canvas_events("dashboard", "--output", str(page))
+    assert (done.status, done.err) == (0, "")
+    assert f"{page}\n" in done.out
+    assert page.as_uri() in done.out
+    assert "<h2>Alarms</h2>" in page.read_text(encoding="utf-8")
+    assert json.loads(last_run.read_text())["dashboard"]["widgets"]
+
+
+def test_dashboard_names_a_file_that_it_cannot_write(
+    canvas_events: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A folder that does not exist is an error with the path, the reason and the option to change it."""
+    taken = {"taken": "2026-09-07T12:00:00+00:00", "dashboard": {"widgets": []}, "alarms": [], "log_groups": {}}
+    queues = {"q": {"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "0"}}
+    last_run = tmp_path / "dashboard.json"
+    last_run.write_text(json.dumps(taken | {"log_events": {}, "queues": queues}))
+    monkeypatch.setattr(dashboard, "LAST_RUN", last_run)
+    monkeypatch.setattr("cli.local.ministack.KEPT", tmp_path / "local-stack.json")
+    page = tmp_path / "missing" / "dashboard.html"
+    done = canvas_events("dashboard", "--output", str(page))
+    assert done.status == 1
+    assert done.err == f"error: Could not write {page}: No such file or directory. Choose another file with --output.\n"
+
+
+def test_other_commands_do_not_load_the_plotting_library() -> None:
+    """The plotting library takes a second to load, so only writing the page loads it."""
+    program = "import sys, cli.__main__; cli.__main__.parser(); sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,0 +1,14 @@
+"""Programs that only some tests need, and that a machine may lack."""
+
+import os
+from typing import NoReturn
+
+import pytest
+
+
+def skip_without(program: str, remedy: str) -> NoReturn:
+    """Skip the test for lack of a program; fail it where ``REQUIRE_ALL_TESTS`` is set, as on the build server."""
+    reason = f"{program} is missing: {remedy}"
+    if os.environ.get("REQUIRE_ALL_TESTS"):
+        pytest.fail(reason)
+    pytest.skip(reason)
