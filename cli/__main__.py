@@ -11,7 +11,21 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import errors
 from cli.catalogue import generated
-from cli.commands import check, dashboard, dlq, doctor, draft, event, failures, rejected, send, show
+from cli.commands import (
+    activity,
+    check,
+    dashboard,
+    dlq,
+    doctor,
+    draft,
+    event,
+    failures,
+    person,
+    rejected,
+    send,
+    show,
+    tables,
+)
 from cli.errors import CommandError
 from cli.local import invocation, local_run, redeploy
 from cli.ui import output
@@ -27,6 +41,11 @@ look at a stack, and mend it:
   canvas-events dlq list                             what failed for good, from the queue
   canvas-events failures list                        what failed for good, from the stream
   canvas-events send events.jsonl                    send events of one's own
+  canvas-events person find 4711                     everything that the tables hold about a user
+  canvas-events person erase 4711                    erase it
+  canvas-events activity purge --before 2026-09-01   delete page views and logins from before a date
+  canvas-events tables unknown-fields                fields that Canvas sends and the catalogue lacks
+  canvas-events tables copy OLD-TABLE modules        copy what is missing or older in another table
 
 Each takes --stack, --region and --profile; or --local, for the stack that `make run KEEP=1` leaves up here.
 
@@ -95,7 +114,21 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = made.add_subparsers(required=True, metavar="COMMAND")
-    for module in (doctor, show, rejected, dlq, failures, send, check, draft, event, dashboard):
+    for module in (
+        doctor,
+        show,
+        rejected,
+        dlq,
+        failures,
+        send,
+        person,
+        activity,
+        tables,
+        check,
+        draft,
+        event,
+        dashboard,
+    ):
         module.add_to(commands)
 
     run = commands.add_parser(

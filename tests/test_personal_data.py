@@ -1,101 +1,98 @@
-"""What docs/personal-data.md says to run, run against the deployed template: all of a person is found, and erased."""
+"""``person find`` and ``person erase``: all of a person is found and erased, and nothing else, in both engines."""
 
 import json
 import re
-import subprocess
-import sys
-import textwrap
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
-from cli.local.invocation import scan, table_variables
-from cli.local.ministack import LocalAws, deploy, ministack
+from cli.__main__ import main
+from cli.personal_data import erasure
+from cli.personal_data.erasure import Eraser
+from cli.personal_data.person import Person
+from cli.stack.stack import Resource, Stack
 from handlers.outcome import Fate
-from tests.conftest import SAMPLES, Change, Consumer, Tables
-from tests.template import ROOT
+from tests.conftest import SAMPLES, TABLES, Change, Consumer, Tables
 
 ACCOUNT = "Rk3fXcVbqZ7TnWm2LhY8sDpAe5JgU1oK9iC4wQxB"
 UUIDS = {"8123": "mQ4tZc7nVx1kRb8wYs3gLp6hDf9jUe2oA5iKwQxB", "4711": "none"}
-SCRIPT = re.compile(r"`((?:find|erase|expire)\.py)`:\n\n( *)```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 KEYS = ("context", "entity")
 
 
-class Stack:
-    """The template deployed, the pipeline over its tables, and the scripts of the document beside them."""
+class Deployment:
+    """Tables of an engine as a stack, the pipeline over them, and the commands on them."""
 
-    def __init__(self, aws: LocalAws, deployed: dict[str, str], folder: Path) -> None:
-        self.tables = {name: table for name, table in deployed.items() if name != "REJECTED_TABLE"}
-        self.aws, self.folder = aws, folder
-        self.consumer = Consumer(Tables(aws.client("dynamodb"), aws.endpoint), deployed=deployed)
-        text = (ROOT / "docs" / "personal-data.md").read_text(encoding="utf-8")
-        for name, _, script in SCRIPT.findall(text):
-            (folder / name).write_text(textwrap.dedent(script), encoding="utf-8")
+    def __init__(self, tables: Tables, capsys: pytest.CaptureFixture[str]) -> None:
+        resources = {
+            name.title().replace("_", ""): Resource("AWS::DynamoDB::Table", table) for name, table in TABLES.items()
+        }
+        self.stack = Stack("a-stack", boto3.Session(), tables.endpoint, "CREATE_COMPLETE", {}, {}, resources)
+        self._tables, self._capsys = tables, capsys
+        self._consumer = Consumer(tables)
 
     def deliver(self, *texts: str) -> Counter[Fate]:
         """Deliver events; how many of them had which fate."""
-        return Counter(outcome.fate for outcome in self.consumer.deliver(*texts))
+        return Counter(outcome.fate for outcome in self._consumer.deliver(*texts))
 
     def items(self) -> dict[tuple[str, str, str], dict[str, Any]]:
-        """All items, by table and keys."""
+        """All items of the entity tables in DynamoDB's form, by table variable and key."""
         return {
-            (name, *(item[key] for key in KEYS)): item
-            for name, table in self.tables.items()
-            for item in scan(self.aws, table)
+            (variable, *(item[name]["S"] for name in KEYS)): item
+            for variable, table in TABLES.items()
+            if variable != "REJECTED_TABLE"
+            for item in self._tables.items(table)
         }
 
-    def find(self, user: str) -> list[str]:
-        """The lines that ``find.py`` prints of a person."""
-        return sorted(set(self._run("find.py", ACCOUNT, user, UUIDS[user]).splitlines()))
+    def rejected(self) -> list[str]:
+        """The event types of the rejected records."""
+        return sorted(item["event_name"]["S"] for item in self._tables.items(TABLES["REJECTED_TABLE"]))
 
-    def erase(self, user: str, lines: list[str]) -> str:
-        """What ``erase.py`` says of these lines."""
-        return self._run("erase.py", user, stdin="".join(f"{line}\n" for line in lines))
+    def person(self, *arguments: str, status: int = 0) -> Any:
+        """What ``canvas-events person … --json`` prints."""
+        self._capsys.readouterr()
+        assert main(["person", *arguments, "--json"]) == status
+        return json.loads(self._capsys.readouterr().out)
 
-    def expire(self, day: str) -> None:
-        """Run ``expire.py`` on the table of activity."""
-        self._run("expire.py", self.tables["ACTIVITY_TABLE"], day)
+    def find(self, user: str, *options: str) -> list[dict[str, str]]:
+        """The items that ``person find`` lists."""
+        items: list[dict[str, str]] = self.person("find", user, "--account", ACCOUNT, *options)["items"]
+        return items
 
-    def _run(self, script: str, *arguments: str, stdin: str = "") -> str:
-        command = [sys.executable, script, *arguments]
-        environment = self.aws.environment()
-        done = subprocess.run(
-            command, cwd=self.folder, env=environment, input=stdin, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-
-@pytest.fixture(scope="module")
-def deployed() -> Iterator[tuple[LocalAws, dict[str, str]]]:
-    """The template in MiniStack, and its tables by their variables."""
-    with ministack() as aws:
-        yield aws, table_variables(deploy(aws, {"DeletionProtection": "false"}))
+    def erase(self, user: str, *options: str, status: int = 0) -> Counter[str]:
+        """What ``person erase`` did, in items by action."""
+        report = self.person("erase", user, "--account", ACCOUNT, "--yes", *options, status=status)
+        counts: Counter[str] = Counter()
+        for row in report["counts"]:
+            counts[row["action"]] += row["items"]
+        return counts
 
 
 @pytest.fixture
-def stack(deployed: tuple[LocalAws, dict[str, str]], tmp_path: Path) -> Stack:
-    """The deployed stack, emptied."""
-    made = Stack(*deployed, tmp_path)
-    for name, context, entity in made.items():
-        made.aws.client("dynamodb").delete_item(
-            TableName=made.tables[name], Key={"context": {"S": context}, "entity": {"S": entity}}
-        )
+def deployment(
+    tables: Tables, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Deployment:
+    """Empty tables, and a current folder without erasure records."""
+    made = Deployment(tables, capsys)
+    monkeypatch.setattr("cli.stack.stack.open_stack", lambda _: made.stack)
+    monkeypatch.chdir(tmp_path)
     return made
 
 
-def told_of(item: dict[str, Any], *words: str) -> bool:
-    """Whether an item says one of the words anywhere but in its keys, where what is erased leaves it."""
-    told = json.dumps({name: value for name, value in item.items() if name not in (*KEYS, "version")}, default=str)
-    return any(re.search(rf"\b{re.escape(word)}\b", told) for word in words)
+def names(item: dict[str, Any], *words: str) -> bool:
+    """Whether an item has one of the words anywhere but in its key and version, which an erasure keeps."""
+    text = json.dumps({name: value for name, value in item.items() if name not in (*KEYS, "version")}, default=str)
+    return any(re.search(rf"\b{re.escape(word)}\b", text) for word in words)
 
 
 @pytest.mark.parametrize("user", ["8123", "4711"])
-def test_all_that_names_a_person_is_found_and_erased_and_nothing_else(stack: Stack, event: Change, user: str) -> None:
-    """Of a sample of every type, and of what others say and look up, nothing tells of the person any more."""
+def test_erasing_a_person_leaves_nothing_about_them_and_changes_nothing_else(
+    deployment: Deployment, event: Change, user: str
+) -> None:
+    """With a sample of every type, and what others write and look up, no item names the person any more."""
     other = "4711" if user == "8123" else "8123"
     of_the_person = (
         event("asset_accessed", {"user_id": other}, asset_type="user", asset_id=user, asset_name="Odile Made-up"),
@@ -106,7 +103,14 @@ def test_all_that_names_a_person_is_found_and_erased_and_nothing_else(stack: Sta
         event(
             "submission_comment_created", submission_comment_id="33", submission_id="31", user_id=other, body="Odile!"
         ),
-        event("enrollment_created", {"user_id": other}, enrollment_id="41", user_id=user, user_name="Odile Made-up"),
+        event(
+            "enrollment_created",
+            {"user_id": other},
+            enrollment_id="41",
+            user_id=user,
+            user_name="Odile Made-up",
+            user_uuid=UUIDS[user],
+        ),
         event("asset_accessed", {"user_id": other}, asset_type="enrollment", asset_id="41", asset_name="Odile Made-up"),
     )
     of_others = (
@@ -121,63 +125,215 @@ def test_all_that_names_a_person_is_found_and_erased_and_nothing_else(stack: Sta
     )
     by_the_person = event("submission_comment_created", submission_comment_id="53", submission_id="51", user_id=user)
     sent = [*SAMPLES.values(), *of_the_person, *of_others, by_the_person]
-    assert set(stack.deliver(*sent)) <= {Fate.STORED, Fate.SUPERSEDED}
-    before = stack.items()
+    assert set(deployment.deliver(*sent)) <= {Fate.STORED, Fate.SUPERSEDED}
+    before = deployment.items()
     words = (user, UUIDS[user], "Odile")
-    assert sum(told_of(item, *words) for item in before.values()) > 20
+    assert sum(names(item, *words) for item in before.values()) > 20
 
-    found = stack.find(user)
-    assert stack.erase(user, found) == ""
+    found = deployment.find(user)
+    assert sum(deployment.erase(user).values()) == len(found)
 
-    after = stack.items()
-    mine = {key: item for key, item in after.items() if key[1].startswith(ACCOUNT)}
-    assert [key for key, item in mine.items() if told_of(item, *words)] == []
+    after = deployment.items()
+    ours = {key: item for key, item in after.items() if key[1].startswith(ACCOUNT)}
+    assert [key for key, item in ours.items() if names(item, *words)] == []
     for keys in (
         (f"{ACCOUNT}#Submission#31", "submission_comment#33"),
         (f"{ACCOUNT}#Submission#51", "submission_comment#53"),
     ):
-        assert after["SUBMISSIONS_TABLE", *keys]["body"] == {}
-        assert after["SUBMISSIONS_TABLE", *keys]["deleted"]
-    touched = {tuple(line.split("\t")[:3]) for line in found}
-    for key, item in before.items():
-        if (stack.tables[key[0]], *key[1:]) not in touched:
-            assert after[key] == item
+        assert after["SUBMISSIONS_TABLE", *keys]["body"] == {"M": {}}
+        assert after["SUBMISSIONS_TABLE", *keys]["deleted"] == {"BOOL": True}
+    listed = {(item["table"], item["context"], item["entity"]) for item in found}
+    assert {key: after.get(key) for key in before.keys() - listed} == {
+        key: item for key, item in before.items() if key not in listed
+    }
     for context, entity in (
         (f"{ACCOUNT}#Submission#51", "submission_comment#52"),
         (f"another#User#{user}", f"user#{user}"),
     ):
-        assert any(key[1:] == (context, entity) and item["body"] for key, item in after.items())
+        assert any(key[1:] == (context, entity) and item["body"]["M"] for key, item in after.items())
 
-    assert stack.find(user) == []
-    assert stack.deliver(*sent)[Fate.STORED] == sum(line.endswith("\tactivity") for line in found)
-
-
-def test_a_newer_event_is_not_overwritten_but_told(stack: Stack, event: Change) -> None:
-    """What changed between the search and the erasing is left as it is, and said; the next search finds it."""
-    stack.deliver(event("user_updated", user_id="8123"))
-    found = stack.find("8123")
-    stack.deliver(event("user_updated", {"event_time": "2027-01-01T00:00:00Z"}, user_id="8123", name="Anonymous"))
-    assert f"find it again: {stack.tables['USERS_TABLE']}" in stack.erase("8123", found)
-    assert [item["body"]["name"] for item in stack.items().values()] == ["Anonymous"]
-    assert stack.erase("8123", stack.find("8123")) == ""
-    assert [item["body"] for item in stack.items().values()] == [{}]
+    assert deployment.find(user) == []
+    assert deployment.deliver(*sent)[Fate.STORED] == sum(item["relation"] == "activity" for item in found)
 
 
-def test_a_comment_that_comes_late_is_found_under_emptied_work(stack: Stack, event: Change) -> None:
-    """The person's submissions are remembered, although after the erasing they name nobody."""
-    stack.deliver(event("submission_updated", {"user_id": "4711"}, submission_id="31", user_id="8123"))
-    stack.erase("8123", stack.find("8123"))
-    stack.deliver(event("submission_comment_created", submission_id="31", user_id="4711"))
-    assert [line.split("\t")[1::3] for line in stack.find("8123")] == [[f"{ACCOUNT}#Submission#31", "about"]]
-
-
-def test_activity_of_before_a_day_is_deleted(stack: Stack, event: Change) -> None:
-    """What happened on the day itself stays, and so does everything that is no activity."""
-    times = ("2026-09-06T23:59:59.999Z", "2026-09-07T00:00:00Z", "2026-09-08T12:00:00+13:00")
-    stack.deliver(event("user_updated"), *(event("asset_accessed", {"event_time": time}) for time in times))
-    stack.expire("2026-09-07")
-    assert sorted(entity[:19] for _, _, entity in stack.items()) == [
-        "activity#2026-09-07",
-        "activity#2026-09-07",
-        "user#8123",
+def test_newer_event_after_an_erasure_gives_the_item_it_would_have_given_anyway(
+    deployment: Deployment, event: Change
+) -> None:
+    """An erased item takes part in the order of versions: what comes later is the same with and without the erasure."""
+    sent = [event("user_updated"), event("submission_updated"), event("grade_change"), event("enrollment_updated")]
+    later = [
+        text.replace('"event_time": "2026', '"event_time": "2027')
+        for text in [*sent, event("discussion_entry_created")]
     ]
+    assert later[0] != sent[0]
+    deployment.deliver(*later)
+    expected = deployment.items()
+    deployment._tables.empty()
+
+    deployment.deliver(*sent)
+    assert deployment.erase("8123").total() >= 4
+    deployment.deliver(*later)
+    assert deployment.items() == expected
+
+
+def test_item_that_changed_since_the_search_is_not_overwritten(
+    deployment: Deployment, event: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a newer event wrote between search and erasure stays, exit status 1 says so, and a repeat erases it."""
+    deployment.deliver(event("user_updated", user_id="8123"))
+    newer = event("user_updated", {"event_time": "2027-01-01T00:00:00Z"}, user_id="8123", name="Anonymous")
+    before_the_update(monkeypatch, lambda: deployment.deliver(newer))
+    assert deployment.erase("8123", status=1) == {"changed meanwhile": 1}
+    monkeypatch.undo()
+    (item,) = deployment.items().values()
+    assert item["body"]["M"]["name"] == {"S": "Anonymous"}
+
+
+def before_the_update(monkeypatch: pytest.MonkeyPatch, happen: Callable[[], object]) -> None:
+    """Let something happen between the search and the erasure."""
+    run = Eraser.run
+
+    def interrupted(eraser: Eraser, items: Any) -> Any:
+        happen()
+        return run(eraser, items)
+
+    monkeypatch.setattr(Eraser, "run", interrupted)
+
+
+def test_repeat_erases_what_changed_since_the_search(deployment: Deployment, event: Change) -> None:
+    """After a newer event the person is found again under the same key, and erased again."""
+    deployment.deliver(event("user_updated", user_id="8123"))
+    assert deployment.erase("8123") == {"emptied": 1}
+    deployment.deliver(event("user_updated", {"event_time": "2027-01-01T00:00:00Z"}, user_id="8123", name="Anonymous"))
+    assert deployment.erase("8123") == {"emptied": 1}
+    assert [item["body"] for item in deployment.items().values()] == [{"M": {}}]
+
+
+def test_comment_that_arrives_late_is_found_under_erased_work(deployment: Deployment, event: Change) -> None:
+    """The erasure record remembers the person's submissions and UUID, which the tables do not hold any more."""
+    deployment.deliver(
+        event("submission_updated", {"user_id": "4711"}, submission_id="31", user_id="8123"),
+        event("user_updated", user_id="8123", uuid="a-uuid"),
+    )
+    deployment.erase("8123")
+    deployment.deliver(
+        event("submission_comment_created", submission_id="31", user_id="4711"),
+        event("learning_outcome_result_created", {"user_id": "4711"}, user_uuid="a-uuid"),
+    )
+    found = deployment.find("8123")
+    assert sorted((item["table"], item["relation"]) for item in found) == [
+        ("OUTCOMES_TABLE", "about"),
+        ("SUBMISSIONS_TABLE", "about"),
+    ]
+    assert deployment.find("8123", "--records", "/nonexistent") == []
+    assert deployment.erase("8123") == {"emptied": 2}
+    assert deployment.find("8123") == []
+
+
+@pytest.mark.parametrize("interrupted_after", range(4))
+def test_interrupted_erasure_is_completed_by_a_repeat(
+    deployment: Deployment, event: Change, monkeypatch: pytest.MonkeyPatch, interrupted_after: int
+) -> None:
+    """However many items were erased when it stopped, the same command then erases the rest, comments included."""
+    monkeypatch.setattr(erasure, "MAX_CONCURRENT_UPDATES", 1)
+    deployment.deliver(
+        event("submission_updated", {"user_id": "4711"}, submission_id="31", user_id="8123"),
+        event("submission_comment_created", {"user_id": "4711"}, submission_id="31", user_id="4711"),
+        event("user_updated", user_id="8123"),
+        event("asset_accessed", {"user_id": "8123"}),
+    )
+    updates: list[Any] = []
+    update = Eraser._update
+
+    def stops(eraser: Eraser, found: Any) -> Any:
+        if len(updates) == interrupted_after:
+            raise KeyboardInterrupt
+        updates.append(found)
+        return update(eraser, found)
+
+    monkeypatch.setattr(Eraser, "_update", stops)
+    arguments = ("erase", "8123", "--account", ACCOUNT, "--yes")
+    deployment.person(*arguments, status=130 if interrupted_after < 3 else 0)
+    monkeypatch.undo()
+    monkeypatch.chdir(Path.cwd())
+    monkeypatch.setattr("cli.stack.stack.open_stack", lambda _: deployment.stack)
+    deployment.person(*arguments)
+    entities = {item["entity"]["S"]: item["body"] for item in deployment.items().values()}
+    assert set(entities) == {"submission#31", "submission_comment#198120", "user#8123"}
+    assert all(body == {"M": {}} for body in entities.values())
+
+
+def test_kept_kinds_and_entities_stay_also_in_a_repeat(deployment: Deployment, event: Change) -> None:
+    """What must be kept by law is left as it is, and the next run remembers that."""
+    deployment.deliver(
+        event("grade_change", submission_id="31", student_id="8123", user_id="8123"),
+        event("course_grade_change", user_id="8123"),
+        event("course_grade_change", {"event_time": "2026-09-09T00:00:00Z"}, user_id="8123", course_id="7"),
+        event("user_updated", user_id="8123"),
+    )
+    before = deployment.items()
+    kept = ("--keep", "submission_grade", "--keep", "course_grade#8123")
+    assert deployment.erase("8123", *kept, "--dry-run") == {"kept": 3, "emptied": 1}
+    assert deployment.items() == before
+    assert deployment.erase("8123", *kept) == {"kept": 3, "emptied": 1}
+    assert deployment.erase("8123") == {"kept": 3}
+    changed = {key[2] for key, item in deployment.items().items() if item != before[key]}
+    assert changed == {"user#8123"}
+
+
+def test_rejected_records_that_name_the_person_are_deleted(deployment: Deployment, event: Change) -> None:
+    """Those of unknown types and those that are no JSON too; records about others, or with the same number, stay."""
+    deployment.deliver(event("user_updated", user_id="8123", user_login="odile@example.edu"))
+    no_one = {"user_id": None, "user_login": None, "user_sis_id": None, "url": None}
+    deployment.deliver(
+        unknown(event, "by_the_person", {"user_id": "10150000000008123"}),
+        unknown(event, "of_the_person", no_one, student_id="1015~8123"),
+        unknown(event, "by_login", no_one, text="Ask odile@example.edu."),
+        unknown(event, "in_a_url", no_one | {"url": "https://canvas.example.edu/users/8123/grades"}),
+        unknown(event, "by_type", no_one, context_type="User", context_id="8123"),
+        unknown(event, "nested", no_one, user={"id": 8123}),
+        unknown(event, "of_another_number", no_one, assignment_id="8123", text="8123", due="8123-01-01"),
+        unknown(event, "of_another_login", no_one, text="not-odile@example.edu"),
+        unknown(event, "elsewhere", {"root_account_uuid": "another"}, user_id="8123"),
+    )
+    assert len(deployment.rejected()) == 9
+    found = [item for item in deployment.find("8123") if item["relation"] == "rejected"]
+    assert len(found) == 6
+    assert deployment.erase("8123") == {"emptied": 1, "deleted": 6}
+    assert deployment.rejected() == ["elsewhere", "of_another_login", "of_another_number"]
+
+
+def unknown(event: Change, name: str, metadata: dict[str, Any], **body: Any) -> str:
+    """An event of a type that the catalogue does not have."""
+    made = json.loads(event("module_updated", metadata | {"event_name": name}))
+    return json.dumps({"metadata": made["metadata"], "body": body})
+
+
+@pytest.mark.parametrize("user", ["8123", "User#8123", "10150000000008123", "1015~8123"])
+def test_every_form_of_an_id_finds_the_person(deployment: Deployment, event: Change, user: str) -> None:
+    """Local and global ids are one person, since the tables hold the local form."""
+    deployment.deliver(event("user_updated", user_id="8123"))
+    assert [item["entity"] for item in deployment.find(user)] == ["user#8123"]
+
+
+def test_global_id_is_not_taken_for_a_local_user_where_the_tables_hold_the_global_one(
+    deployment: Deployment, event: Change
+) -> None:
+    """A user of another shard, as of a consortium, is not the local user with the same last digits."""
+    deployment.deliver(
+        event("user_updated", user_id="8123"),
+        event("enrollment_created", {"user_id": "8123"}, user_id="21070000000008123", user_name="A Guest"),
+    )
+    assert [item["relation"] for item in deployment.find("2107~8123")] == ["about"]
+    assert deployment.erase("2107~8123") == {"emptied": 1}
+    assert {key[2] for key, item in deployment.items().items() if item["body"]["M"]} == {"user#8123"}
+
+
+def test_learned_names_are_those_of_the_person_and_not_of_an_observer() -> None:
+    """An observer's enrollment is about the student too, and yet its UUID and name are the observer's."""
+    person = Person(ACCOUNT, "8123")
+    body = {"user_id": "99", "user_uuid": "observer", "associated_user_id": "8123", "enrollment_id": "7"}
+    item = {"context": f"{ACCOUNT}#Enrollment#7", "entity": "enrollment#7", "body": body}
+    assert person.is_subject(item)
+    person.learn(item)
+    assert (person.identifiers, person.work) == (set(), {"Enrollment#7"})

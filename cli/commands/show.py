@@ -12,6 +12,7 @@ from cli.catalogue import model
 from cli.draft.entry import class_name
 from cli.errors import CommandError
 from cli.stack.hierarchy import Item, Nesting, tail
+from cli.stack.root_account import only_root_account
 from cli.stack.stack import Stack, family, open_stack
 from cli.stack.table_reader import NEWEST, Reader
 from cli.ui import arguments, output, render
@@ -31,7 +32,6 @@ examples:
   canvas-events show 2041 --account Rk3f…             where there are several institutions
 """
 NEWEST_ALONE = 200  # occurrences, where they alone are asked for
-MOST_TO_SCAN = 1_000  # items of each table, when it must be found out whose the tables are
 
 # What an item has beside its body, and what that means.
 _ATTRIBUTES = {
@@ -128,7 +128,7 @@ def _context(asked: str, account: str | None, stack: Stack) -> str:
         )
     if re.fullmatch(ID_PATTERN, parts[1]):
         parts[1] = str(parse_id(parts[1]))
-    return "#".join((account or _only_account(stack), *parts))
+    return "#".join((account or only_root_account(stack), *parts))
 
 
 def _local_part(context: str) -> str:
@@ -138,42 +138,3 @@ def _local_part(context: str) -> str:
         if re.fullmatch(ID_PATTERN, number) and parse_id(number) > IDS_PER_SHARD
         else context
     )
-
-
-def _only_account(stack: Stack) -> str:
-    """The one root account that the tables are of. Raises ``CommandError`` when there is none, or several."""
-    allowed = [each.strip() for each in stack.parameters.get("AllowedRootAccounts", "").split(",") if each.strip()]
-    if allowed and not any(re.fullmatch(ID_PATTERN, each) for each in allowed):
-        accounts = sorted(set(allowed))
-    else:
-        accounts = _accounts_in_tables(stack)
-    if not accounts:
-        raise CommandError(f"the tables of {stack.name} hold nothing yet.")
-    if len(accounts) > 1:
-        listed = "\n".join(f"  --account {account}" for account in accounts)
-        raise CommandError(f"there are several root accounts; say which one:\n{listed}")
-    return accounts[0]
-
-
-def _accounts_in_tables(stack: Stack) -> list[str]:
-    """The root accounts that the first items of each table are of.
-
-    No index lists them, and only who reads everything can be sure to miss none: so where there is more, that is said.
-    """
-    client = stack.client("dynamodb")
-    found: set[str] = set()
-    read, is_all = 0.0, True
-    for table in stack.entity_tables.values():
-        page = client.scan(
-            TableName=table, Limit=MOST_TO_SCAN, ProjectionExpression="#c",
-            ExpressionAttributeNames={"#c": "context"}, ReturnConsumedCapacity="TOTAL",
-        )  # fmt: skip
-        found |= {account for item in page["Items"] if (account := item["context"]["S"].partition("#")[0])}
-        read += page.get("ConsumedCapacity", {}).get("CapacityUnits", 0)
-        is_all = is_all and "LastEvaluatedKey" not in page
-    if not is_all:
-        say(
-            f"No account was named: looked into up to {MOST_TO_SCAN:,} items of each table for whose they are"
-            f" ({read:g} read units). --account spares that."
-        )
-    return sorted(found)

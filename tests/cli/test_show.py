@@ -6,6 +6,7 @@ import pytest
 
 from cli.catalogue import model
 from cli.commands import show
+from cli.stack import root_account
 from cli.stack import table_reader as cli_reader
 from cli.stack.hierarchy import Nesting
 from cli.stack.table_reader import Reader
@@ -47,7 +48,7 @@ def test_what_it_cost_to_find_the_account_is_told_where_one_might_be_missed(
 ) -> None:
     """Tables that were not read to their end may hold another account, and whoever pays should know."""
     fill(local)
-    monkeypatch.setattr(show, "MOST_TO_SCAN", 1)
+    monkeypatch.setattr(root_account, "MAX_ITEMS_TO_SCAN", 1)
     done = canvas_events("show", "2041", "--local")
     assert done.status == 0
     assert "looked into up to 1 items of each table" in done.err
@@ -179,7 +180,7 @@ def test_text_of_strangers_does_nothing_to_the_terminal(local: Local, canvas_eve
 def test_the_account_of_the_stack_spares_the_scan(local: Local) -> None:
     """When the stack takes the events of one account only, named by its uuid, nothing is read to find it out."""
     local.stack.parameters = {"AllowedRootAccounts": ACCOUNT}
-    assert show._only_account(local.stack) == ACCOUNT
+    assert root_account.only_root_account(local.stack) == ACCOUNT
 
 
 @pytest.fixture

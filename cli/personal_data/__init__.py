@@ -1,0 +1,1 @@
+"""What the tables hold about a person: find it, and erase it."""
