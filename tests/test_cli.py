@@ -22,7 +22,7 @@ from cli.catalogue import generated
 from cli.catalogue.generated import ROOT
 from cli.local import local_run
 from cli.local.invocation import scan, table_variables
-from cli.local.local_run import what_to_send
+from cli.local.local_run import demo_records
 from cli.local.ministack import REGION
 from tests.checkout import Checkout
 from tests.conftest import Tables
@@ -39,13 +39,19 @@ def test_run_accounts_for_every_record(checkout: Checkout) -> None:
     """The template is deployed, the events go through queue and stream, and the account adds up."""
     done = checkout.run("run")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "The account adds up" in done.stdout
-    sent = Counter(record.way for record in what_to_send())
+    assert "All records accounted for" in done.stdout
+    sent = Counter(record.source for record in demo_records())
     assert f"{sent.total()}/{sent.total()}" in done.stdout
-    assert [family for family in FAMILIES if not re.search(rf"│ {family} +│", done.stdout)] == []
-    assert re.search(r"user#8123 .*\n.*\n.*activity#\S+Z .*logged_out", done.stdout)
+    assert [family for family in FAMILIES if not re.search(rf"^{family} +\d", done.stdout, re.MULTILINE)] == []
+    assert re.search(r"user#8123 .*\n.*\n.*activity 7 Sep 2026, \d\d:\d\d UTC logged_out", done.stdout)
     assert done.stdout.count("asset_accessed in Course#2041") == 1
-    for shown in ("assignment#9001", "Week 1: Cells and membranes", "caliper_format", "body.due_at", "unroutable"):
+    for shown in (
+        "assignment#9001",
+        "Week 1: Cells and membranes",
+        "caliper_format",
+        "body.due_at is not a valid date-time.",
+        "unroutable",
+    ):
         assert shown in done.stdout
     assert "Traceback" not in done.stderr
     dashboard = checkout.run("dashboard")
@@ -69,16 +75,19 @@ def test_run_keeps_the_families_that_are_named(checkout: Checkout) -> None:
 def test_run_names_the_families_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     """A family that is written wrong is told before anything is started, with those that there are."""
     assert main(["run", "--families", "modules,submission"]) == 1
-    assert capsys.readouterr().err.startswith("error: there is no family submission. There are activity, assignments,")
+    assert capsys.readouterr().err.startswith(
+        "error: there is no family submission. The families are activity, assignments,"
+    )
 
 
 def test_the_account_names_every_family_in_full() -> None:
-    """On a terminal of 80 columns the families are readable, whatever else has to wrap."""
-    console = Console(width=80, file=io.StringIO())
-    console.print(local_run._account_table(list(what_to_send()), {}))
+    """On a terminal of 60 columns nothing in the table of outcomes is cut or wrapped."""
+    console = Console(width=60, file=io.StringIO())
+    console.print(local_run._totals_table(list(demo_records()), {}))
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
-    assert [family for family in FAMILIES if f" {family} " not in shown] == []
+    assert [family for family in FAMILIES if f"\n{family} " not in shown] == []
+    assert max(map(len, shown.splitlines())) <= 60
 
 
 def test_dashboard_without_a_run_names_the_command_to_run_first(
@@ -92,19 +101,25 @@ def test_dashboard_without_a_run_names_the_command_to_run_first(
 
 
 def test_run_leaves_nothing_behind(checkout: Checkout, tmp_path: Path) -> None:
-    """Who ends it when it has said how to look around leaves no process behind, and no file of MiniStack's."""
+    """Ctrl-C ends a stack that was kept running: exit status 0, no process, no state file, no file of MiniStack's."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
+    # A shell starts background jobs with SIGINT ignored, which its children would inherit.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = checkout.start("run", "--keep", "--families", "submissions", TMPDIR=str(temporary))
+    signal.signal(signal.SIGINT, before)
     assert process.stdout is not None
-    said = list(itertools.takewhile(lambda line: "aws logs" not in line, process.stdout))
-    assert [line for line in said if "It stays up until Ctrl-C" in line]
+    lines = list(itertools.takewhile(lambda line: "aws logs" not in line, process.stdout))
+    assert [line for line in lines if "keeps running until Ctrl-C" in line]
+    assert (checkout.folder / ".cache" / "local-stack.json").exists()
     assert list(temporary.rglob("ministack-lambda-*"))
     children = psutil.Process(process.pid).children(recursive=True)
     assert children
-    process.send_signal(signal.SIGTERM)
-    process.wait(timeout=60)
+    process.send_signal(signal.SIGINT)
+    last_lines = process.stdout.read()
+    assert (process.wait(timeout=60), last_lines.split()[-1]) == (0, "Stopped.")
     process.stdout.close()
+    assert not (checkout.folder / ".cache" / "local-stack.json").exists()
     _, running = psutil.wait_procs(children, timeout=60)
     assert running == []
     assert list(temporary.iterdir()) == []

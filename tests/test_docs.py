@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.__main__ import parser
 from cli.catalogue import reference
 from cli.catalogue.model import families, load
+from cli.commands import parser
 from cli.personal_data import person
 from tests.template import ROOT, of_type
 

@@ -1,13 +1,10 @@
-"""``doctor``: is the stack well formed, and if not, what to do."""
+"""``doctor``: health check of a stack, with remedies."""
 
 import argparse
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
-
-from cli import errors
 from cli.errors import CommandError
 from cli.stack import checks
 from cli.stack.checks.finding import Finding, State, gone
@@ -15,14 +12,18 @@ from cli.stack.stack import Stack, open_stack
 from cli.ui import arguments, output
 from cli.ui.output import out, plural, print_json
 
+if TYPE_CHECKING:
+    from rich.text import Text
+
 EXAMPLES = """\
 examples:
-  canvas-events doctor                                the stack of your AWS configuration
-  canvas-events doctor --stack live-events-test       another one
-  canvas-events doctor --local                        the one that `make run KEEP=1` leaves up here
-  canvas-events doctor --json                         for machines
+  canvas-events doctor                            the stack of your AWS configuration
+  canvas-events doctor --stack live-events-test   another stack
+  canvas-events doctor --local                    the stack of `make run KEEP=1`
+  canvas-events doctor --json                     print JSON
 
-What your AWS identity may not look at is "not checked". Exit status 1 when something is at fault.
+What your AWS identity may not read is "not checked".
+Exit status 1 when there is an error.
 """
 _STYLES = {
     State.OK: "green",
@@ -36,49 +37,62 @@ _STYLES = {
 def add_to(commands: Any) -> None:
     """Add the command."""
     arguments.command(
-        commands, "doctor", "check whether the stack is well formed, and say what to do", EXAMPLES, run,
-        more="Looks at queue, mappings, functions, permissions, tables, alarms, deployed schemas. Changes nothing.",
+        commands, "doctor", "health check: what is wrong with a stack and how to fix it", EXAMPLES, run,
+        more="Checks queues, mappings, functions, permissions, tables, alarms and the deployed schemas. Changes"
+        " nothing.",
     )  # fmt: skip
 
 
-def run(called: argparse.Namespace) -> int:
-    """The command: 0 when nothing is at fault, 1 otherwise."""
-    found = list(examine(open_stack(called)))
-    if called.json:
-        print_json([{"area": area, "state": each.state, "finding": each.text, "do": each.do} for area, each in found])
+def run(args: argparse.Namespace) -> int:
+    """Check a stack; returns 0 when there is no error, 1 otherwise."""
+    findings = list(examine(open_stack(args)))
+    if args.json:
+        print_json(
+            [
+                {"area": area, "state": finding.state, "finding": finding.text, "remedy": finding.do}
+                for area, finding in findings
+            ]
+        )
     else:
-        _show(found)
-    return 1 if any(each.state is State.FAULT for _, each in found) else 0
+        _show(findings)
+    return 1 if any(finding.state is State.FAULT for _, finding in findings) else 0
 
 
 def examine(stack: Stack) -> Iterator[tuple[str, Finding]]:
-    """Every check's findings, each with its area; a check that cannot look says so, and the others go on."""
+    """Every check's findings, each with its area; a check that AWS does not answer is reported as not checked."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+
+    from cli.ui import aws_errors
+
     with output.progress() as progress:
-        for area, check in progress.track(list(checks.ALL.items()), description="looking"):
+        for area, check in progress.track(list(checks.ALL.items()), description="checking"):
             try:
                 for finding in check(stack):
                     yield area, finding
             except CommandError as error:
                 yield area, Finding(State.FAULT, str(error))
             except (BotoCoreError, ClientError) as error:
-                yield area, gone(error) or Finding(State.NOT_CHECKED, errors.sentence(error))
+                yield area, gone(error) or Finding(State.NOT_CHECKED, str(aws_errors.describe(error)))
             except OSError as error:
-                yield area, Finding(State.NOT_CHECKED, f"it cannot be downloaded: {error}")
+                yield area, Finding(State.NOT_CHECKED, f"the download failed: {error}")
             except ResponseParserError:
-                yield area, Finding(State.NOT_CHECKED, "AWS's answer cannot be read")
+                yield area, Finding(State.NOT_CHECKED, "AWS returned a malformed response")
 
 
-def _show(found: list[tuple[str, Finding]]) -> None:
-    areas = [area for area, _ in found]
-    rows = (
-        # Each area is named but once.
-        ("" if areas.index(area) < number else area, output.text(each.state, _STYLES[each.state]), _told(each))
-        for number, (area, each) in enumerate(found)
-    )
-    out().print(output.table(("of the stack.", ".", "finding, and what to do"), rows))
-    counts = {state: sum(each.state is state for _, each in found) for state in (State.FAULT, State.WARNING)}
-    out().print(f"{plural(counts[State.FAULT], 'fault')}, {plural(counts[State.WARNING], 'warning')}.")
+def _show(findings: list[tuple[str, Finding]]) -> None:
+    console = out()
+    width = max(map(len, _STYLES))
+    for area, group in groupby(findings, key=lambda entry: entry[0]):
+        console.print(output.text(area, "bold"))
+        console.print(output.labelled(_pairs(finding for _, finding in group), label_width=width))
+    counts = {state: sum(finding.state is state for _, finding in findings) for state in (State.FAULT, State.WARNING)}
+    console.print(f"\n{plural(counts[State.FAULT], 'error')}, {plural(counts[State.WARNING], 'warning')}.")
 
 
-def _told(finding: Finding) -> str:
-    return f"{finding.text}\n{finding.do}".rstrip("\n")
+def _pairs(findings: Iterable[Finding]) -> Iterator[tuple["Text", "Text"]]:
+    for finding in findings:
+        content = output.text(finding.text)
+        if finding.do:
+            content.append(f"\n{output.visible(finding.do)}", "dim")
+        yield output.text(finding.state, _STYLES[finding.state]), content

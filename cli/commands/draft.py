@@ -7,7 +7,7 @@ from typing import Any
 
 from cli.catalogue import model
 from cli.catalogue.model import Family
-from cli.draft import compare, entry, sources
+from cli.draft import compare, entry
 from cli.draft.compare import Comparison
 from cli.draft.entry import DraftEntry
 from cli.draft.observed import ObservedEventType
@@ -64,6 +64,9 @@ def add_to(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """The command: 0 when the events do not differ from the catalogue, 1 otherwise."""
+    # Imported only here: the table of rejected events needs boto3, which no help does.
+    from cli.draft import sources
+
     if args.rejected is None:
         event_types = [event_type for path in args.files for event_type in sources.from_file(path)]
     else:

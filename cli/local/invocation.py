@@ -1,43 +1,54 @@
 """Invoke a handler with an invocation from a file, in this process, with the tables in MiniStack."""
 
+import contextlib
 import json
 import os
+import sys
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from boto3.dynamodb.types import TypeDeserializer
-from rich.console import Console
-
 from cli.errors import CommandError
 from cli.local.ministack import LocalAws, deploy, ministack
 from cli.redrive import event_files
-from cli.ui.output import readable
+from cli.ui import output
 
 HANDLERS = {"aws:sqs": "handlers.sqs", "aws:kinesis": "handlers.kinesis"}
 TIMEOUT_MS = 60_000  # as in template.yaml
 
 
-def run(path: Path) -> int:
-    """The command: show the response to the invocation in the file, or in standard input for ``-``, and the items.
+def run(path: Path, *, as_json: bool = False) -> int:
+    """Show the handler's response to the invocation in a file (``-``: standard input) and the items; returns 0.
 
     Raises ``CommandError`` for a file that cannot be read or has no invocation from SQS or Kinesis.
     """
     event, module = _read(str(path))
-    console = Console()
-    with console.status("Deploying the tables into MiniStack …"), ministack() as aws:
-        outputs = deploy(aws, {"KinesisStream": "none", "DeletionProtection": "false"})
+    with ministack() as aws:
+        with output.notes().status("Deploying the tables into MiniStack …"):
+            outputs = deploy(aws, {"KinesisStream": "none", "DeletionProtection": "false"})
         os.environ.update(aws.environment(), **table_variables(outputs))
-        console.rule("log and metrics")
-        response = import_module(module).handler(event, _context())
-        console.rule("response")
-        console.print_json(json.dumps(response))
-        for variable, table in table_variables(outputs).items():
-            for item in scan(aws, table):
-                console.rule(variable)
-                console.print_json(json.dumps(item, default=readable, sort_keys=True))
+        if not as_json:
+            print("log and metrics:")
+        # The functions log to standard output, which is for the JSON alone.
+        with contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):
+            response = import_module(module).handler(event, _context())
+        items = {variable: scan(aws, table) for variable, table in table_variables(outputs).items()}
+    written = {variable: found for variable, found in items.items() if found}
+    if as_json:
+        output.print_json({"response": response, "items": written})
+    else:
+        _show(response, written)
     return 0
+
+
+def _show(response: object, items: dict[str, list[dict[str, Any]]]) -> None:
+    print("\nresponse:")
+    output.print_json(response)
+    for variable, found in items.items():
+        for item in found:
+            print(f"\n{variable}:")
+            output.print_json(item)
 
 
 def table_variables(outputs: dict[str, str]) -> dict[str, str]:
@@ -50,14 +61,16 @@ def table_variables(outputs: dict[str, str]) -> dict[str, str]:
 
 
 def scan(aws: LocalAws, table: str) -> list[dict[str, Any]]:
-    """All items of a table as plain values, in the order of their keys."""
+    """All items of a table as plain values, ordered by their keys."""
     pages = aws.client("dynamodb").get_paginator("scan").paginate(TableName=table)
     items = [plain(item) for page in pages for item in page["Items"]]
     return sorted(items, key=lambda item: tuple(str(item.get(k)) for k in ("context", "entity", "reason", "record")))
 
 
 def plain(item: dict[str, Any]) -> dict[str, Any]:
-    """An item as plain values: numbers are Decimal."""
+    """An item as plain values; numbers are ``Decimal``."""
+    from boto3.dynamodb.types import TypeDeserializer
+
     return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
 
 
@@ -75,4 +88,4 @@ def _read(path: str) -> tuple[dict[str, Any], str]:
 
 
 def _context() -> SimpleNamespace:
-    return SimpleNamespace(aws_request_id="invoked-here", get_remaining_time_in_millis=lambda: TIMEOUT_MS)
+    return SimpleNamespace(aws_request_id="local-invocation", get_remaining_time_in_millis=lambda: TIMEOUT_MS)

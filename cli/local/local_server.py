@@ -1,26 +1,36 @@
-"""A server on this machine, for as long as something needs it."""
+"""A server process on this machine that stops when it is no longer needed, or its parent ends."""
 
 import contextlib
 import os
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from cli.errors import CommandError
 
-PORT = "{port}"  # stands for the number of the port
+PORT = "{port}"  # placeholder for the port number
 SECONDS_TO_START = 60
 MAX_ATTEMPTS = 5
 
+_WATCHDOG = Path(__file__).with_name("watchdog.py")
+
 
 class LocalServerError(CommandError):
-    """A server did not start; the text has what it said."""
+    """A server did not start; the text includes its output."""
+
+
+@dataclass(frozen=True)
+class _Server:
+    """A server process, and the socket by which its watchdog notices that this process has ended."""
+
+    process: "subprocess.Popen[bytes]"
+    control: socket.socket
 
 
 @contextlib.contextmanager
@@ -31,55 +41,62 @@ def local_server(
     env: Mapping[str, str] = os.environ,
     cwd: Path | None = None,
     grace_seconds: float = 10,
+    leftovers: Iterable[Path] = (),
 ) -> Iterator[int]:
-    """Run a server on a free port of the loopback address, and end it; the port.
+    """Run a server on a free port of the loopback address, and stop it at the end; yields the port.
 
-    ``PORT`` stands for its number in the command and in the environment. At the end the server and what it started get
-    ``grace_seconds`` to finish. Raises ``LocalServerError`` when it does not start.
+    ``PORT`` stands for the port number in the command and in the environment. At the end, which includes a SIGKILL of
+    this process, the server and the processes that it started get ``grace_seconds`` to finish; then those
+    ``leftovers`` are removed that are folders, or files that name the port. Raises ``LocalServerError`` when the
+    server does not start.
     """
-    process, port = _start(name, command, env, cwd)
+    watchdog = [sys.executable, "-I", "-S", str(_WATCHDOG), str(grace_seconds), PORT, *map(str, leftovers), "--"]
+    server, port = _start(name, [*watchdog, *command], env, cwd)
     try:
         yield port
     finally:
-        _end(process, grace_seconds)
+        _stop(server)
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on."""
+    """A port of the loopback address that no process listens on."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
 
 
-def _start(
-    name: str, command: Sequence[str], env: Mapping[str, str], cwd: Path | None
-) -> tuple["subprocess.Popen[bytes]", int]:
-    said = b""
+def _start(name: str, command: Sequence[str], env: Mapping[str, str], cwd: Path | None) -> tuple[_Server, int]:
+    output = b""
     for _ in range(MAX_ATTEMPTS):
-        # Until the server listens, another process may take its port: then it ends, and gets another one.
+        # Another process may take the port before the server does: then the server exits, and gets another port.
         port = free_port()
         with tempfile.TemporaryFile() as log:
-            process = subprocess.Popen(  # noqa: S603  # the callers name the server
-                [part.replace(PORT, str(port)) for part in command],
-                env={variable: value.replace(PORT, str(port)) for variable, value in env.items()},
-                cwd=cwd,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            control, watched = socket.socketpair()
+            with watched:
+                process = subprocess.Popen(  # noqa: S603  # the callers name the server
+                    [part.replace(PORT, str(port)) for part in command],
+                    env={variable: value.replace(PORT, str(port)) for variable, value in env.items()},
+                    cwd=cwd,
+                    stdin=watched.fileno(),
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            server = _Server(process, control)
             try:
                 if _comes_up(process, port):
-                    return process, port
+                    return server, port
             except BaseException:
-                _end(process, 0)
+                _kill(server)
                 raise
+            has_exited = process.poll() is not None
+            _kill(server)
             log.seek(0)
-            said = log.read()
-        if process.poll() is None:
-            _end(process, 0)
+            output = log.read()
+        if not has_exited:
             break
-    raise LocalServerError(f"{name} did not start. It said:\n{said.decode(errors='replace')}")
+    raise LocalServerError(f"{name} did not start. Its output:\n{output.decode(errors='replace')}")
 
 
 def _comes_up(process: "subprocess.Popen[bytes]", port: int) -> bool:
@@ -92,20 +109,24 @@ def _comes_up(process: "subprocess.Popen[bytes]", port: int) -> bool:
 
 
 def _listens(pid: int, port: int) -> bool:
-    """Whether it is this very process that listens on the port."""
+    """Whether this very process listens on the port."""
+    import psutil
+
     with contextlib.suppress(psutil.NoSuchProcess):
-        sockets = psutil.Process(pid).net_connections(kind="tcp")
-        return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in sockets)
+        connections = psutil.Process(pid).net_connections(kind="tcp")
+        return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in connections)
     return False
 
 
-def _end(process: "subprocess.Popen[bytes]", grace_seconds: float) -> None:
-    """End the server and the processes that it started, which are in its session."""
+def _kill(server: _Server) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(timeout=grace_seconds)
-    except subprocess.TimeoutExpired:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        os.killpg(server.process.pid, signal.SIGKILL)
+    _stop(server)
+
+
+def _stop(server: _Server) -> None:
+    """Let the watchdog stop the server and its processes, and wait until it has."""
+    with server.control as control, contextlib.suppress(OSError):
+        control.shutdown(socket.SHUT_WR)
+        control.recv(1)  # returns when the watchdog, the last process, has ended
+    server.process.wait()

@@ -22,7 +22,7 @@ def only_root_account(stack: Stack) -> str:
     else:
         accounts = _accounts_in_tables(stack)
     if not accounts:
-        raise CommandError(f"the tables of {stack.name} hold nothing yet.")
+        raise CommandError(f"the tables of {stack.name} are still empty.")
     if len(accounts) > 1:
         listed = "\n".join(f"  --account {account}" for account in accounts)
         raise CommandError(f"there are several root accounts; choose one:\n{listed}")
@@ -47,7 +47,7 @@ def _accounts_in_tables(stack: Stack) -> list[str]:
         is_complete = is_complete and "LastEvaluatedKey" not in page
     if not is_complete:
         say(
-            f"No --account: looked into up to {MAX_ITEMS_TO_SCAN:,} items of each table to find the root account"
-            f" ({read_units:g} read units). Pass --account to skip this."
+            f"Without --account, up to {MAX_ITEMS_TO_SCAN:,} items of each table were scanned to find the root account"
+            f" ({read_units:g} read units). Pass --account to avoid the scan."
         )
     return sorted(found)

@@ -1,4 +1,4 @@
-"""Rejections and broken rules in words: what is wrong, what Canvas sends there, what to do."""
+"""Rejections and schema violations in words: what is wrong, what the field means, what to do."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,64 +7,72 @@ from cli.ui.output import plural
 from handlers.items.event_types import EventType
 from handlers.outcome import RejectionReason, Violation
 
-# What to do about each reason; a test holds it to all that there are.
+# What to do about each reason; a test compares the keys with the reasons that exist.
 REMEDIES: Mapping[str, str] = {
-    RejectionReason.MALFORMED_JSON: "It is not JSON in UTF-8. See who else sends to the queue or stream.",
-    RejectionReason.CALIPER_FORMAT: "Choose the Canvas format instead of Caliper in Canvas Data Services.",
-    RejectionReason.SCHEMA_VIOLATION: "If Canvas is right, mend the catalogue, deploy, and redrive.",
+    RejectionReason.MALFORMED_JSON: "The record is not JSON in UTF-8. Check what else sends to the queue or stream.",
+    RejectionReason.CALIPER_FORMAT: "Select the Canvas format instead of Caliper in Canvas Data Services.",
+    RejectionReason.SCHEMA_VIOLATION: "If Canvas is right, fix the catalogue, deploy, and redrive.",
     RejectionReason.UNKNOWN_EVENT_TYPE: "Add it to the catalogue, deploy and redrive, or unsubscribe from it.",
-    RejectionReason.FOREIGN_ACCOUNT: "If it is yours, add the account to AllowedRootAccounts, deploy, and redrive.",
-    RejectionReason.UNROUTABLE: "The event does not say whose it is. See who sends it.",
-    RejectionReason.UNSTORABLE: "DynamoDB cannot hold it. See what it says there.",
-    RejectionReason.TOO_LARGE: "It is over the 400 KB of a DynamoDB item. Read it from its payload.",
+    RejectionReason.FOREIGN_ACCOUNT: "If the account is yours, add it to AllowedRootAccounts, deploy, and redrive.",
+    RejectionReason.UNROUTABLE: "The event does not identify its account or entity. Check which program sends it.",
+    RejectionReason.UNSTORABLE: "DynamoDB cannot store this value. Check the field that the error names.",
+    RejectionReason.TOO_LARGE: "The item exceeds DynamoDB's 400 KB. Read the event from its payload.",
 }
 
 _RULES = {
     "required": "is missing",
-    "type": "is not of the type: {expected}",
-    "format": "is not of the format: {expected}",
-    "pattern": "does not have the form: {expected}",
+    "type": "is not of type {expected}",
+    "format": "is not a valid {expected}",
+    "pattern": "does not match the pattern {expected}",
     "const": "is not {expected}",
     "enum": "is not {expected}",
     "minimum": "is less than {expected}",
     "maximum": "is more than {expected}",
-    "anyOf": "is none of the forms that it may have",
+    "anyOf": "has none of the allowed forms",
     "json": "is not {expected}",
-    "account": "is not of {expected}",
-    "size": "is too large: {expected}",
-    "nesting": "is nested too deep: {expected}",
-    "number": "has a number out of bounds: {expected}",
+    "account": "is not {expected}",
+    "size": "is too large: it must be {expected}",
+    "nesting": "is nested too deeply ({expected})",
+    "number": "has a number that is out of range: use {expected}",
 }
+_CALIPER = "is in Caliper format; select the Canvas format in Canvas Data Services"
 
 
 def fault(violation: Violation, event_type: EventType | None) -> str:
-    """A broken rule in a sentence: where, what is wrong, and what Canvas sends there.
+    """A sentence about a violation: where, what is wrong, and how the catalogue describes the field.
 
-    ``event_type`` is that of the event, where it is one of the catalogue. Of the value nothing is told.
+    ``event_type`` is that of the event where the catalogue has it. The value itself is never included.
     """
-    place = violation.path.removeprefix(".") or "the record"
-    broken = _RULES.get(violation.rule, f"breaks the rule {violation.rule}: {{expected}}")
-    told = broken.format(expected=violation.expected) if violation.expected else broken.partition(": {")[0]
-    about = _about(place, event_type) if event_type else ""
-    return f"{place} {told}.{f' Canvas sends there: {about}' if about else ''}"
+    path = violation.path.removeprefix(".") or "the record"
+    about = _description(path, event_type) if event_type else ""
+    return f"{path} {_rule(violation)}.{f' Description: {about}' if about else ''}"
 
 
 def rules(errors: Sequence[Mapping[str, str]]) -> str:
-    """The broken rules of a rejected item, shortly, one a line."""
+    """The violations of a rejected item in short, one a line."""
     return "\n".join(f"{error['path']} {error['rule']} {error['expected']}".strip() for error in errors)
 
 
 def unknown(count: int) -> str:
-    """A remark on fields that the catalogue does not know."""
-    return f"{plural(count, 'field')} that the catalogue does not know; kept as it comes" if count else ""
+    """A remark on fields that the catalogue does not know; empty where ``count`` is 0."""
+    return f"{plural(count, 'field')} not in the catalogue, stored unchanged" if count else ""
 
 
-def _about(path: str, event_type: EventType) -> str:
-    """What the event type's schema says of a place."""
+def _rule(violation: Violation) -> str:
+    if violation.rule == "format" and not violation.path:
+        return _CALIPER
+    sentence = _RULES.get(violation.rule, f"violates the rule {violation.rule}: {{expected}}")
+    if violation.expected:
+        return sentence.format(expected=violation.expected)
+    return sentence.partition(": ")[0].partition(" ({")[0]
+
+
+def _description(path: str, event_type: EventType) -> str:
+    """The description that the event type's schema has for a path."""
     node: Any = event_type.schema
-    for step in path.split("."):
-        node = node.get("properties", {}).get(step)
+    for name in path.split("."):
+        node = node.get("properties", {}).get(name)
         if node is None:
             return ""
-    kind = event_type.field_kinds.get(step, "") if path.startswith("body.") else ""
+    kind = event_type.field_kinds.get(name, "") if path.startswith("body.") else ""
     return f"{node.get('description', '')}{f' ({kind})' if kind else ''}"

@@ -1,25 +1,30 @@
-"""Items as a person would want to see them."""
+"""Items for people: a tree of entities, the fields of one, and rejected records in groups."""
 
 import contextlib
 import html
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
-
-from rich.table import Table
-from rich.text import Text
-from rich.tree import Tree
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 from cli.stack.hierarchy import Item, Nesting, tail
 from cli.ui import output
-from cli.ui.messages import rules
+from cli.ui.messages import fault
 from handlers.items.timestamps import parse_datetime
+from handlers.outcome import Violation
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
+    from rich.padding import Padding
+    from rich.text import Text
+    from rich.tree import Tree
 
 _HEADLINES = (
     *("title", "name", "group_name", "group_category_name", "display_name", "asset_name", "subject"),
     *("text", "body", "syllabus_body", "type"),
 )
+MAX_HEADLINE_LENGTH = 60
 _DETAILS = {
     "workflow_state": "{}",
     "state": "{}",
@@ -33,73 +38,133 @@ _DETAILS = {
     "progress": "{0[requirement_completed_count]} of {0[requirement_count]} requirements",
     "points_possible": "{} points",
     "group_weight": "{} %",
-    "position": "place {}",
+    "position": "position {}",
     "due_at": "due {}",
     "user_id": "of user {}",
     "submission_id": "submission {}",
 }
 
-# Entities whose user_id is who made them; of the others it is the person whom they are about.
-_MADE_BY = frozenset({"attachment", "discussion_entry", "discussion_submission", "submission_comment"})
+# Entities whose user_id is their author; of the others it is the person whom they are about.
+_AUTHORED = frozenset({"attachment", "discussion_entry", "discussion_submission", "submission_comment"})
 
 
-def contents(context: str, items: Iterable[Item], nesting: Nesting) -> Tree:
-    """What the tables hold of a context such as ``Course#2041``, each entity below what contains it."""
+def contents(context: str, items: Iterable[Item], nesting: Nesting) -> "Tree":
+    """What the tables hold for a context such as ``Course#2041``, each entity below what contains it."""
+    from rich.tree import Tree
+
     by_context: dict[str, list[Item]] = {}
     for item in items:
         by_context.setdefault(tail(item["context"]), []).append(item)
-    tree = Tree(output.text(context.replace("#", " "), "bold").append(", as the tables hold it", "not bold"))
-    _grow(tree, context, by_context, nesting)
+    tree = Tree(output.text(context.replace("#", " "), "bold").append(" in the tables", "not bold"))
+    _add_items(tree, context, by_context, nesting)
     return tree
 
 
-def rejections(items: Iterable[Item]) -> Table:
-    """The rejected records, counted where reason and rules are the same."""
-    rows: Counter[tuple[str, str, str]] = Counter()
-    newest: dict[tuple[str, str, str], str] = {}
+def rejections(items: Iterable[Item]) -> "Group":
+    """The rejected records, in groups with the same reason, event type and errors."""
+    from rich.console import Group
+
+    counts: Counter[tuple[str, str, tuple[str, ...]]] = Counter()
+    newest: dict[tuple[str, str, tuple[str, ...]], str] = {}
     for item in items:
-        row = (item["reason"], item.get("event_name", ""), rules(item["errors"]))
-        rows[row] += 1
-        newest[row] = max(newest.get(row, ""), item["record"].partition("#")[0])
-    columns = ("reason.", "event type", "broken rules", "newest.", "records#")
-    return output.table(
-        columns, ((*row, f"{output.age(parse_datetime(newest[row]))} ago", rows[row]) for row in sorted(rows))
+        errors = (Violation(error["path"], error["rule"], error["expected"]) for error in item["errors"])
+        group = (item["reason"], item.get("event_name", ""), tuple(fault(error, None) for error in errors))
+        counts[group] += 1
+        newest[group] = max(newest.get(group, ""), item["record"].partition("#")[0])
+    parts: list[RenderableType] = []
+    for group in sorted(counts):
+        parts += _rejection(*group, counts[group], newest[group])
+    return Group(*parts)
+
+
+def fields(title: str, rows: Iterable[tuple[str, object, str]]) -> "Group":
+    """Names with their meanings, and below each its value, which may be as long as a key."""
+    from rich.console import Group
+
+    parts: list[RenderableType] = [output.text(title, "bold")]
+    for name, value, meaning in rows:
+        parts += [output.text(name, "cyan").append(f"  {output.visible(meaning)}", "dim"), _indented(value)]
+    return Group(*parts)
+
+
+def _rejection(
+    reason: str, event_name: str, errors: tuple[str, ...], count: int, newest: str
+) -> Iterator["RenderableType"]:
+    heading = output.text(reason, "bold")
+    if event_name:
+        heading.append(f" · {output.visible(event_name)}", "not bold")
+    yield heading.append(
+        f" · {output.plural(count, 'record')}, newest {output.age(parse_datetime(newest))} ago", "not bold"
     )
+    for error in errors:
+        yield _indented(error)
 
 
-def _grow(tree: Tree, context: str, by_context: dict[str, list[Item]], nesting: Nesting) -> None:
-    # Each context but once: that of a syllabus is the course that it stands in.
+def _indented(value: object) -> "Padding":
+    from rich.padding import Padding
+
+    return Padding(output.text(value), (0, 0, 0, 4), expand=False)
+
+
+def _add_items(tree: "Tree", context: str, by_context: dict[str, list[Item]], nesting: Nesting) -> None:
+    # Each context only once: a syllabus has the context of its own course.
     for item in nesting.in_order(by_context.pop(context, ())):
         branch = tree.add(_line(item, occurred=nesting.is_occurrence(item["entity"])))
         for below, _ in nesting.below(item["entity"]):
-            _grow(branch, below, by_context, nesting)
+            _add_items(branch, below, by_context, nesting)
 
 
-def _line(item: Item, *, occurred: bool) -> Text:
+def _line(item: Item, *, occurred: bool) -> "Text":
     body = item["body"]
-    # The end of an occurrence's key says nothing to a person.
-    key = item["entity"].rpartition("#")[0] if occurred else item["entity"]
     headline = next((_headline(str(body[name])) for name in _HEADLINES if name in body), "")
     details = ", ".join(_details(item["entity"], body))
-    line = output.text(key, "cyan").append(f" {output.visible(headline)} ", "default")
-    where = f" in {item['request_context']}" if "request_context" in item else ""
-    line.append(output.visible(f"{details} · {item['event_name']}{where}".removeprefix(" · ")), "dim")
+    context = f" in {item['request_context']}" if "request_context" in item else ""
+    line = output.text(_activity_label(item["entity"]) if occurred else item["entity"], "cyan")
+    if headline:
+        line.append(f" {output.visible(headline)}", "default")
+    remarks = " · ".join(filter(None, (details, f"{item['event_name']}{context}")))
+    line.append(f" {output.visible(remarks)}", "dim")
     if item.get("deleted"):
         line.stylize("strike")
         line.append(" deleted", "red")
     return line
 
 
+def _activity_label(key: str) -> str:
+    """``activity 7 Sep 2026, 19:05 UTC`` for ``activity#2026-09-07T19:05:17.904000Z#<digest>``."""
+    kind, _, rest = key.partition("#")
+    return f"{kind} {_time(rest.partition('#')[0])}"
+
+
 def _details(entity: str, body: Mapping[str, Any]) -> Iterator[str]:
     kind = entity.partition("#")[0]
     for name, form in _DETAILS.items():
-        # Its own id is in its key.
+        # The key has the entity's own id already.
         if name in body and not entity.endswith(f"#{body[name]}"):
-            with contextlib.suppress(LookupError, TypeError):  # an object without the members that are shown
-                text = form.format(body[name])
-                yield text.replace("of user", "by user") if name == "user_id" and kind in _MADE_BY else text
+            with contextlib.suppress(LookupError, TypeError):  # an object without the expected members
+                text = form.format(_value(name, body[name]))
+                yield text.replace("of user", "by user") if name == "user_id" and kind in _AUTHORED else text
+
+
+def _value(name: str, value: Any) -> Any:
+    if name.endswith("_at"):
+        return _time(str(value))
+    return output.readable(round(value, 2)) if isinstance(value, Decimal) else value
+
+
+def _time(value: str) -> str:
+    """``7 Sep 2026, 19:05 UTC``; any other text unchanged."""
+    try:
+        time = parse_datetime(value)
+    except ValueError:
+        return value
+    return f"{time.day} {time:%b %Y, %H:%M} UTC"
 
 
 def _headline(markup: str) -> str:
+    """The first words of a text, without its markup."""
     words = html.unescape(re.sub(r"<[^>]*>", " ", markup)).split()
-    return " ".join(words)[:60]
+    text = " ".join(words)
+    if len(text) <= MAX_HEADLINE_LENGTH:
+        return text
+    return f"{text[:MAX_HEADLINE_LENGTH].rpartition(' ')[0] or text[:MAX_HEADLINE_LENGTH]} …"

@@ -46,5 +46,5 @@ def test_dashboard_names_a_file_that_it_cannot_write(
 
 def test_other_commands_do_not_load_the_plotting_library() -> None:
     """The plotting library takes a second to load, so only writing the page loads it."""
-    program = "import sys, cli.__main__; cli.__main__.parser(); sys.exit('matplotlib' in sys.modules)"
+    program = "import sys, cli.commands; cli.commands.parser(); sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

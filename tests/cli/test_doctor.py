@@ -2,7 +2,6 @@
 
 import io
 import json
-import re
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +22,7 @@ from tests.template import FAMILIES, properties, resolve
 CANVAS = "636161780776"
 
 # What MiniStack does not do of what the template says.
-NOT_HERE = ("items never expire in ", "what is lost cannot be restored in ")
+NOT_HERE = ("items never expire in ", "point-in-time recovery is disabled in ")
 
 
 def troubles(check: Any, stack: Stack) -> list[tuple[State, str]]:
@@ -39,8 +38,8 @@ def test_a_stack_as_the_template_makes_it_is_well(canvas_events: Command) -> Non
     assert {each["area"] for each in done.json} == set(checks.ALL)
     assert all(each["finding"].startswith(NOT_HERE) for each in done.json if each["state"] != "ok")
     shown = canvas_events("doctor", "--local")
-    assert "0 faults" in shown.out
-    assert "canvas-live-events: a standard queue by a name that Canvas takes" in shown.out
+    assert "0 errors" in shown.out
+    assert "canvas-live-events: a standard queue with a name that Canvas accepts" in shown.out
 
 
 def test_every_finding_that_is_not_well_says_what_to_do(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +134,7 @@ def test_messages_that_come_back_too_soon(local: Local, queue_attributes: Any) -
     queue_attributes(VisibilityTimeout="60")
     found = troubles(functions.functions, local.stack)
     assert {state for state, _ in found} == {State.WARNING}
-    assert all("hidden for 60 s only" in text for _, text in found)
+    assert all("a visibility timeout of only 60 s" in text for _, text in found)
 
 
 def test_a_mapping_that_is_off(local: Local) -> None:
@@ -147,7 +146,7 @@ def test_a_mapping_that_is_off(local: Local) -> None:
     finally:
         client.update_event_source_mapping(UUID=uuid, Enabled=True, FunctionResponseTypes=["ReportBatchItemFailures"])
     assert [each.text for each in found] == [
-        found[0].text, "SqsFunctionQueue does not take batch item failures",
+        found[0].text, "SqsFunctionQueue does not use partial batch responses",
     ]  # fmt: skip
     assert f"--enabled --uuid {uuid}" in found[0].do
 
@@ -157,9 +156,9 @@ def test_a_mapping_that_is_off(local: Local) -> None:
     [
         ({"REJECTED_TABLE": ""}, State.FAULT, "does not start: REJECTED_TABLE is not set"),
         ({"REJECTED_RETENTION_DAYS": "soon"}, State.FAULT, "does not start: REJECTED_RETENTION_DAYS"),
-        ({"MODULES_TABLE": ""}, State.WARNING, "ignores the events of MODULES_TABLE"),
-        ({"MODULES_TABLE": "another"}, State.FAULT, "writes to other tables than the stack's: MODULES_TABLE"),
-        ({}, State.OK, "knows the table of every family that is kept"),
+        ({"MODULES_TABLE": ""}, State.WARNING, "ignores events because MODULES_TABLE is not set"),
+        ({"MODULES_TABLE": "another"}, State.FAULT, "writes to tables outside the stack: MODULES_TABLE"),
+        ({}, State.OK, "has the table of every selected family"),
     ],
 )
 def test_the_settings_of_a_function(local: Local, change: dict[str, str], state: State, text: str) -> None:
@@ -200,14 +199,14 @@ def test_a_table_that_is_gone_or_keyed_otherwise(local: Local) -> None:
     local.stack._tables.update(MODULES_TABLE="gone", COURSES_TABLE=local.stack.rejected_table)
     faults = [text for state, text in troubles(storage.tables, local.stack) if state is State.FAULT]
     assert faults == [
-        f"COURSES_TABLE {local.stack.rejected_table} is keyed by reason, record", "MODULES_TABLE gone was deleted",
+        f"COURSES_TABLE {local.stack.rejected_table} has the keys reason, record", "MODULES_TABLE gone was deleted",
     ]  # fmt: skip
 
 
 def test_a_family_without_its_table(local: Local) -> None:
     """A family that the catalogue knows and the stack has no table for is a warning: it may be meant."""
     del local.stack._tables["MODULES_TABLE"]
-    assert (State.WARNING, "there is no table for MODULES_TABLE: its events are ignored") in troubles(
+    assert (State.WARNING, "the stack has no table for MODULES_TABLE, so its events are ignored") in troubles(
         storage.tables, local.stack
     )
 
@@ -220,16 +219,16 @@ def test_a_family_that_was_not_chosen_is_no_fault(local: Local) -> None:
         del local.stack._tables[name]
     local.stack.__dict__.pop("entity_tables")
     told = {each.text: each.state for each in storage.tables(local.stack)}
-    assert told["kept are assignments, courses, discussions"] is State.OK
+    assert told["stored families: assignments, courses, discussions"] is State.OK
     (text,) = [text for text, state in told.items() if state is State.INFO]
-    assert text.startswith("not kept are ")
-    assert {f"{name.upper()}_TABLE" for name in re.findall(r"\w+", text.partition(":")[0])[3:]} == left_out
+    assert text.startswith("ignored families, not in the parameter Families: ")
+    assert {f"{name.upper()}_TABLE" for name in text.partition(": ")[2].split(", ")} == left_out
     assert not [text for text in told if "events are ignored" in text]
     finding = functions._settings("SqsFunction", local.stack.environment, local.stack)
     assert finding.state is State.OK
     chosen_and_missing = {**local.stack.environment, "COURSES_TABLE": ""}
     finding = functions._settings("SqsFunction", chosen_and_missing, local.stack)
-    assert (finding.state, "ignores the events of COURSES_TABLE:" in finding.text) == (State.WARNING, True)
+    assert (finding.state, "because COURSES_TABLE is not set" in finding.text) == (State.WARNING, True)
 
 
 def test_what_should_expire_and_what_should_last(local: Local) -> None:
@@ -238,8 +237,8 @@ def test_what_should_expire_and_what_should_last(local: Local) -> None:
     local.stack.entity_tables = {name: local.stack._tables[name] for name in ("ACTIVITY_TABLE", "MODULES_TABLE")}
     dynamodb = local.stack.client("dynamodb")
     found = [text for _, text in troubles(storage.tables, local.stack)]
-    assert "items never expire in activity, rejected: time to live is off" in found
-    assert "what is lost cannot be restored in modules, rejected: point-in-time recovery is off" in found
+    assert "items never expire in activity, rejected: time to live is disabled" in found
+    assert "point-in-time recovery is disabled in modules, rejected" in found
     on = {"Enabled": True, "AttributeName": "expires_at"}
     for table in (local.stack.entity_tables["ACTIVITY_TABLE"], local.stack.rejected_table):
         dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification=on)
@@ -257,7 +256,7 @@ def test_what_should_expire_and_what_should_last(local: Local) -> None:
                 TableName=table, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": False}
             )
     assert "items expire in activity, rejected" in texts
-    assert "all that lasts can be restored to any moment of the last weeks" in texts
+    assert "point-in-time recovery is enabled" in texts
 
 
 def test_activity_needs_no_permission_to_update(local: Local) -> None:
@@ -265,7 +264,10 @@ def test_activity_needs_no_permission_to_update(local: Local) -> None:
     local.stack.occurrence_tables = frozenset({"ACTIVITY_TABLE"})
     local.stack.entity_tables = {name: local.stack._tables[name] for name in ("ACTIVITY_TABLE", "MODULES_TABLE")}
     configuration = functions.configurations(local.stack)["SqsFunction"]
-    needed = {arn.rpartition("/")[2]: actions for arn, actions in functions._needed(local.stack, configuration).items()}
+    needed = {
+        arn.rpartition("/")[2]: actions
+        for arn, actions in functions._required_actions(local.stack, configuration).items()
+    }
     insert, update = "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"
     assert needed[local.stack.entity_tables["ACTIVITY_TABLE"]] == (insert,)
     assert needed[local.stack.rejected_table] == (insert,)
@@ -285,9 +287,9 @@ def test_what_is_not_there_any_more_is_a_fault() -> None:
 @pytest.mark.parametrize(
     ("trouble", "said"),
     [
-        (OSError("the code is no zip file"), "it cannot be downloaded: the code is no zip file"),
-        (ResponseParserError("<html>"), "AWS's answer cannot be read"),
-        (ReadTimeoutError(endpoint_url="https://x"), "AWS does not answer"),
+        (OSError("the package is not a zip file"), "the download failed: the package is not a zip file"),
+        (ResponseParserError("<html>"), "AWS returned a malformed response"),
+        (ReadTimeoutError(endpoint_url="https://x"), "AWS does not respond"),
     ],
 )
 def test_a_service_that_does_not_answer_is_not_checked(
@@ -304,7 +306,7 @@ def test_a_service_that_does_not_answer_is_not_checked(
     assert done.status == 0
     (not_checked,) = [each for each in done.json if each["state"] == "not checked"]
     assert not_checked["finding"].startswith(said)
-    assert done.json[-1]["area"] == "parked"
+    assert done.json[-1]["area"] == "failed records"
 
 
 @pytest.mark.usefixtures("local")
@@ -321,7 +323,7 @@ def test_what_may_not_be_looked_at_is_not_checked(canvas_events: Command, monkey
     assert done.status == 0
     (not_checked,) = [each for each in done.json if each["state"] == "not checked"]
     assert not_checked["finding"].startswith("your AWS identity may not call SimulatePrincipalPolicy")
-    assert done.json[-1]["area"] == "parked"
+    assert done.json[-1]["area"] == "failed records"
 
 
 def test_a_stack_without_a_topic_for_alarms(local: Local) -> None:
@@ -336,7 +338,7 @@ def test_alarms_that_reach_nobody(local: Local) -> None:
     topic = sns.create_topic(Name="alarms")["TopicArn"]
     local.stack.resources = {**local.stack.resources, "AlarmTopic": Resource("AWS::SNS::Topic", topic)}
     assert troubles(deployment.alarms, local.stack) == [
-        (State.WARNING, "alarms reach nobody: no subscription of the topic is confirmed")
+        (State.WARNING, "alarms reach nobody: the topic has no confirmed subscription")
     ]
     queue = "arn:aws:sqs:eu-west-1:000000000000:canvas-live-events-alarms"
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
@@ -377,7 +379,9 @@ def test_an_alarm_that_is_on_is_told(local: Local) -> None:
     local.stack.resources = {
         "AlarmTopic": Resource("AWS::SNS::Topic", topic), "Late": Resource("AWS::CloudWatch::Alarm", "late"),
     }  # fmt: skip
-    assert Finding(State.WARNING, "the alarm late is on", "Events are late.") in list(deployment.alarms(local.stack))
+    assert Finding(State.WARNING, "the alarm late is active", "Events are late.") in list(
+        deployment.alarms(local.stack)
+    )
 
 
 def test_schemas_that_differ_are_named(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,7 +389,7 @@ def test_schemas_that_differ_are_named(local: Local, monkeypatch: pytest.MonkeyP
     here = deployment._schema_files()
     monkeypatch.setattr(deployment, "_schema_files", lambda: [path for path in here if path.stem != "module_created"])
     assert troubles(deployment.package, local.stack) == [
-        (State.WARNING, "1 schema deployed otherwise than here: schemas/module_created.json")
+        (State.WARNING, "1 schema not as in this checkout: schemas/module_created.json")
     ]
 
 
@@ -407,7 +411,7 @@ def test_what_is_parked_is_told(local: Local) -> None:
     body = json.dumps({"payload": kinesis_event(["{}"])}).encode()
     local.stack.client("s3").put_object(Bucket=local.bucket, Key="aws/lambda/1", Body=body)
     assert [(each.state, each.text) for each in storage.parked(local.stack)] == [
-        (State.INFO, "1 message in the dead-letter queue"), (State.INFO, "1 batch in the on-failure bucket"),
+        (State.INFO, "about 1 message in the dead-letter queue"), (State.INFO, "1 object in the on-failure bucket"),
     ]  # fmt: skip
 
 

@@ -47,7 +47,7 @@ class HoldsBack:
 
     def paginate(self, **_: Any) -> Any:
         """One page."""
-        return [{"events": [{"message": f"{line}\n"} for line in self._printed[: self._logged]]}]
+        return [{"events": [{"timestamp": 0, "message": f"{line}\n"} for line in self._printed[: self._logged]]}]
 
     def list_functions(self) -> Any:
         """One function."""

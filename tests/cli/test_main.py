@@ -1,19 +1,147 @@
-"""The commands' errors: a sentence on standard error and exit status 1, whatever part of the project they are from."""
+"""The command line itself: what it loads, its version and completion, and errors from any part of the project."""
 
+import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from cli import commands
 from cli.catalogue import model
+from cli.catalogue.generated import ROOT
+from cli.commands import COMMANDS, parser
 from handlers.items import event_types as deployed
 from tests.cli.conftest import Command
+
+HEAVY = ("boto3", "botocore", "rich", "jsonschema_rs", "jsonschema", "aws_lambda_powertools", "psutil", "shtab")
+HELP_OF = """\
+import sys
+from cli.__main__ import main
+try:
+    main(sys.argv[2:])
+finally:
+    print("loaded:", *[name for name in sys.argv[1].split() if name in sys.modules], file=sys.stderr)
+"""
+COMPLETE = """\
+source /dev/stdin
+COMP_WORDS=({words})
+COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+COMP_LINE="${{COMP_WORDS[*]}}"
+COMP_POINT=${{#COMP_LINE}}
+$(complete -p canvas-events | sed 's/.*-F \\([^ ]*\\).*/\\1/') canvas-events "${{COMP_WORDS[COMP_CWORD]}}" ""
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+
+
+def test_every_command_is_a_module_with_the_help_of_the_table() -> None:
+    """The table that the help is made from has exactly the modules that exist, and says what they say."""
+    modules = {path.stem for path in Path(commands.__file__).parent.glob("[a-z]*.py")}
+    assert modules == COMMANDS.keys()
+    assert _helps(parser()) == dict(COMMANDS)
+    assert _helps(parser([])) == dict(COMMANDS)
+
+
+def _helps(root: object) -> dict[str, str]:
+    (subparsers,) = root._subparsers._group_actions  # type: ignore[attr-defined]
+    return {action.dest: action.help for action in subparsers._choices_actions}
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_loads_no_library_that_only_the_work_needs(command: str) -> None:
+    """The help of a command appears at once, since it imports neither AWS's libraries nor those of the output."""
+    arguments = [*command.split(), "--help"]
+    done = subprocess.run(
+        [sys.executable, "-c", HELP_OF, " ".join(HEAVY), *arguments], cwd=ROOT, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    assert done.stdout.startswith(f"usage: canvas-events {command}".rstrip())
+    assert done.stderr == "loaded:\n"
+
+
+def test_help_of_a_command_loads_no_other_command() -> None:
+    """Of all the commands only the one that was chosen is imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", HELP_OF, " ".join(f"cli.commands.{name}" for name in COMMANDS), "doctor", "--help"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stderr == "loaded: cli.commands.doctor\n"
+
+
+def test_version_is_that_of_the_project(
+    canvas_events: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--version prints the version of pyproject.toml, whether the package is installed or not."""
+    with pytest.raises(SystemExit) as ended:
+        canvas_events("--version")
+    assert (ended.value.code, capsys.readouterr().out) == (0, "canvas-events 0.1.0\n")
+    monkeypatch.setattr("sys.path", [])  # no metadata can be found
+    monkeypatch.setattr("sys.meta_path", [])
+    assert commands.version() == "0.1.0"
+
+
+@pytest.mark.parametrize(
+    ("words", "completions"),
+    [
+        ("canvas-events rej", {"rejected"}),
+        ("canvas-events rejected redrive --rea", {"--reason"}),
+        ("canvas-events send --to str", {"stream"}),
+        ("canvas-events run --rede", {"--redeploy"}),
+        ("canvas-events check pyproj", {"pyproject.toml"}),
+    ],
+)
+def test_completion_script_completes_in_bash(canvas_events: Command, words: str, completions: set[str]) -> None:
+    """Commands, options, choices and file names are completed by the script that `completion bash` prints."""
+    script = canvas_events("completion", "bash").out
+    done = subprocess.run(
+        ["bash", "--norc", "-c", COMPLETE.format(words=words)],
+        input=script, cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert set(done.stdout.split()) == completions
+
+
+def test_completion_script_for_zsh_declares_its_command(canvas_events: Command) -> None:
+    """The first line is the one by which zsh finds the completions of a command."""
+    assert canvas_events("completion", "zsh").out.startswith("#compdef canvas-events\n")
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],
+    ids=["ascii", "C"],
+)
+def test_output_that_cannot_be_encoded_is_escaped(tmp_path: Path, encoding: dict[str, str]) -> None:
+    """On a terminal that is not in UTF-8 a command prints its result with escapes, and no traceback."""
+    file = tmp_path / "zu Prüfung.json"
+    file.write_text("{}")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG"))}
+    for arguments in (["--help"], ["check", str(file)]):
+        done = subprocess.run(
+            [sys.executable, "-m", "cli", *arguments], cwd=ROOT, env=environment | encoding, capture_output=True,
+            text=True, check=False,
+        )  # fmt: skip
+        assert done.stderr == ""
+        assert done.stdout.isascii()
+        assert "\\" in done.stdout
+
+
+@pytest.mark.parametrize("option", ["--region", "--profile"])
+def test_local_with_an_option_for_aws_is_a_usage_error(
+    canvas_events: Command, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    """--local says that nothing in AWS is meant, so a region or profile with it is a mistake, in either order."""
+    for arguments in (["--local", option, "x"], [option, "x", "--local"]):
+        with pytest.raises(SystemExit) as ended:
+            canvas_events("doctor", *arguments)
+        assert ended.value.code == 2
+        assert "--local cannot be combined with --region or --profile" in capsys.readouterr().err
 
 
 def test_a_mistake_in_a_catalogue_file_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, canvas_events: Command
 ) -> None:
-    """Whoever adds an event type is told the file and the entry, and sees no traceback."""
+    """A mistake in an event type names the file and the entry, without a traceback."""
     (tmp_path / "things.toml").write_text('table = "THINGS_TABLE"\n[thing]\n')
     monkeypatch.setattr(model, "load", partial(model.load, tmp_path))
     done = canvas_events("generate", "--check")
@@ -24,7 +152,7 @@ def test_a_mistake_in_a_catalogue_file_is_told(
 def test_without_schemas_it_is_told_how_to_make_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, canvas_events: Command
 ) -> None:
-    """A checkout whose schemas were deleted is not told that every event is of an unknown type."""
+    """A checkout whose schemas were deleted does not report that every event is of an unknown type."""
     monkeypatch.setattr(deployed, "load", partial(deployed.load, tmp_path))
     done = canvas_events("check", "events/samples/module_created.json")
     assert (done.status, done.out) == (1, "")

@@ -46,7 +46,7 @@ def test_whom_it_is_about_is_told_from_who_made_it(entity: str, said: str) -> No
             {"progress": {"requirement_count": Decimal(12), "requirement_completed_count": Decimal(3)}},
             "3 of 12 requirements · told",
         ),
-        ("course_progress#8123", {"progress": {"error": {"message": "no progress"}}}, "course_progress#8123  told"),
+        ("course_progress#8123", {"progress": {"error": {"message": "no progress"}}}, "course_progress#8123 told"),
     ],
 )
 def test_what_matters_of_it_is_in_its_line(entity: str, body: dict[str, Any], said: str) -> None:

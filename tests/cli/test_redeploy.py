@@ -22,20 +22,26 @@ def families_of(function: str, aws: LocalAws) -> set[str]:
 def test_the_stack_takes_another_choice_of_families(
     canvas_events: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A family more gets its table, the functions know it, and the others keep what they hold, as do parameters."""
+    """A new family gets an empty table, also when it was there before; other tables and parameters stay as they are."""
     monkeypatch.setattr(cli_ministack, "KEPT", tmp_path / "local-stack.json")
     with ministack() as aws, kept(aws):
         modules = table_variables(deploy(aws, PARAMETERS))["MODULES_TABLE"]
         aws.client("dynamodb").put_item(TableName=modules, Item=ITEM)
 
         done = canvas_events("run", "--redeploy", "--families", "modules, groups")
-        assert (done.status, "It keeps groups, modules." in done.out) == (0, True)
+        assert (done.status, "New, empty tables: groups." in done.out) == (0, True)
+        assert "Tables with the same items as before: modules, rejected." in done.out
         (function,) = (each["FunctionName"] for each in aws.client("lambda").list_functions()["Functions"])
         assert families_of(function, aws) == {"MODULES_TABLE", "GROUPS_TABLE", "REJECTED_TABLE"}
         assert aws.client("dynamodb").scan(TableName=modules)["Items"] == [ITEM]
 
         done = canvas_events("run", "--redeploy")  # nothing has changed
-        assert (done.status, "It keeps groups, modules." in done.out) == (0, True)
+        assert (done.status, "same items as before: groups, modules, rejected." in done.out) == (0, True)
+        assert canvas_events("run", "--redeploy", "--families", "groups", "--json").json["removed"] == ["modules"]
+        done = canvas_events("run", "--redeploy", "--families", "modules, groups")
+        assert "New, empty tables: modules." in done.out
+        assert "Tables with the same items as before: groups, rejected." in done.out
+
         (stack,) = aws.client("cloudformation").describe_stacks()["Stacks"]
         parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
         assert parameters["LogRetentionDays"] == "7"
@@ -44,7 +50,7 @@ def test_the_stack_takes_another_choice_of_families(
 def test_without_a_stack_it_says_how_to_start_one(
     canvas_events: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Where none was left up, nothing is started unasked."""
+    """Where no local stack is running, none is started."""
     monkeypatch.setattr(cli_ministack, "KEPT", tmp_path / "none.json")
     done = canvas_events("run", "--redeploy")
     assert (done.status, "`make run KEEP=1`" in done.err) == (1, True)

@@ -44,9 +44,9 @@ def test_check_explains_each_problem(tmp_path: Path, event: Change, canvas_event
     done = canvas_events("check", str(path))
     assert done.status == 1
     fields = load()["assignment_updated"].fields
-    assert f"body.assignment_id is missing. Canvas sends there: {fields['assignment_id'].about}" in done.out
-    assert f"body.due_at is not of the format: date-time. Canvas sends there: {fields['due_at'].about}" in done.out
-    assert "body.title is not of the type: string or null" in done.out
+    assert f"body.assignment_id is missing. Description: {fields['assignment_id'].about}" in done.out
+    assert f"body.due_at is not a valid date-time. Description: {fields['due_at'].about}" in done.out
+    assert "body.title is not of type string or null" in done.out
     assert "Jane" not in done.out
     assert "module_updated" not in done.out
     assert "2 records: 1 would be rejected." in done.out
@@ -57,7 +57,7 @@ def test_check_explains_problems_of_the_metadata(tmp_path: Path, event: Change, 
     path = tmp_path / "event.json"
     path.write_text(event("module_updated", metadata={"event_time": "now"}))
     out = canvas_events("check", str(path)).out
-    assert "metadata.event_time is not of the format: date-time. Canvas sends there: When it happened." in out
+    assert "metadata.event_time is not a valid date-time. Description: When it happened." in out
 
 
 def test_check_prints_no_control_characters(tmp_path: Path, canvas_events: Command) -> None:

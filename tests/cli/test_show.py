@@ -33,7 +33,7 @@ def test_a_course_is_found_by_its_id_alone(local: Local, canvas_events: Command)
     done = canvas_events("show", "2041", "--local")
     assert done.status == 0
     lines = [line.rstrip() for line in done.out.splitlines()]
-    assert lines[0] == "Course 2041, as the tables hold it"
+    assert lines[0] == "Course 2041 in the tables"
     entities = [line[: line.index("#")].rsplit(" ", 1)[-1] for line in lines[1:]]
     assert entities == [
         "assignment", "assignment_override", "assignment_group", "discussion_topic", "discussion_entry", "module",
@@ -51,7 +51,7 @@ def test_what_it_cost_to_find_the_account_is_told_where_one_might_be_missed(
     monkeypatch.setattr(root_account, "MAX_ITEMS_TO_SCAN", 1)
     done = canvas_events("show", "2041", "--local")
     assert done.status == 0
-    assert "looked into up to 1 items of each table" in done.err
+    assert "up to 1 items of each table were scanned" in done.err
     assert "read units" in done.err
 
 
@@ -64,7 +64,7 @@ def test_a_pipe_gets_whole_lines_and_a_terminal_whole_words(
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.setenv("TERM", "dumb")  # without colours, and 80 columns wide
     command = ["show", f"{ACCOUNT}#Course#2041", "--local"]
-    line = f"└── module#77 {name} active, place 1 · module_updated"
+    line = f"└── module#77 {name} active, position 1 · module_updated"
     assert canvas_events(*command).out.splitlines()[1] == line
     monkeypatch.setattr("cli.ui.output.sys.stdout.isatty", lambda: True)
     lines = canvas_events(*command).out.splitlines()[1:]
@@ -101,18 +101,21 @@ def test_who_acted_is_told_from_whom_it_is_about(local: Local, canvas_events: Co
         ExpressionAttributeValues={":t": {"S": "4711"}, ":n": {"S": "course_grade_change"}},
     )  # fmt: skip
     shown = canvas_events("show", "2041", "course_grade#8123", "--local").out
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.splitlines() if "user_id" in line]
-    assert rows == [["user_id", "4711", "Who acted, in that event."], ["user_id", "8123", "The student."]]
+    lines = [line.strip() for line in shown.splitlines()]
+    assert [(line, lines[number + 1]) for number, line in enumerate(lines) if line.startswith("user_id ")] == [
+        ("user_id  The user who acted in that event.", "4711"), ("user_id  The student.", "8123"),
+    ]  # fmt: skip
 
 
 def test_a_family_that_is_not_kept_is_told(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is there of what a stack ignores, and that is why."""
     tables = {name: table for name, table in local.stack.entity_tables.items() if name != "ASSIGNMENTS_TABLE"}
     monkeypatch.setattr(local.stack, "entity_tables", tables)
-    assert list(show._hints("Course#2041", "assignment#9001", local.stack)) == [
-        "The stack canvas-live-events keeps no assignments: their events are ignored."
+    hierarchy = Nesting(model.load())
+    assert list(show._hints("Course#2041", "assignment#9001", local.stack, hierarchy)) == [
+        "The stack canvas-live-events has no table for assignments: it ignores them."
     ]
-    assert list(show._hints("Course#2041", "module", local.stack)) == []
+    assert list(show._hints("Course#2041", "module", local.stack, hierarchy)) == []
 
 
 def test_with_two_accounts_it_asks_which(local: Local, canvas_events: Command) -> None:
@@ -130,17 +133,27 @@ def test_with_two_accounts_it_asks_which(local: Local, canvas_events: Command) -
 
 def test_nothing_there(local: Local, canvas_events: Command) -> None:
     """Empty tables, an unknown course and a context that is none are told apart, with exit status 1."""
-    assert "hold nothing yet" in canvas_events("show", "2041", "--local").err
+    assert "are still empty" in canvas_events("show", "2041", "--local").err
     fill(local)
     unknown = canvas_events("show", "2042", "--local")
     assert (unknown.status, unknown.out) == (1, "")
-    assert f"nothing under {ACCOUNT}#Course#2042" in unknown.err
-    assert "2042 was taken for a course. A person is User#2042" in unknown.err
-    assert "Types have capitals: DiscussionTopic#640." in canvas_events("show", "discussion_topic#640", "--local").err
+    assert f"nothing for {ACCOUNT}#Course#2042" in unknown.err
+    assert "2042 was taken as a course id. For a person use User#2042" in unknown.err
+    assert "Types are capitalized: DiscussionTopic#640." in canvas_events("show", "discussion_topic#640", "--local").err
     assert canvas_events("show", "DiscussionTopic#7", "--local").err.count("\n") == 1
     wrong = canvas_events("show", "biology", "--local")
     assert wrong.status == 1
-    assert "biology is no context" in wrong.err
+    assert '"biology" is not a valid key' in wrong.err
+
+
+def test_kind_that_does_not_exist_is_answered_with_those_that_do(local: Local, canvas_events: Command) -> None:
+    """A plural is not a kind: the closest kind is suggested, and all are listed."""
+    fill(local)
+    done = canvas_events("show", "2041", "assignments", "--local")
+    assert (done.status, done.out) == (1, "")
+    assert "'assignments' is not a kind of entity. Did you mean assignment?" in done.err
+    assert "The kinds are account, account_notification, activity, assignment, " in done.err
+    assert "was taken as a course id" not in done.err
 
 
 def test_what_is_deleted_is_shown_as_deleted(local: Local, canvas_events: Command) -> None:
@@ -207,8 +220,8 @@ def test_of_a_person_the_newest_activity_is_shown_and_that_there_is_more(canvas_
     done = canvas_events("show", "User#8123", "--account", ACCOUNT, "--local")
     lines = [line.strip("├└─ ") for line in done.out.splitlines()[1:]]
     assert lines[0].startswith("user#8123 Grace Example")
-    assert [line.split()[0] for line in lines[1:]] == [
-        f"activity#2026-08-{day:02}T09:15:27.004000Z" for day in range(31, 11, -1)
+    assert [line.partition(" Page")[0] for line in lines[1:]] == [
+        f"activity {day} Aug 2026, 09:15 UTC" for day in range(31, 11, -1)
     ]
     assert lines[1].endswith("Page 31 asset_accessed in Course#2041")
     assert "There is more activity than the newest 20: `canvas-events show User#8123 activity --newest 200`" in done.err
@@ -270,7 +283,7 @@ def test_of_what_stands_below_only_the_first_is_read(local: Local, canvas_events
         local.put("DISCUSSIONS_TABLE", f"{ACCOUNT}#DiscussionTopic#640", f"discussion_entry#{number:02}", text="Hello")
     done = canvas_events("show", "2041", "--account", ACCOUNT, "--local")
     assert done.out.count("discussion_entry#") == 20
-    assert "DiscussionTopic#640 has more than these 20: `canvas-events show DiscussionTopic#640`." in done.err
+    assert "DiscussionTopic#640 has more than these 20 items: `canvas-events show DiscussionTopic#640`." in done.err
     done = canvas_events("show", "DiscussionTopic#640", "--account", ACCOUNT, "--local")
     assert done.out.count("discussion_entry#") == 21
 
@@ -279,13 +292,15 @@ def test_not_any_number_of_contexts_is_looked_into(
     local: Local, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A course of hundreds of assignments costs a bounded number of requests; what was left out is said."""
-    monkeypatch.setattr(cli_reader, "MOST_CONTEXTS_BELOW", 2)
+    monkeypatch.setattr(cli_reader, "MAX_CONTEXTS_BELOW", 2)
     for number in range(1, 8):
         local.put("ASSIGNMENTS_TABLE", f"{ACCOUNT}#Course#2041", f"assignment#{number}", title="Lab")
         local.put("ASSIGNMENTS_TABLE", f"{ACCOUNT}#Assignment#{number}", f"assignment_override#{number}", type="Group")
     done = canvas_events("show", "2041", "--account", ACCOUNT, "--local")
     assert (done.out.count(" assignment#"), done.out.count("assignment_override#")) == (7, 2)
-    assert "Not looked into, beyond the first 2: Assignment#3, Assignment#4, Assignment#5 and 2 more." in done.err
+    assert (
+        "Only the first 2 contexts were read, without Assignment#3, Assignment#4, Assignment#5 and 2 more." in done.err
+    )
 
 
 def test_what_has_no_account_is_found_and_is_no_institution(local: Local, canvas_events: Command) -> None:

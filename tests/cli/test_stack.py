@@ -9,12 +9,12 @@ import pytest
 from botocore import exceptions
 from botocore.exceptions import ClientError
 
-from cli import __main__ as command_line
-from cli import errors
 from cli.catalogue.generated import ROOT
 from cli.catalogue.samples import EVENTS
+from cli.commands import COMMANDS as ALL_COMMANDS
 from cli.local import ministack as cli_ministack
 from cli.local.ministack import LocalAws, kept
+from cli.ui import aws_errors
 from tests.cli.conftest import Command, Local
 
 COMMANDS = [
@@ -31,7 +31,7 @@ def test_a_stack_that_is_not_there_is_one_sentence(canvas_events: Command, comma
     done = canvas_events(*command, "--local", "--stack", "no-such-stack")
     assert (done.status, done.out) == (1, "")
     assert done.err.count("\n") == 1
-    assert done.err.startswith("error: there is no stack no-such-stack in eu-west-1. Name yours with --stack")
+    assert done.err.startswith("error: there is no stack no-such-stack in eu-west-1. Choose yours with --stack")
 
 
 def test_without_a_local_stack_it_says_how_to_start_one(
@@ -43,16 +43,28 @@ def test_without_a_local_stack_it_says_how_to_start_one(
     assert (done.status, "`make run KEEP=1`" in done.err) == (1, True)
 
 
-def test_where_nobody_answers_it_says_so(
+def test_stale_state_file_is_recognised_with_a_remedy(
     canvas_events: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, closed_port: int
 ) -> None:
-    """A local stack that was ended by force, or a network that is down, is one sentence."""
+    """A state file whose stack has ended is recognised, and the remedy named."""
     file = tmp_path / "stale.json"
     file.write_text(f'{{"endpoint": "http://127.0.0.1:{closed_port}"}}')
     monkeypatch.setattr(cli_ministack, "KEPT", file)
     done = canvas_events("doctor", "--local")
     assert (done.status, done.err.count("\n")) == (1, 1)
-    assert "AWS does not answer" in done.err
+    assert "stale.json" in done.err
+    assert "no longer running. Start another with `make run KEEP=1`" in done.err
+
+
+def test_command_without_local_while_a_local_stack_is_running_says_so(
+    local: Local, canvas_events: Command, monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
+    """Whoever forgets --local is told that the command works on AWS, before it fails there."""
+    assert local.stack.endpoint is not None
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{closed_port}")
+    done = canvas_events("rejected", "list")
+    assert (done.status, done.out) == (1, "")
+    assert "a local stack is running; this command uses AWS. Pass --local" in done.err
 
 
 def test_an_unknown_profile_and_a_missing_region_are_said(
@@ -62,7 +74,7 @@ def test_an_unknown_profile_and_a_missing_region_are_said(
     for name in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    assert "no AWS region is set. Name one with --region" in canvas_events("doctor").err
+    assert "no AWS region is set. Pass --region" in canvas_events("doctor").err
     assert "aws configure list-profiles" in canvas_events("doctor", "--profile", "nobody").err
 
 
@@ -83,9 +95,7 @@ def test_every_command_is_in_the_documentation() -> None:
     """What can be called is described, and what is described can be called."""
     text = (ROOT / "docs" / "commands.md").read_text()
     listed = re.findall(r"^\| \[?`(?P<name>[a-z]+)`", text.partition("## What an AWS identity needs")[0], re.MULTILINE)
-    usage = command_line.parser().format_help().partition("COMMAND\n")[2].partition("\n\n")[0]
-    commands = re.findall(r"^    ([a-z]+)\b", usage, re.MULTILINE)
-    assert {*listed, "invoke", "generate"} == {*commands}
+    assert {*listed, "invoke", "generate", "completion"} == ALL_COMMANDS.keys()
 
 
 @pytest.mark.parametrize(
@@ -93,21 +103,22 @@ def test_every_command_is_in_the_documentation() -> None:
     [
         (ClientError({"Error": {"Code": "AccessDenied", "Message": "arn:secret"}}, "Scan"), "may not call Scan"),
         (ClientError({"Error": {"Code": "ExpiredToken", "Message": "x"}}, "Scan"), "credentials have expired"),
-        (ClientError({"Error": {"Code": "InvalidClientTokenId"}}, "Scan"), "does not know your credentials"),
-        (ClientError({"Error": {"Code": "ThrottlingException", "Message": "x"}}, "Scan"), "throttles"),
-        (ClientError({"Error": {"Code": "Odd", "Message": "an odd thing"}}, "Scan"), "refused Scan: Odd an odd thing"),
+        (ClientError({"Error": {"Code": "InvalidClientTokenId"}}, "Scan"), "does not accept your credentials"),
+        (ClientError({"Error": {"Code": "ThrottlingException", "Message": "x"}}, "Scan"), "is throttling"),
+        (ClientError({"Error": {"Code": "Odd", "Message": "an odd thing"}}, "Scan"), "rejected Scan: Odd an odd thing"),
         (exceptions.NoCredentialsError(), "there are no AWS credentials"),
         (exceptions.NoRegionError(), "--region"),
         (exceptions.SSOTokenLoadError(error_msg="x"), "aws sso login"),
         (exceptions.UnauthorizedSSOTokenError(), "aws sso login"),
-        (exceptions.EndpointConnectionError(endpoint_url="https://x"), "does not answer"),
-        (exceptions.ReadTimeoutError(endpoint_url="https://x"), "does not answer"),
-        (exceptions.DataNotFoundError(data_path="x"), "AWS cannot be asked"),
+        (exceptions.EndpointConnectionError(endpoint_url="https://x"), "does not respond"),
+        (exceptions.ReadTimeoutError(endpoint_url="https://x"), "does not respond"),
+        (exceptions.DataNotFoundError(data_path="x"), "could not reach AWS"),
     ],
 )  # fmt: skip
 def test_errors_of_aws_become_sentences(error: exceptions.BotoCoreError | ClientError, said: str) -> None:
     """Each says what is wrong and what to do, in one line."""
-    text = errors.sentence(error)
+    text = aws_errors.describe(error)
+    assert text is not None
     assert said in text
     assert "\n" not in text
 

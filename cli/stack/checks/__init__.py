@@ -1,4 +1,4 @@
-"""The checks of ``doctor``: each looks at one part of the stack and says what it finds, and what to do."""
+"""The checks of ``doctor``: each examines one part of the stack and yields findings with remedies."""
 
 from collections.abc import Callable, Mapping
 
@@ -18,5 +18,5 @@ ALL: Mapping[str, Callable[[Stack], Findings]] = {
     "on-failure bucket": storage.bucket,
     "alarms": deployment.alarms,
     "package": deployment.package,
-    "parked": storage.parked,
+    "failed records": storage.parked,
 }

@@ -1,4 +1,4 @@
-"""The deployment: did it go through, are its schemas those here, is somebody told when it is not well."""
+"""The deployment: whether it succeeded, whether its schemas are current, and whether alarms reach anyone."""
 
 import io
 import re
@@ -14,23 +14,29 @@ from handlers.items.event_types import SCHEMAS_DIR
 
 
 def status(stack: Stack) -> Findings:
-    """Whether the last deployment went through."""
+    """Whether the last deployment succeeded."""
     if stack.status.endswith("_IN_PROGRESS"):
-        yield Finding(State.WARNING, f"it is being changed: {stack.status}", "Look again when that is done.")
+        yield Finding(
+            State.WARNING, f"a deployment is in progress: {stack.status}", "Check again when it has finished."
+        )
     elif stack.status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"):
         yield Finding(State.OK, stack.status)
     elif stack.status == "UPDATE_ROLLBACK_COMPLETE":
-        yield Finding(State.WARNING, "the last deployment failed and was undone", "See the stack's events for why.")
+        yield Finding(
+            State.WARNING, "the last deployment failed and was rolled back", "See the stack's events for the reason."
+        )
     else:
-        yield Finding(State.FAULT, f"its state is {stack.status}", "See the stack's events for why, and deploy again.")
+        yield Finding(
+            State.FAULT, f"its status is {stack.status}", "See the stack's events for the reason, and deploy again."
+        )
 
 
 def alarms(stack: Stack) -> Findings:
-    """Whether somebody is told when an alarm goes off, and whether one has."""
+    """Whether alarms reach a subscriber, and whether one is active."""
     topic = stack.of_kind("AWS::SNS::Topic").get("AlarmTopic")
     if topic is None:
         yield Finding(
-            State.WARNING, "the stack has no topic for alarms", f"Nobody is told when it is not well. {DEPLOY}"
+            State.WARNING, "the stack has no topic for alarms", f"Nobody is notified when something fails. {DEPLOY}"
         )
         return
     pages = stack.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
@@ -39,24 +45,26 @@ def alarms(stack: Stack) -> Findings:
     yield judged(
         len(subscriptions) > len(pending),
         f"alarms reach {plural(len(subscriptions) - len(pending), 'subscriber')}",
-        "alarms reach nobody: no subscription of the topic is confirmed",
-        "Deploy with the parameter AlarmEmail and confirm the e-mail from AWS, or subscribe to the topic.",
+        "alarms reach nobody: the topic has no confirmed subscription",
+        "Deploy with the parameter AlarmEmail and confirm the email from AWS, or subscribe to the topic.",
         State.WARNING,
     )
     if pending and len(subscriptions) > len(pending):
         yield Finding(
-            State.WARNING, f"{plural(len(pending), 'subscription')} not confirmed", "Confirm the e-mail from AWS."
+            State.WARNING, f"{plural(len(pending), 'subscription')} not confirmed", "Confirm the email from AWS."
         )
     names = list(stack.of_kind("AWS::CloudWatch::Alarm").values())
     for start in range(0, len(names), 100):
-        answer = stack.client("cloudwatch").describe_alarms(AlarmNames=names[start : start + 100])
-        for alarm in answer.get("MetricAlarms", ()):
+        response = stack.client("cloudwatch").describe_alarms(AlarmNames=names[start : start + 100])
+        for alarm in response.get("MetricAlarms", ()):
             if alarm.get("StateValue") == "ALARM":
-                yield Finding(State.WARNING, f"the alarm {alarm['AlarmName']} is on", alarm.get("AlarmDescription", ""))
+                yield Finding(
+                    State.WARNING, f"the alarm {alarm['AlarmName']} is active", alarm.get("AlarmDescription", "")
+                )
 
 
 def package(stack: Stack) -> Findings:
-    """Whether the deployed functions have the event types that are here."""
+    """Whether the deployed functions have the schemas of this checkout."""
     functions = list(configurations(stack).values())
     if len({each.get("CodeSha256") for each in functions}) > 1:
         yield Finding(State.WARNING, "the functions have different code", DEPLOY)
@@ -66,20 +74,21 @@ def package(stack: Stack) -> Findings:
         differing = sorted(key for key in here.keys() | deployed.keys() if here.get(key) != deployed.get(key))
         yield judged(
             not differing,
-            f"the {len(deployed)} schemas that are deployed are those here",
-            f"{plural(len(differing), 'schema')} deployed otherwise than here: {', '.join(differing[:10])}",
-            "What is judged here may be judged otherwise there. Deploy what is here, or check out what is deployed.",
+            f"all {len(deployed)} deployed schemas match this checkout",
+            f"{plural(len(differing), 'schema')} not as in this checkout: {', '.join(differing[:10])}",
+            "The commands may evaluate an event differently from the functions. Deploy this checkout, or check out the"
+            " deployed version.",
             State.WARNING,
         )
 
 
 def _code_of(stack: Stack, function: str) -> bytes:
-    """The zip file of a function, from where Lambda says that it is. Raises ``OSError`` when it is not there."""
+    """The zip file of a function, from the location that Lambda returns. Raises ``OSError`` when that fails."""
     location = stack.client("lambda").get_function(FunctionName=function)["Code"]["Location"]
     if not location.startswith(("https://", "http://")):
-        raise OSError("no address to download the code from")
-    with urllib.request.urlopen(location, timeout=60) as answer:  # noqa: S310  # AWS's own, and http or https
-        code: bytes = answer.read()
+        raise OSError("Lambda returned no URL")
+    with urllib.request.urlopen(location, timeout=60) as response:  # noqa: S310  # a URL from AWS, http or https
+        code: bytes = response.read()
     return code
 
 
@@ -93,4 +102,4 @@ def _schemas_in(code: bytes) -> dict[str, bytes]:
             names = [name for name in archive.namelist() if re.fullmatch(r"schemas/[^/]+\.json", name)]
             return {name: archive.read(name) for name in names}
     except zipfile.BadZipFile as error:
-        raise OSError("the code is no zip file") from error
+        raise OSError("the package is not a zip file") from error

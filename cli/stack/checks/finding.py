@@ -4,13 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from botocore.exceptions import ClientError
-
-# CloudFormation compares templates: it does not see by itself what was changed or deleted beside it.
-DEPLOY = "Changed by hand: docs/runbook.md#changed-by-hand. Never deployed so: `make build && sam deploy`."
+# CloudFormation compares templates, so it does not repair a resource that was changed or deleted by hand.
+DEPLOY = "Changed by hand: docs/runbook.md#changed-by-hand. Not deployed yet: `make build && sam deploy`."
 NO_TABLE = f"If this is not intended: {DEPLOY}"
 
-_NOT_THERE = frozenset(
+_NOT_FOUND = frozenset(
     {
         "ResourceNotFoundException",
         "AWS.SimpleQueueService.NonExistentQueue",
@@ -23,18 +21,18 @@ _NOT_THERE = frozenset(
 
 
 class State(StrEnum):
-    """What a check finds."""
+    """How serious a finding is."""
 
     OK = "ok"
     WARNING = "warning"
-    FAULT = "fault"
+    FAULT = "error"
     NOT_CHECKED = "not checked"
     INFO = "information"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found, and what to do about it."""
+    """A sentence about the stack, and what to do about it where something is wrong."""
 
     state: State
     text: str
@@ -44,14 +42,15 @@ class Finding:
 Findings = Iterator[Finding]
 
 
-def judged(well: bool, good: str, bad: str, do: str, state: State = State.FAULT) -> Finding:
-    """The finding that something is well, or that it is not."""
-    return Finding(State.OK, good) if well else Finding(state, bad, do)
+def judged(condition: bool, good: str, bad: str, remedy: str, state: State = State.FAULT) -> Finding:
+    """The finding ``good`` where the condition is met; otherwise ``bad`` with its state and remedy."""
+    return Finding(State.OK, good) if condition else Finding(state, bad, remedy)
 
 
 def gone(error: Exception) -> Finding | None:
-    """A fault, if AWS says that something of the stack is not there any more."""
-    if not isinstance(error, ClientError) or error.response.get("Error", {}).get("Code") not in _NOT_THERE:
+    """An error finding if AWS reports that a resource of the stack no longer exists."""
+    from botocore.exceptions import ClientError
+
+    if not isinstance(error, ClientError) or error.response.get("Error", {}).get("Code") not in _NOT_FOUND:
         return None
-    text = f"something of the stack was deleted: {error.operation_name} does not find it"
-    return Finding(State.FAULT, text, DEPLOY)
+    return Finding(State.FAULT, f"a resource was deleted: {error.operation_name} does not find it", DEPLOY)

@@ -1,4 +1,4 @@
-"""The functions: what they read, what they know, what they may do."""
+"""The functions: their event source mappings, settings and permissions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,26 +11,26 @@ from handlers.settings import Settings, SettingsError
 
 
 def mappings(stack: Stack) -> Findings:
-    """Whether the queue and the stream are read, and failures told record by record."""
+    """Whether the functions read the queue and the stream, and report failures record by record."""
     found = stack.of_kind("AWS::Lambda::EventSourceMapping")
     if not found:
-        yield Finding(State.FAULT, "nothing reads the queue", DEPLOY)
+        yield Finding(State.FAULT, "no function reads the queue", DEPLOY)
     for name, uuid in found.items():
         mapping = stack.client("lambda").get_event_source_mapping(UUID=uuid)
         state = mapping.get("State", "")
         yield judged(
             state == "Enabled",
             f"{name} is enabled; last result: {mapping.get('LastProcessingResult') or 'none yet'}",
-            f"{name} is {state or 'gone'}: {mapping.get('StateTransitionReason', '')}",
-            "Events wait unread, and expire after days. "
+            f"{name} is {state or 'missing'}: {mapping.get('StateTransitionReason', '')}",
+            "Events are not read, and expire after some days. "
             f"`aws lambda update-event-source-mapping --enabled --uuid {uuid}`",
             State.WARNING if state in ("Creating", "Enabling", "Updating") else State.FAULT,
         )
         yield judged(
             mapping.get("FunctionResponseTypes") == ["ReportBatchItemFailures"],
             f"{name} reports failures record by record",
-            f"{name} does not take batch item failures",
-            f"What fails is taken as done, and lost. {DEPLOY}",
+            f"{name} does not use partial batch responses",
+            f"Failed records are treated as processed, and lost. {DEPLOY}",
         )
         if ":kinesis:" in mapping.get("EventSourceArn", ""):
             yield _on_failure(name, mapping)
@@ -40,16 +40,16 @@ def _on_failure(name: str, mapping: Mapping[str, Any]) -> Finding:
     destination = mapping.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", "")
     return judged(
         ":s3:" in destination,
-        f"{name} keeps what fails for good in a bucket",
-        f"{name} has no bucket for what fails for good",
+        f"{name} writes records that exhaust their retries to a bucket",
+        f"{name} has no bucket for records that exhaust their retries",
         f"Such records would be lost. {DEPLOY}",
     )
 
 
 def functions(stack: Stack) -> Findings:
-    """Whether the functions are active, know their tables, and have less time than messages are hidden."""
+    """Whether the functions are active, know their tables, and time out well before messages reappear."""
     attributes = attributes_of(stack, stack.queue_url)
-    hidden = int(attributes.get("VisibilityTimeout", 0))
+    visibility_timeout = int(attributes.get("VisibilityTimeout", 0))
     for name, configuration in configurations(stack).items():
         yield judged(
             (configuration.get("State"), configuration.get("LastUpdateStatus")) == ("Active", "Successful"),
@@ -61,98 +61,98 @@ def functions(stack: Stack) -> Findings:
         yield _settings(name, configuration.get("Environment", {}).get("Variables", {}), stack)
         timeout = configuration.get("Timeout", 0)
         yield judged(
-            hidden >= 6 * timeout,
-            f"{name} has {timeout} s; messages are hidden for {hidden} s",
-            f"{name} has {timeout} s, and messages are hidden for {hidden} s only",
-            f"Messages come back while they are worked on; it should be six times as long. {DEPLOY}",
+            visibility_timeout >= 6 * timeout,
+            f"{name} has a timeout of {timeout} s, and the queue a visibility timeout of {visibility_timeout} s",
+            f"{name} has a timeout of {timeout} s, and the queue a visibility timeout of only {visibility_timeout} s",
+            f"Messages reappear while they are being processed; it should be six times the timeout. {DEPLOY}",
             State.WARNING,
         )
 
 
 def _reserved(name: str, function: str, stack: Stack) -> Finding:
-    answer = stack.client("lambda").get_function_concurrency(FunctionName=function)
-    reserved = answer.get("ReservedConcurrentExecutions")
+    response = stack.client("lambda").get_function_concurrency(FunctionName=function)
+    reserved = response.get("ReservedConcurrentExecutions")
     return judged(
         reserved is None,
         f"{name} has no reserved concurrency",
         f"{name} has a reserved concurrency of {reserved}",
-        "Invocations above it are refused; messages of the queue lose one of their tries each time. "
+        "Invocations above it are throttled, and each costs the queue's messages one of their receives. "
         f"`aws lambda delete-function-concurrency --function-name {function}`",
         State.WARNING if reserved else State.FAULT,
     )
 
 
 def _settings(name: str, variables: Mapping[str, str], stack: Stack) -> Finding:
-    wanted = frozenset(event_type.table_variable for event_type in stack.catalogue.values())
+    variables_of_families = frozenset(event_type.table_variable for event_type in stack.catalogue.values())
     try:
-        tables = Settings.from_env(variables, wanted).tables
+        tables = Settings.from_env(variables, variables_of_families).tables
     except SettingsError as error:
         return Finding(State.FAULT, f"{name} does not start: {error}", DEPLOY)
     known = stack.entity_tables | {rejection.TABLE_VARIABLE: stack.rejected_table}
     wrong = sorted(each for each, table in tables.items() if known.get(each) != table)
     if wrong:
-        return Finding(State.FAULT, f"{name} writes to other tables than the stack's: {', '.join(wrong)}", DEPLOY)
+        return Finding(State.FAULT, f"{name} writes to tables outside the stack: {', '.join(wrong)}", DEPLOY)
     missing = sorted(stack.chosen_tables - tables.keys())
     return judged(
         not missing,
-        f"{name} knows the table of every family that is kept",
-        f"{name} ignores the events of {', '.join(missing)}: these are not set",
+        f"{name} has the table of every selected family",
+        f"{name} ignores events because {', '.join(missing)} is not set",
         NO_TABLE,
         State.WARNING,
     )
 
 
 def permissions(stack: Stack) -> Findings:
-    """Whether the functions' roles allow what the functions do, as IAM's simulation says."""
+    """Whether the functions' roles allow what the functions do, according to IAM's policy simulator."""
     for name, configuration in configurations(stack).items():
         denied: set[str] = set()
-        for resource, actions in _needed(stack, configuration).items():
-            answer = stack.client("iam").simulate_principal_policy(
+        for resource, actions in _required_actions(stack, configuration).items():
+            response = stack.client("iam").simulate_principal_policy(
                 PolicySourceArn=configuration["Role"], ActionNames=list(actions), ResourceArns=[resource]
             )
             denied |= {
-                f"{each['EvalActionName']} on {resource}"
-                for each in answer["EvaluationResults"]
-                if each["EvalDecision"] != "allowed"
+                f"{result['EvalActionName']} on {resource}"
+                for result in response["EvaluationResults"]
+                if result["EvalDecision"] != "allowed"
             }
         yield judged(
             not denied,
-            f"{name} may do all that it does",
+            f"{name} has all the permissions that it needs",
             f"{name} may not: {'; '.join(sorted(denied))}",
-            f"Records wait and end in the dead-letter queue or the bucket. {DEPLOY}",
+            f"Records are retried and end up in the dead-letter queue or the bucket. {DEPLOY}",
         )
 
 
-def _needed(stack: Stack, configuration: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """What a function needs to be allowed, by resource."""
+def _required_actions(stack: Stack, configuration: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The actions that a function needs, by the ARN of the resource."""
     dynamodb = stack.client("dynamodb")
-    needed: dict[str, tuple[str, ...]] = {}
+    actions_by_arn: dict[str, tuple[str, ...]] = {}
     for variable, table in {**stack.entity_tables, rejection.TABLE_VARIABLE: stack.rejected_table}.items():
         arn = dynamodb.describe_table(TableName=table)["Table"]["TableArn"]
-        needed[arn] = ("dynamodb:PartiQLInsert",)
+        actions_by_arn[arn] = ("dynamodb:PartiQLInsert",)
         if variable not in stack.occurrence_tables | {rejection.TABLE_VARIABLE}:
-            needed[arn] += ("dynamodb:PartiQLUpdate",)
+            actions_by_arn[arn] += ("dynamodb:PartiQLUpdate",)
     if configuration["Handler"].startswith("handlers.sqs"):
         arn = attributes_of(stack, stack.queue_url)["QueueArn"]
-        needed[arn] = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+        actions_by_arn[arn] = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
     elif stack.stream_arn:
         reads = ("DescribeStream", "DescribeStreamSummary", "GetRecords", "GetShardIterator", "ListShards")
-        needed[stack.stream_arn] = tuple(f"kinesis:{each}" for each in reads)
+        actions_by_arn[stack.stream_arn] = tuple(f"kinesis:{each}" for each in reads)
         partition = stack.stream_arn.split(":")[1]
         bucket = stack.resource("FailureBucket", "on-failure bucket")
-        needed[f"arn:{partition}:s3:::{bucket}/aws/lambda/batch"] = ("s3:PutObject",)
+        actions_by_arn[f"arn:{partition}:s3:::{bucket}/aws/lambda/batch"] = ("s3:PutObject",)
     log_group = configuration.get("LoggingConfig", {}).get("LogGroup")
     if log_group:
         _, partition, _, region, account, *_ = configuration["FunctionArn"].split(":")
-        needed[f"arn:{partition}:logs:{region}:{account}:log-group:{log_group}:log-stream:doctor"] = (
+        actions_by_arn[f"arn:{partition}:logs:{region}:{account}:log-group:{log_group}:log-stream:doctor"] = (
             "logs:CreateLogStream",
             "logs:PutLogEvents",
         )
-    return needed
+    return actions_by_arn
 
 
 def configurations(stack: Stack) -> dict[str, Mapping[str, Any]]:
-    """What Lambda says of each function, by its name in the template."""
+    """The configuration of each function, by its name in the template."""
     return {
         name: stack.client("lambda").get_function_configuration(FunctionName=function)
         for name, function in stack.of_kind("AWS::Lambda::Function").items()
