@@ -44,7 +44,7 @@ def main() -> int:
         _uv("--require-hashes", "--requirement", str(REQUIREMENTS), *options, environment=environment)
         _step("Installing the command canvas-events")
         # It needs nothing that is not installed by now, not even setuptools.
-        _uv("--no-deps", "--no-build-isolation", "--editable", str(ROOT), *options, environment=environment)
+        _uv("--quiet", "--no-deps", "--no-build-isolation", "--editable", str(ROOT), *options, environment=environment)
     except subprocess.CalledProcessError as error:
         print("The installation failed. Fix what the last lines report, then run make again.", file=sys.stderr)
         return error.returncode
