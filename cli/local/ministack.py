@@ -127,14 +127,14 @@ def left_up() -> LocalAws | None:
     return aws if aws and aws.is_running() else None
 
 
-def local() -> LocalAws:
+def require_running_stack() -> LocalAws:
     """The emulator of the stack that is running on this machine. Raises ``CommandError`` where none is."""
     aws = _published()
     if aws is None:
         raise CommandError("no local stack is running. Start one with `make run KEEP=1` in another terminal.")
     if not aws.is_running():
         raise CommandError(
-            f"the local stack at {aws.endpoint}, which {KEPT.name} in {KEPT.parent} names, is no longer running."
+            f"the local stack that {KEPT} names is no longer running ({aws.endpoint})."
             " Start another with `make run KEEP=1` in another terminal."
         )
     return aws

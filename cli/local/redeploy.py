@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from cli.local.invocation import table_variables
-from cli.local.ministack import STACK, LocalAws, local, redeploy
+from cli.local.ministack import STACK, LocalAws, redeploy, require_running_stack
 from cli.stack.stack import family
 from cli.ui import arguments, output
 
@@ -15,7 +15,7 @@ def run(families: str | None = None, *, as_json: bool = False) -> int:
     is running.
     """
     chosen = arguments.choice(families)
-    aws = local()
+    aws = require_running_stack()
     before = _tables(aws)
     with output.notes().status("Deploying template.yaml into the running stack …"):
         after = table_variables(redeploy(aws, chosen))

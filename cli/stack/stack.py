@@ -131,7 +131,7 @@ def open_stack(options: argparse.Namespace) -> Stack:
 
     Raises ``CommandError`` when it does not exist, and boto3's exceptions when AWS cannot be reached.
     """
-    aws = ministack.local() if options.local else None
+    aws = ministack.require_running_stack() if options.local else None
     if aws is None and ministack.left_up():
         say("Note: a local stack is running; this command uses AWS. Pass --local to use the local stack.")
     session, endpoint = (aws.session, aws.endpoint) if aws else (_session(options), None)

@@ -53,7 +53,8 @@ def test_stale_state_file_is_recognised_with_a_remedy(
     done = canvas_events("doctor", "--local")
     assert (done.status, done.err.count("\n")) == (1, 1)
     assert "stale.json" in done.err
-    assert "no longer running. Start another with `make run KEEP=1`" in done.err
+    assert "is no longer running" in done.err
+    assert "Start another with `make run KEEP=1`" in done.err
 
 
 def test_command_without_local_while_a_local_stack_is_running_says_so(
