@@ -65,7 +65,7 @@ def pip_settings() -> dict[str, str]:
 def uv_options(settings: Mapping[str, str]) -> list[str]:
     """The options that make uv use the same packages as pip would with these settings."""
     # pip treats all indexes alike; so may uv, since the hashes decide which files are acceptable.
-    options = ["--index-strategy", "unsafe-first-match"]
+    options = ["--index-strategy", "unsafe-best-match"]
     for name, option in _OPTIONS:
         for value in settings.get(name, "").split():
             options += [option, value]
