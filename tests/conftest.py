@@ -192,7 +192,7 @@ def own_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep away from the stack that somebody left up on this machine, and from the last run."""
     folder = tmp_path_factory.mktemp("own-files")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cli.local.ministack.KEPT", folder / "local-stack.json")
+        patch.setattr("cli.local.ministack.STACK_FILE", folder / "local-stack.json")
         patch.setattr("cli.local.dashboard.LAST_RUN", folder / "dashboard.json")
         yield
 

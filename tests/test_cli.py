@@ -95,7 +95,7 @@ def test_dashboard_without_a_run_names_the_command_to_run_first(
 ) -> None:
     """Before the first run there is nothing to show, and the error says how to change that."""
     monkeypatch.setattr("cli.local.dashboard.LAST_RUN", tmp_path / "dashboard.json")
-    monkeypatch.setattr("cli.local.ministack.KEPT", tmp_path / "local-stack.json")
+    monkeypatch.setattr("cli.local.ministack.STACK_FILE", tmp_path / "local-stack.json")
     assert main(["dashboard"]) == 1
     assert "make run" in capsys.readouterr().err
 

@@ -445,7 +445,7 @@ def test_last_snapshot_is_used_when_the_stack_is_down(
 ) -> None:
     """When nothing answers at the endpoint of the stack that was left running, the saved snapshot is loaded."""
     (tmp_path / "local-stack.json").write_text('{"endpoint": "http://127.0.0.1:9"}')
-    monkeypatch.setattr("cli.local.ministack.KEPT", tmp_path / "local-stack.json")
+    monkeypatch.setattr("cli.local.ministack.STACK_FILE", tmp_path / "local-stack.json")
     assert dashboard.latest_snapshot() == json.loads(json.dumps(deployed.snapshot))
 
 

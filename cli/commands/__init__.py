@@ -87,7 +87,7 @@ def parser(commands: Container[str] = COMMANDS) -> argparse.ArgumentParser:
     subparsers: Any = root.add_subparsers(required=True, metavar="COMMAND")
     for name, about in COMMANDS.items():
         if name in commands:
-            import_module(f"cli.commands.{name}").add_to(subparsers)
+            import_module(f"cli.commands.{name}").add_parser(subparsers)
         else:
             subparsers.add_parser(name, help=about)
     return root

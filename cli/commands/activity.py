@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cli.ui import arguments
-from cli.ui.time_argument import moment
+from cli.ui.arguments import time_argument
 
 if TYPE_CHECKING:
     from cli.stack.old_activity import OldActivity
@@ -20,7 +20,7 @@ New activity expires by itself, after ActivityRetentionDays.
 """
 
 
-def add_to(commands: Any) -> None:
+def add_parser(commands: Any) -> None:
     """Add the command."""
     actions = arguments.group(
         commands, "activity", "delete page views and logins from before a date", EXAMPLES,
@@ -31,7 +31,11 @@ def add_to(commands: Any) -> None:
         more="Reads the whole table. Safe to interrupt and to repeat.",
     )  # fmt: skip
     purging.add_argument(
-        "--before", type=moment, required=True, metavar="TIME", help="2026-09-01, 2026-09-01T12:00Z, 90d (ago), …; UTC"
+        "--before",
+        type=time_argument,
+        required=True,
+        metavar="TIME",
+        help="2026-09-01, 2026-09-01T12:00Z, 90d (ago), …; UTC",
     )
     purging.add_argument("--dry-run", action="store_true", help="only count what would be deleted")
     purging.add_argument("--yes", action="store_true", help="do not ask for confirmation")
@@ -53,7 +57,7 @@ def _purge(args: argparse.Namespace) -> int:
             activity.count(progress)
         if args.dry_run:
             _report(args, activity)
-            output.say("Dry run: nothing was deleted.")
+            output.info("Dry run: nothing was deleted.")
             return 0
         items = output.plural(activity.counts.total(), "item")
         if not output.confirmed(f"Delete {items} of activity before {args.before:%Y-%m-%d %H:%M %Z}?", yes=False):
@@ -62,7 +66,9 @@ def _purge(args: argparse.Namespace) -> int:
         with output.progress() as progress:
             activity.delete(progress)
     except (KeyboardInterrupt, BotoCoreError, ClientError):
-        output.say(f"Stopped after about {output.plural(activity.counts.total(), 'item')}. Run the same command again.")
+        output.info(
+            f"Stopped after about {output.plural(activity.counts.total(), 'item')}. Run the same command again."
+        )
         raise
     _report(args, activity)
     return 0
@@ -79,4 +85,4 @@ def _report(args: argparse.Namespace, activity: "OldActivity") -> None:
         output.print_json({"before": format_utc(args.before), "dry_run": args.dry_run, "counts": counts})
     else:
         rows.append(("all", "", activity.counts.total()))
-        output.out().print(output.table(("table", "event type", "items#"), rows))
+        output.stdout().print(output.table(("table", "event type", "items#"), rows))

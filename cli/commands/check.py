@@ -11,7 +11,7 @@ examples:
 """
 
 
-def add_to(commands: Any) -> None:
+def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "check",
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     """Validate the files; return 0 when every record would be stored, else 1."""
     from cli.redrive import check_report, event_files
     from cli.redrive.dry_run import DryRun
-    from cli.ui.output import out, plural, print_json
+    from cli.ui.output import plural, print_json, stdout
 
     dry_run = DryRun()
     evaluated = [(record, dry_run.evaluate(record.data)) for record in event_files.read(args.files)]
@@ -42,5 +42,5 @@ def run(args: argparse.Namespace) -> int:
         unknown = sum(evaluation.outcome.drift.unknown_field_count > 0 for _, evaluation in evaluated)
         drift = f" {unknown:,} of them have fields that are not in the catalogue." if unknown else ""
         rejected = f"{invalid:,}" if invalid else "none"
-        out().print(f"{plural(len(evaluated), 'record')}: {rejected} would be rejected.{drift}", soft_wrap=True)
+        stdout().print(f"{plural(len(evaluated), 'record')}: {rejected} would be rejected.{drift}", soft_wrap=True)
     return 1 if invalid else 0

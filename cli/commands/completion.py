@@ -12,7 +12,7 @@ examples:
 _FILES = {"FILE", "SOURCE"}  # the metavars of arguments that take the name of a file
 
 
-def add_to(commands: Any) -> None:
+def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "completion",

@@ -26,7 +26,7 @@ in a dead-letter queue.
 LIST_LIMIT = 1_000
 
 
-def add_to(commands: Any) -> None:
+def add_parser(commands: Any) -> None:
     """Add the commands."""
     from cli.redrive import selection
 
@@ -52,7 +52,7 @@ def _list(args: argparse.Namespace) -> int:
     from cli.redrive.selection import Selection
     from cli.stack.stack import open_stack
     from cli.ui import output
-    from cli.ui.output import out, plural, print_json
+    from cli.ui.output import plural, print_json, stdout
 
     stack = open_stack(args)
     queue = DeadLetterQueue(stack)
@@ -65,8 +65,8 @@ def _list(args: argparse.Namespace) -> int:
         print_json([_as_json(letter, evaluation) for letter, evaluation in found])
     else:
         if found:
-            out().print(_table(found))
-        out().print(f"About {plural(count, 'message')} in the dead-letter queue ({len(found):,} shown).")
+            stdout().print(_table(found))
+        stdout().print(f"About {plural(count, 'message')} in the dead-letter queue ({len(found):,} shown).")
     return 0
 
 

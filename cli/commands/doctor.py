@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from cli.errors import CommandError
 from cli.stack import checks
-from cli.stack.checks.finding import Finding, State, gone
+from cli.stack.checks.finding import Finding, State, missing_resource
 from cli.stack.stack import Stack, open_stack
 from cli.ui import arguments, output
-from cli.ui.output import out, plural, print_json
+from cli.ui.output import plural, print_json, stdout
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -28,13 +28,13 @@ Exit status 1 when there is an error.
 _STYLES = {
     State.OK: "green",
     State.WARNING: "yellow",
-    State.FAULT: "bold red",
+    State.ERROR: "bold red",
     State.NOT_CHECKED: "dim",
     State.INFO: "",
 }
 
 
-def add_to(commands: Any) -> None:
+def add_parser(commands: Any) -> None:
     """Add the command."""
     arguments.command(
         commands, "doctor", "health check: what is wrong with a stack and how to fix it", EXAMPLES, run,
@@ -49,13 +49,13 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(
             [
-                {"area": area, "state": finding.state, "finding": finding.text, "remedy": finding.do}
+                {"area": area, "state": finding.state, "finding": finding.text, "remedy": finding.remedy}
                 for area, finding in findings
             ]
         )
     else:
         _show(findings)
-    return 1 if any(finding.state is State.FAULT for _, finding in findings) else 0
+    return 1 if any(finding.state is State.ERROR for _, finding in findings) else 0
 
 
 def examine(stack: Stack) -> Iterator[tuple[str, Finding]]:
@@ -71,9 +71,9 @@ def examine(stack: Stack) -> Iterator[tuple[str, Finding]]:
                 for finding in check(stack):
                     yield area, finding
             except CommandError as error:
-                yield area, Finding(State.FAULT, str(error))
+                yield area, Finding(State.ERROR, str(error))
             except (BotoCoreError, ClientError) as error:
-                yield area, gone(error) or Finding(State.NOT_CHECKED, str(aws_errors.describe(error)))
+                yield area, missing_resource(error) or Finding(State.NOT_CHECKED, str(aws_errors.describe(error)))
             except OSError as error:
                 yield area, Finding(State.NOT_CHECKED, f"the download failed: {error}")
             except ResponseParserError:
@@ -81,18 +81,18 @@ def examine(stack: Stack) -> Iterator[tuple[str, Finding]]:
 
 
 def _show(findings: list[tuple[str, Finding]]) -> None:
-    console = out()
+    console = stdout()
     width = max(map(len, _STYLES))
     for area, group in groupby(findings, key=lambda entry: entry[0]):
         console.print(output.text(area, "bold"))
         console.print(output.labelled(_pairs(finding for _, finding in group), label_width=width))
-    counts = {state: sum(finding.state is state for _, finding in findings) for state in (State.FAULT, State.WARNING)}
-    console.print(f"\n{plural(counts[State.FAULT], 'error')}, {plural(counts[State.WARNING], 'warning')}.")
+    counts = {state: sum(finding.state is state for _, finding in findings) for state in (State.ERROR, State.WARNING)}
+    console.print(f"\n{plural(counts[State.ERROR], 'error')}, {plural(counts[State.WARNING], 'warning')}.")
 
 
 def _pairs(findings: Iterable[Finding]) -> Iterator[tuple["Text", "Text"]]:
     for finding in findings:
         content = output.text(finding.text)
-        if finding.do:
-            content.append(f"\n{output.visible(finding.do)}", "dim")
+        if finding.remedy:
+            content.append(f"\n{output.visible(finding.remedy)}", "dim")
         yield output.text(finding.state, _STYLES[finding.state]), content

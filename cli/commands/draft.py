@@ -13,7 +13,7 @@ from cli.draft.entry import DraftEntry
 from cli.draft.observed import ObservedEventType
 from cli.stack.stack import open_stack
 from cli.ui import arguments
-from cli.ui.output import say
+from cli.ui.output import info
 
 EXAMPLES = """\
 examples:
@@ -40,7 +40,7 @@ Next: 1. Check the lines marked "review", write down what the fields mean, and p
 """
 
 
-def add_to(commands: Any) -> None:
+def add_parser(commands: Any) -> None:
     """Add the command."""
     about = "draft a catalogue entry from events, or show differences from the present one"
     parser = commands.add_parser(
@@ -51,7 +51,7 @@ def add_to(commands: Any) -> None:
         " the events only names, kinds, states and type names are printed.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[arguments.where()],
+        parents=[arguments.stack_options()],
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("files", nargs="*", default=[], metavar="FILE", help="captured events; - for standard input")
@@ -77,9 +77,9 @@ def run(args: argparse.Namespace) -> int:
     if differences:
         sys.stdout.flush()
         if any(isinstance(draft, Comparison) for draft in differences):
-            say(_MERGE)
+            info(_MERGE)
         for line in _NEXT.splitlines():
-            say(line)
+            info(line)
     return 1 if differences else 0
 
 

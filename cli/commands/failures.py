@@ -17,7 +17,7 @@ examples:
 """
 
 
-def add_to(commands: Any) -> None:
+def add_parser(commands: Any) -> None:
     """Add the commands."""
     from cli.redrive import selection
 
@@ -42,7 +42,7 @@ def _list(args: argparse.Namespace) -> int:
     from cli.redrive.selection import Selection
     from cli.stack.stack import open_stack
     from cli.ui import output
-    from cli.ui.output import age, out, plural, print_json
+    from cli.ui.output import age, plural, print_json, stdout
 
     bucket = FailureBucket(open_stack(args))
     with output.progress() as progress:
@@ -59,8 +59,8 @@ def _list(args: argparse.Namespace) -> int:
              f"{age(batch['arrived_at'])} ago" if batch["arrived_at"] else "", batch["records"])
             for batch in found
         )  # fmt: skip
-        out().print(output.table(columns, rows))
-    out().print(f"{plural(sum(batch['records'] for batch in found), 'record')} in {plural(len(found), 'object')}.")
+        stdout().print(output.table(columns, rows))
+    stdout().print(f"{plural(sum(batch['records'] for batch in found), 'record')} in {plural(len(found), 'object')}.")
     return 0
 
 

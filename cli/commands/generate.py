@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 
-def add_to(commands: Any) -> None:
+def add_parser(commands: Any) -> None:
     """Add the command."""
     about = "update the schemas, the blocks of template.yaml and the sample invocations"
     parser = commands.add_parser(

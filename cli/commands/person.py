@@ -29,7 +29,7 @@ erase a person: docs/personal-data.md.
 REPEAT_AFTER_DAYS = 14  # the longest that a message lives: docs/personal-data.md
 
 
-def add_to(commands: Any) -> None:
+def add_parser(commands: Any) -> None:
     """Add the commands."""
     actions = arguments.group(
         commands, "person", "find or erase what the tables hold about a person", EXAMPLES,
@@ -78,8 +78,8 @@ def _find(args: argparse.Namespace) -> int:
         output.print_json(_found_as_json(record.person, items))
         return 0
     if items:
-        output.out().print(_item_table(items) if args.items else _summary(items))
-    output.out().print(f"{output.plural(len(items), 'item')} of user {record.person.user_id}.")
+        output.stdout().print(_item_table(items) if args.items else _summary(items))
+    output.stdout().print(f"{output.plural(len(items), 'item')} of user {record.person.user_id}.")
     return 0
 
 
@@ -101,7 +101,7 @@ def _search(args: argparse.Namespace, stack: "Stack") -> tuple["ErasureRecord", 
         if items:
             break
     if user_id != possible[0]:
-        output.say(f"Nothing has the id {possible[0]}: using {user_id}, its form on the root account's own shard.")
+        output.info(f"Nothing has the id {possible[0]}: using {user_id}, its form on the root account's own shard.")
     return record, items
 
 
@@ -117,10 +117,10 @@ def _erase(args: argparse.Namespace) -> int:
     planned = count_planned(items, record.keep)
     if args.dry_run or not items:
         _report(args, record, planned)
-        output.say("Dry run: nothing was changed." if items else "Nothing is left to erase.")
+        output.info("Dry run: nothing was changed." if items else "Nothing is left to erase.")
         return 0
     if not args.yes:
-        output.notes().print(_counts_table(planned))
+        output.stderr().print(_counts_table(planned))
     person = record.person
     question = f"Erase user {person.user_id} of the root account {person.root_account} for good?"
     if not output.confirmed(question, yes=args.yes):
@@ -143,17 +143,17 @@ def _apply(args: argparse.Namespace, stack: "Stack", record: "ErasureRecord", it
                 pass
     except (KeyboardInterrupt, BotoCoreError, ClientError):
         _report(args, record, eraser.counts)
-        output.say("Stopped before the end. Run the same command again to erase the rest.")
+        output.info("Stopped before the end. Run the same command again to erase the rest.")
         raise
     _report(args, record, eraser.counts)
-    output.say(
+    output.info(
         f"Repeat this after {REPEAT_AFTER_DAYS} days, when no event from before can arrive any more. Keep"
         f" {record.path} until then: it holds the ids of the person's work. Not searched: queues, stream, failure"
         " bucket, backups (docs/personal-data.md)."
     )
     changed = sum(count for (_, _, action), count in eraser.counts.items() if action is Action.CHANGED)
     if changed:
-        output.say(f"{output.plural(changed, 'item')} changed since the search and not erased: run the command again.")
+        output.info(f"{output.plural(changed, 'item')} changed since the search and not erased: run the command again.")
     return 1 if changed else 0
 
 
@@ -183,7 +183,7 @@ def _report(args: argparse.Namespace, record: "ErasureRecord", counts: "Counts")
             "record": str(record.path),
         })  # fmt: skip
     elif counts:
-        output.out().print(_counts_table(counts))
+        output.stdout().print(_counts_table(counts))
 
 
 def _counts_table(counts: "Counts") -> Any:

@@ -28,7 +28,7 @@ SHORT_DIGEST_LENGTH = 12
 MIN_DIGEST_PREFIX = 6
 
 
-def add_to(commands: Any) -> None:
+def add_parser(commands: Any) -> None:
     """Add the commands."""
     from cli.redrive import selection
 
@@ -88,17 +88,17 @@ def _list(args: argparse.Namespace) -> int:
     from cli.redrive.rejected_records import RejectedTable
     from cli.stack.stack import open_stack
     from cli.ui import render
-    from cli.ui.output import out, plural, print_json
+    from cli.ui.output import plural, print_json, stdout
 
     selection = _selection(args)
     items = _read(RejectedTable(open_stack(args)), selection)
     if args.json:
         print_json([_as_json(item) for item in items])
     elif not items:
-        out().print("No matching rejected records.")
+        stdout().print("No matching rejected records.")
     else:
-        out().print(_record_table(items) if args.one_per_line else render.rejections(items))
-        out().print(f"{plural(len(items), 'record')}.")
+        stdout().print(_record_table(items) if args.one_per_line else render.rejections(items))
+        stdout().print(f"{plural(len(items), 'record')}.")
     return 0
 
 
@@ -110,7 +110,7 @@ def _record_table(items: "Iterable[Item]") -> Any:
             item["record"][: len("2026-09-07T12:00:00")].replace("T", " "),
             item["reason"],
             item.get("event_name"),
-            messages.rules(item["errors"]),
+            messages.list_violations(item["errors"]),
             item["record"].rpartition("#")[2][:SHORT_DIGEST_LENGTH],
         )
         for item in items
@@ -121,7 +121,7 @@ def _record_table(items: "Iterable[Item]") -> Any:
 def _show(args: argparse.Namespace) -> int:
     from cli.redrive.rejected_records import RejectedTable, payload
     from cli.stack.stack import open_stack
-    from cli.ui.output import print_json, say
+    from cli.ui.output import info, print_json
 
     selection = _selection(args)
     stack = open_stack(args)
@@ -135,7 +135,7 @@ def _show(args: argparse.Namespace) -> int:
         for item in items:
             _print_record(item, stack, with_payload=args.payload)
     if not items:
-        say("No matching rejected records.")
+        info("No matching rejected records.")
     return 0 if items else 1
 
 
@@ -149,7 +149,7 @@ def _print_record(item: "Item", stack: "Stack", *, with_payload: bool) -> None:
     from handlers.items.timestamps import format_utc
     from handlers.outcome import Violation
 
-    console = output.out()
+    console = output.stdout()
     event_type = stack.catalogue.get(item.get("event_name", ""))
     data = payload(item)
     facts = {
@@ -164,7 +164,7 @@ def _print_record(item: "Item", stack: "Stack", *, with_payload: bool) -> None:
     console.print(output.text(f"{item['reason']} {item.get('event_name', '')}", "bold red"), soft_wrap=True)
     for error in item["errors"]:
         violation = Violation(error["path"], error["rule"], error["expected"])
-        console.print(output.text(f"  {messages.fault(violation, event_type)}"), soft_wrap=True)
+        console.print(output.text(f"  {messages.describe_violation(violation, event_type)}"), soft_wrap=True)
     for name, fact in facts.items():
         console.print(output.text(f"  {name:<11} {fact}"), soft_wrap=True)
     if with_payload:
@@ -187,7 +187,7 @@ def _purge(args: argparse.Namespace) -> int:
     from cli.redrive.selection import Selection
     from cli.stack.stack import open_stack
     from cli.ui import output, render
-    from cli.ui.output import plural, print_json, say
+    from cli.ui.output import info, plural, print_json
 
     selection = _selection(args)
     if args.yes and selection == Selection() and not args.all:
@@ -197,17 +197,17 @@ def _purge(args: argparse.Namespace) -> int:
     if args.json:
         print_json([_as_json(item) for item in items])
     elif items:
-        output.out().print(render.rejections(items))
+        output.stdout().print(render.rejections(items))
     if not items:
-        say("No matching rejected records, so there is nothing to delete.")
+        info("No matching rejected records, so there is nothing to delete.")
         return 0
     if args.dry_run:
-        say(f"Dry run: {plural(len(items), 'record')} would be deleted for good.")
+        info(f"Dry run: {plural(len(items), 'record')} would be deleted for good.")
         return 0
     if not output.confirmed(f"Delete {plural(len(items), 'record')} for good?", yes=args.yes):
         return 1
     table.delete_keys((item["reason"], item["record"]) for item in items)
-    say(f"{plural(len(items), 'record')} deleted.")
+    info(f"{plural(len(items), 'record')} deleted.")
     return 0
 
 

@@ -18,7 +18,7 @@ examples:
 """
 
 
-def add_to(commands: Any) -> None:
+def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "run",

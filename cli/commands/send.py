@@ -21,7 +21,7 @@ examples:
 """
 
 
-def add_to(commands: Any) -> None:
+def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = arguments.command(
         commands, "send", "send events from files to the queue or the stream", EXAMPLES, run,
@@ -60,7 +60,7 @@ def _check(
     """Print what the functions would ignore; raise ``CommandError`` for what they would reject, unless forced."""
     from cli.redrive import check_report
     from cli.stack.stack import family
-    from cli.ui.output import plural, print_json, say
+    from cli.ui.output import info, plural, print_json
     from handlers.outcome import Fate
 
     invalid = [
@@ -84,7 +84,7 @@ def _check(
     ]
     if ignored:
         families = ", ".join(sorted(set(map(family, ignored))))
-        say(f"{plural(len(ignored), 'record')} will be ignored: the stack {stack.name} does not keep {families}.")
+        info(f"{plural(len(ignored), 'record')} will be ignored: the stack {stack.name} does not keep {families}.")
 
 
 def _send(records: "list[FileRecord]", destination: "Destination") -> "list[SendResult]":
@@ -101,7 +101,7 @@ def _send(records: "list[FileRecord]", destination: "Destination") -> "list[Send
 def _report(
     records: "list[FileRecord]", results: "list[SendResult]", destination: "Destination", args: argparse.Namespace
 ) -> int:
-    from cli.ui.output import out, plural, print_json, say
+    from cli.ui.output import info, plural, print_json, stdout
 
     failed = sum(result.error is not None for result in results)
     if args.json:
@@ -111,8 +111,8 @@ def _report(
         ])  # fmt: skip
     else:
         done = "would be sent" if args.dry_run else "sent"
-        out().print(f"{plural(len(records) - failed, 'record')} {done} to {destination.name}.", soft_wrap=True)
+        stdout().print(f"{plural(len(records) - failed, 'record')} {done} to {destination.name}.", soft_wrap=True)
     for record, result in zip(records, results, strict=True):
         if result.error:
-            say(f"Not sent: {record.location}: {result.error}.")
+            info(f"Not sent: {record.location}: {result.error}.")
     return 1 if failed else 0

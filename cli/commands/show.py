@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from cli.catalogue import model
 from cli.draft.entry import class_name
 from cli.errors import CommandError
-from cli.stack.hierarchy import Item, Nesting, tail
+from cli.stack.hierarchy import Hierarchy, Item, strip_account
 from cli.stack.root_account import only_root_account
 from cli.stack.stack import Stack, family, open_stack
 from cli.stack.table_reader import DEFAULT_NEWEST, Reader
 from cli.ui import arguments, output, render
-from cli.ui.output import out, print_json, say
+from cli.ui.output import info, print_json, stdout
 from handlers.items.canvas_ids import ID_PATTERN, IDS_PER_SHARD, parse_id
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ _ATTRIBUTES = {
 }
 
 
-def add_to(commands: Any) -> None:
+def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = arguments.command(
         commands, "show", "show what the tables hold for a course, a group, an assignment, a person …", EXAMPLES, run,
@@ -61,7 +61,7 @@ def add_to(commands: Any) -> None:
         "entity", nargs="?", metavar="ENTITY", help="only this kind (assignment), or only this entity (assignment#9001)"
     )
     parser.add_argument(
-        "--newest", metavar="N", type=arguments.natural,
+        "--newest", metavar="N", type=arguments.positive_int,
         help="maximum number of activity items"
         f" (default: {DEFAULT_NEWEST} in an overview, {DEFAULT_NEWEST_ALONE} alone)",
     )  # fmt: skip
@@ -72,9 +72,9 @@ def run(args: argparse.Namespace) -> int:
     """Show a context; returns 0 when there is something to show, 1 otherwise."""
     stack = open_stack(args)
     context = _context(args.context, args.account, stack)
-    nesting = Nesting(model.load())
-    only_activity = nesting.is_occurrence(args.entity or "")
-    reader = Reader(stack, nesting, args.newest or (DEFAULT_NEWEST_ALONE if only_activity else DEFAULT_NEWEST))
+    hierarchy = Hierarchy(model.load())
+    only_activity = hierarchy.is_append_only(args.entity or "")
+    reader = Reader(stack, hierarchy, args.newest or (DEFAULT_NEWEST_ALONE if only_activity else DEFAULT_NEWEST))
     items = reader.read(context, args.entity or "")
     if not items and _local_part(context) != context:
         # Keys have the local form of an id wherever there is one.
@@ -83,17 +83,17 @@ def run(args: argparse.Namespace) -> int:
     if not args.entity:
         items += reader.read_below(items)
     if not items:
-        say(f"The tables hold nothing for {context}{f' {args.entity}' if args.entity else ''}.")
-        for hint in _hints(args.context, args.entity or "", stack, nesting):
-            say(hint)
+        info(f"The tables hold nothing for {context}{f' {args.entity}' if args.entity else ''}.")
+        for hint in _hints(args.context, args.entity or "", stack, hierarchy):
+            info(hint)
     if args.json:
         print_json(items)
     elif args.entity and "#" in args.entity and len(items) == 1:
-        out().print(fields(items[0]))
+        stdout().print(fields(items[0]))
     elif items:
-        out(whole_lines=True).print(render.contents(tail(context), items, nesting))
+        stdout(whole_lines=True).print(render.contents(strip_account(context), items, hierarchy))
     for sentence in reader.left_out:
-        say(sentence)
+        info(sentence)
     return 0 if items else 1
 
 
@@ -108,13 +108,13 @@ def fields(item: Item) -> "Group":
     return render.fields(item["entity"], rows)
 
 
-def _hints(asked: str, entity: str, stack: Stack, nesting: Nesting) -> Iterator[str]:
+def _hints(asked: str, entity: str, stack: Stack, hierarchy: Hierarchy) -> Iterator[str]:
     """Why nothing may have been found."""
     kind = entity.partition("#")[0]
-    if kind and kind not in nesting.kinds:
-        close = get_close_matches(kind, nesting.kinds, n=1)
+    if kind and kind not in hierarchy.kinds:
+        close = get_close_matches(kind, hierarchy.kinds, n=1)
         yield f"{kind!r} is not a kind of entity.{f' Did you mean {close[0]}?' if close else ''}"
-        yield f"The kinds are {', '.join(nesting.kinds)}."
+        yield f"The kinds are {', '.join(hierarchy.kinds)}."
         return
     for event_type in model.load().values():
         kinds = [each.kind for each in event_type.entities]

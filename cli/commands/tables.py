@@ -21,7 +21,7 @@ DynamoDB.
 """
 
 
-def add_to(commands: Any) -> None:
+def add_parser(commands: Any) -> None:
     """Add the commands."""
     actions = arguments.group(
         commands, "tables", "copy a table, or list the fields that the catalogue does not know", EXAMPLES,
@@ -63,11 +63,11 @@ def _copy(args: argparse.Namespace) -> int:
             copy.run(only_of_kinds(items, kinds, copy.target) if kinds else items, dry_run=args.dry_run)
     except (KeyboardInterrupt, BotoCoreError, ClientError):
         _report(args, copy)
-        output.say("Stopped before the end. Run the same command again to copy the rest.")
+        output.info("Stopped before the end. Run the same command again to copy the rest.")
         raise
     _report(args, copy)
     if args.dry_run:
-        output.say("Dry run: nothing was written.")
+        output.info("Dry run: nothing was written.")
     return 0
 
 
@@ -91,7 +91,7 @@ def _report(args: argparse.Namespace, copy: "TableCopy") -> None:
         output.print_json({"from": copy.source, "to": copy.target, "dry_run": args.dry_run, **counts})
     else:
         rows = [*copy.counts.items(), ("all", copy.counts.total())]
-        output.out().print(output.table(("item", "items#"), rows))
+        output.stdout().print(output.table(("item", "items#"), rows))
 
 
 def _unknown_fields(args: argparse.Namespace) -> int:
@@ -117,8 +117,8 @@ def _unknown_fields(args: argparse.Namespace) -> int:
             (entry.event_type, entry.kind, entry.field or "(no such event type)", entry.items, " ".join(entry.example))
             for entry in found
         ]
-        output.out().print(output.table(("event type", "kind", "field", "items#", "for example"), rows))
-        output.say("`canvas-events show CONTEXT ENTITY` shows an example.")
+        output.stdout().print(output.table(("event type", "kind", "field", "items#", "for example"), rows))
+        output.info("`canvas-events show CONTEXT ENTITY` shows an example.")
     else:
-        output.out().print("The catalogue knows every field.")
+        output.stdout().print("The catalogue knows every field.")
     return 0

@@ -10,7 +10,7 @@ from cli.redrive import event_files, rejected_records
 from cli.redrive.rejected_records import RejectedTable
 from cli.redrive.selection import Selection
 from cli.stack.stack import Stack
-from cli.ui.output import plural, progress, say
+from cli.ui.output import info, plural, progress
 from handlers.intake.decode import decode
 from handlers.outcome import Rejection, RejectionReason
 
@@ -70,5 +70,7 @@ def from_events(events: Iterable[bytes], source: str) -> list[ObservedEventType]
             continue
         event_types.setdefault(event.name, ObservedEventType(event.name)).observe(event.metadata, event.body)
     if skipped:
-        say(f"Skipped {plural(skipped, 'record')} of {source}: not a Canvas event. `canvas-events check` explains why.")
+        info(
+            f"Skipped {plural(skipped, 'record')} of {source}: not a Canvas event. `canvas-events check` explains why."
+        )
     return [event_types[name] for name in sorted(event_types)]

@@ -31,7 +31,7 @@ from cli.local.metrics import (
     period_start,
     statistic,
 )
-from cli.local.ministack import STACK, LocalAws, left_up
+from cli.local.ministack import STACK, LocalAws, running_stack
 
 LAST_RUN = ROOT / ".cache" / "last-run" / "dashboard.json"
 
@@ -123,7 +123,7 @@ def latest_snapshot() -> Snapshot:
 
     Raises ``CommandError`` when there is neither.
     """
-    aws = left_up()
+    aws = running_stack()
     if aws and _is_running(aws.endpoint):
         return snapshot(aws)
     if LAST_RUN.exists():

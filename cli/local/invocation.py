@@ -25,7 +25,7 @@ def run(path: Path, *, as_json: bool = False) -> int:
     """
     event, module = _read(str(path))
     with ministack() as aws:
-        with output.notes().status("Deploying the tables into MiniStack …"):
+        with output.stderr().status("Deploying the tables into MiniStack …"):
             outputs = deploy(aws, {"KinesisStream": "none", "DeletionProtection": "false"})
         os.environ.update(aws.environment(), **table_variables(outputs))
         if not as_json:

@@ -24,8 +24,8 @@ from cli.catalogue.samples import as_self_hosted, rejected_samples, samples
 from cli.local import dashboard
 from cli.local.function_logs import FATES, complete_logs, settle
 from cli.local.invocation import scan, table_variables
-from cli.local.ministack import STACK, LocalAws, deploy, kept, ministack
-from cli.stack.hierarchy import Item, Nesting, tail
+from cli.local.ministack import STACK, LocalAws, deploy, ministack, published
+from cli.stack.hierarchy import Hierarchy, Item, strip_account
 from cli.stack.stack import family
 from cli.ui import arguments, output, render
 from handlers.telemetry.logs_and_metrics import UNKNOWN_TYPE_LABEL
@@ -57,8 +57,8 @@ def run(families: str | None = None, *, keep: bool, as_json: bool = False) -> in
     family that does not exist.
     """
     parent = os.getppid()
-    chosen = arguments.choice(families)
-    console = output.notes() if as_json else output.out()
+    chosen = arguments.families_parameter(families)
+    console = output.stderr() if as_json else output.stdout()
     records = list(demo_records())
     console.print(_INTRODUCTION.format(records=len(records)))
     with ministack() as aws:
@@ -134,8 +134,8 @@ def _show(console: Console, records: list[DemoRecord], totals: Totals, items: li
     console.print("\n[bold]Outcome of the records[/bold], by family")
     console.print(_totals_table(records, totals))
     for context in (f"Course#{COURSE}", f"User#{PERSON}"):
-        if any(tail(item["context"]) == context for item in items):
-            console.print("", render.contents(context, items, Nesting(_known())), sep="\n")
+        if any(strip_account(item["context"]) == context for item in items):
+            console.print("", render.contents(context, items, Hierarchy(_known())), sep="\n")
     console.print("\n[bold]Rejected records[/bold], with the error in each")
     console.print(render.rejections(rejected))
 
@@ -208,7 +208,7 @@ def _show_next_steps(console: Console) -> None:
 
 def _keep_running(console: Console, aws: LocalAws, outputs: dict[str, str], parent: int) -> None:
     """Publish the stack for ``--local``, show how to use it, and wait for Ctrl-C."""
-    with kept(aws):
+    with published(aws):
         for line in _usage(aws, outputs):
             console.print(line, soft_wrap=True, markup=False)
         with contextlib.suppress(KeyboardInterrupt), _alone_in_foreground():

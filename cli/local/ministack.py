@@ -29,7 +29,7 @@ REGION = "eu-west-1"
 SECONDS_TO_START = 60
 HEALTH_TIMEOUT_SECONDS = 5
 
-KEPT = ROOT / ".cache" / "local-stack.json"  # tells the commands' --local where the running stack is
+STACK_FILE = ROOT / ".cache" / "local-stack.json"  # tells the commands' --local where the running stack is
 
 
 class LocalStackError(CommandError):
@@ -95,7 +95,7 @@ def ministack() -> Iterator[LocalAws]:
             # Its MQTT listener would occupy a port that nothing here uses.
             env=_environment()
             | {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": PORT, "IOT_MTLS_ENABLED": "0", "TMPDIR": folder},
-            leftovers=[Path(folder), KEPT],
+            leftovers=[Path(folder), STACK_FILE],
         ) as port,
     ):
         yield LocalAws(f"http://127.0.0.1:{port}")
@@ -107,21 +107,21 @@ def _environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def kept(aws: LocalAws) -> Iterator[None]:
+def published(aws: LocalAws) -> Iterator[None]:
     """Let the commands find this stack by ``--local`` while it is running."""
-    KEPT.parent.mkdir(exist_ok=True)
+    STACK_FILE.parent.mkdir(exist_ok=True)
     text = json.dumps({"endpoint": aws.endpoint})
-    before = KEPT.read_text() if KEPT.exists() else None
-    KEPT.write_text(text)
+    before = STACK_FILE.read_text() if STACK_FILE.exists() else None
+    STACK_FILE.write_text(text)
     try:
         yield
     finally:
         # Another stack may have been published before, or since.
-        if KEPT.exists() and KEPT.read_text() == text:
-            KEPT.unlink() if before is None else KEPT.write_text(before)
+        if STACK_FILE.exists() and STACK_FILE.read_text() == text:
+            STACK_FILE.unlink() if before is None else STACK_FILE.write_text(before)
 
 
-def left_up() -> LocalAws | None:
+def running_stack() -> LocalAws | None:
     """The emulator of the stack that is running on this machine; None where none is."""
     aws = _published()
     return aws if aws and aws.is_running() else None
@@ -134,7 +134,7 @@ def require_running_stack() -> LocalAws:
         raise CommandError("no local stack is running. Start one with `make run KEEP=1` in another terminal.")
     if not aws.is_running():
         raise CommandError(
-            f"the local stack that {KEPT} names is no longer running ({aws.endpoint})."
+            f"the local stack that {STACK_FILE} names is no longer running ({aws.endpoint})."
             " Start another with `make run KEEP=1` in another terminal."
         )
     return aws
@@ -142,7 +142,7 @@ def require_running_stack() -> LocalAws:
 
 def _published() -> LocalAws | None:
     try:
-        return LocalAws(json.loads(KEPT.read_text())["endpoint"])
+        return LocalAws(json.loads(STACK_FILE.read_text())["endpoint"])
     except (OSError, ValueError, LookupError, TypeError):
         return None
 

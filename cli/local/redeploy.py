@@ -14,10 +14,10 @@ def run(families: str | None = None, *, as_json: bool = False) -> int:
     ``families`` is the parameter Families; without it, the families stay. Raises ``CommandError`` where no local stack
     is running.
     """
-    chosen = arguments.choice(families)
+    chosen = arguments.families_parameter(families)
     aws = require_running_stack()
     before = _tables(aws)
-    with output.notes().status("Deploying template.yaml into the running stack …"):
+    with output.stderr().status("Deploying template.yaml into the running stack …"):
         after = table_variables(redeploy(aws, chosen))
     changes = {
         "unchanged": _families(variable for variable in after if after[variable] == before.get(variable)),
@@ -32,7 +32,7 @@ def run(families: str | None = None, *, as_json: bool = False) -> int:
 
 
 def _show(changes: Mapping[str, list[str]]) -> None:
-    console = output.out(whole_lines=True)
+    console = output.stdout(whole_lines=True)
     console.print(f"The stack {STACK} now has the current template, code and schemas.")
     for names, remark in (
         (changes["unchanged"], "Tables with the same items as before"),

@@ -78,7 +78,7 @@ class PersonSearch:
         Reads every table whole. The person learns their other names and their work on the way.
         """
         self._found.clear()
-        occurrences = self._stack.occurrence_tables
+        occurrences = self._stack.append_only_tables
         entities = [variable for variable in self._stack.entity_tables if variable not in occurrences]
         for variable in sorted(entities, key=lambda name: (name not in _SCANNED_FIRST, name)):
             self._search_entities(variable)

@@ -6,12 +6,12 @@ from typing import Any
 from cli.redrive.dry_run import DryRun, Evaluation
 from cli.redrive.event_files import FileRecord
 from cli.ui import messages
-from cli.ui.output import out, text
+from cli.ui.output import stdout, text
 
 
 def print_problems(evaluated: Iterable[tuple[FileRecord, Evaluation]], dry_run: DryRun) -> None:
     """Print each record that would not be stored, with every rule that it breaks and what to do."""
-    console = out()
+    console = stdout()
     for record, evaluation in evaluated:
         if evaluation.is_storable:
             continue
@@ -43,4 +43,4 @@ def as_json(evaluated: Sequence[tuple[FileRecord, Evaluation]], dry_run: DryRun)
 
 def _errors(evaluation: Evaluation, dry_run: DryRun) -> list[str]:
     event_type = dry_run.event_types.get(evaluation.outcome.event_name or "")
-    return [messages.fault(violation, event_type) for violation in evaluation.outcome.violations]
+    return [messages.describe_violation(violation, event_type) for violation in evaluation.outcome.violations]

@@ -11,7 +11,7 @@ from cli.redrive.redrive import Backlog, EntryT, RedriveResult, RedriveStatus, r
 from cli.redrive.selection import Selection
 from cli.stack.stack import Stack
 from cli.ui import output
-from cli.ui.output import out, plural, print_json, say
+from cli.ui.output import info, plural, print_json, stdout
 
 
 def run(
@@ -29,7 +29,7 @@ def run(
                 results.append(result)  # noqa: PERF402  # what was appended before an exception is printed
     except (KeyboardInterrupt, SystemExit, BotoCoreError, ClientError):
         _print_results(results, preview=preview, as_json=as_json)
-        say("Interrupted. No record is lost: run the command again to continue.")
+        info("Interrupted. No record is lost: run the command again to continue.")
         raise
     _print_results(results, preview=preview, as_json=as_json)
     _print_remarks(results, backlog.name, preview=preview)
@@ -55,24 +55,24 @@ def _print_results(results: Sequence[RedriveResult], *, preview: bool, as_json: 
     if results:
         groups = Counter((result.status.value, result.event_name or "", result.reason or "") for result in results)
         rows = ((*group, count) for group, count in sorted(groups.items()))
-        out().print(output.table(("status.", "event type", "reason", "records#"), rows))
+        stdout().print(output.table(("status.", "event type", "reason", "records#"), rows))
     listed = ", ".join(f"{count:,} {status}" for status, count in totals.items())
-    out().print(f"{plural(len(results), 'record')}: {listed}.", soft_wrap=True)
+    stdout().print(f"{plural(len(results), 'record')}: {listed}.", soft_wrap=True)
 
 
 def _print_remarks(results: Sequence[RedriveResult], backlog_name: str, *, preview: bool) -> None:
     found = {result.status for result in results}
     if preview:
-        say("Dry run: nothing was sent or deleted.")
+        info("Dry run: nothing was sent or deleted.")
     if RedriveStatus.HELD_BACK in found:
-        say(
+        info(
             f"What is held back stays in {backlog_name}. Fix the cause and redrive again; --force sends it anyway,"
             " except what would be ignored."
         )
     if RedriveStatus.FAILED in found:
-        say(f"What failed stays in {backlog_name}. Redrive again to retry it.")
+        info(f"What failed stays in {backlog_name}. Redrive again to retry it.")
     if RedriveStatus.SENT in found:
-        say(
+        info(
             "The functions process what was sent in the background. If they reject a record again, it becomes a new"
             " rejected record: `canvas-events rejected list --since 10m`."
         )

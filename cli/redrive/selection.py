@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from cli.ui import arguments
-from cli.ui.time_argument import moment
+from cli.ui.arguments import time_argument
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,14 @@ class Selection:
 def add_options(parser: argparse.ArgumentParser, *, default_limit: int | None = None) -> Any:
     """Add the options that every backlog has to narrow down what is read; return their group, to add others."""
     group = parser.add_argument_group("selection (default: everything)")
-    group.add_argument("--since", type=moment, metavar="TIME", help="enqueued at or after: 2d, 12h, 2026-09-07, …")
-    group.add_argument("--until", type=moment, metavar="TIME", help="enqueued at or before")
+    group.add_argument(
+        "--since", type=time_argument, metavar="TIME", help="enqueued at or after: 2d, 12h, 2026-09-07, …"
+    )
+    group.add_argument("--until", type=time_argument, metavar="TIME", help="enqueued at or before")
     default = f"{default_limit:,}" if default_limit else "no limit"
     group.add_argument(
         "--limit",
-        type=arguments.natural,
+        type=arguments.positive_int,
         default=default_limit,
         metavar="N",
         help=f"read at most N (default: {default})",

@@ -8,7 +8,7 @@ from cli.catalogue.model import EventTypeDefinition, names
 Item = dict[str, Any]
 
 
-class Nesting:
+class Hierarchy:
     """Which contexts are below an entity: those whose template consists of the entity's id alone.
 
     ``discussion_topic`` has the id ``discussion_topic_id``, and the context of a reply is
@@ -42,17 +42,17 @@ class Nesting:
         for template, tables in self._templates.get(known.id, {}).items():
             yield template.replace(f"{{{known.id}}}", number), frozenset(tables | self._in_any_context)
 
-    def is_occurrence(self, entity: str) -> bool:
+    def is_append_only(self, entity: str) -> bool:
         """Whether a sort key or its prefix belongs to an append-only entity: ``activity#2026-09-03T09:15…``."""
         return entity.partition("#")[0] in self._append_only
 
     def in_order(self, items: Iterable[Item]) -> list[Item]:
         """Items in reading order: entities by their sort keys, then append-only items, the newest first."""
         by_key = sorted(items, key=lambda item: str(item["entity"]))
-        entities = [item for item in by_key if not self.is_occurrence(item["entity"])]
-        return entities + [item for item in reversed(by_key) if self.is_occurrence(item["entity"])]
+        entities = [item for item in by_key if not self.is_append_only(item["entity"])]
+        return entities + [item for item in reversed(by_key) if self.is_append_only(item["entity"])]
 
 
-def tail(context: str) -> str:
+def strip_account(context: str) -> str:
     """A context without its root account: ``Course#2041``."""
     return context.partition("#")[2]

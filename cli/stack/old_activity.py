@@ -25,7 +25,7 @@ class OldActivity:
         self.counts: Counter[tuple[str, str]] = Counter()
         self._stack, self._before = stack, before
         self._client = document_client(stack)
-        variables = stack.occurrence_tables & stack.entity_tables.keys()
+        variables = stack.append_only_tables & stack.entity_tables.keys()
         if not variables:
             raise CommandError(f"the stack {stack.name} keeps no activity.")
         self._tables = {variable: stack.entity_tables[variable] for variable in sorted(variables)}

@@ -4,7 +4,7 @@ import re
 
 from cli.errors import CommandError
 from cli.stack.stack import Stack
-from cli.ui.output import say
+from cli.ui.output import info
 from handlers.items.canvas_ids import ID_PATTERN
 
 MAX_ITEMS_TO_SCAN = 1_000  # of each table
@@ -46,7 +46,7 @@ def _accounts_in_tables(stack: Stack) -> list[str]:
         read_units += page.get("ConsumedCapacity", {}).get("CapacityUnits", 0)
         is_complete = is_complete and "LastEvaluatedKey" not in page
     if not is_complete:
-        say(
+        info(
             f"Without --account, up to {MAX_ITEMS_TO_SCAN:,} items of each table were scanned to find the root account"
             f" ({read_units:g} read units). Pass --account to avoid the scan."
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.errors import CommandError
 from cli.local import ministack
-from cli.ui.output import say
+from cli.ui.output import info
 from handlers.items import event_types, rejection
 from handlers.items.event_types import EventType
 
@@ -69,7 +69,7 @@ class Stack:
         return known & {f"{family.strip().upper()}_TABLE" for family in families.split(",")}
 
     @cached_property
-    def occurrence_tables(self) -> frozenset[str]:
+    def append_only_tables(self) -> frozenset[str]:
         """The table variables of append-only entities, whose items are never updated, and expire."""
         return frozenset(
             event_type.table_variable
@@ -127,13 +127,13 @@ def variable(logical_id: str) -> str:
 
 
 def open_stack(options: argparse.Namespace) -> Stack:
-    """The stack that the options choose (``arguments.where``).
+    """The stack that the options choose (``arguments.stack_options``).
 
     Raises ``CommandError`` when it does not exist, and boto3's exceptions when AWS cannot be reached.
     """
     aws = ministack.require_running_stack() if options.local else None
-    if aws is None and ministack.left_up():
-        say("Note: a local stack is running; this command uses AWS. Pass --local to use the local stack.")
+    if aws is None and ministack.running_stack():
+        info("Note: a local stack is running; this command uses AWS. Pass --local to use the local stack.")
     session, endpoint = (aws.session, aws.endpoint) if aws else (_session(options), None)
     cloudformation = _client(session, "cloudformation", endpoint)
     described = _describe(cloudformation, options.stack, session.region_name)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from cli.stack.hierarchy import Item, Nesting, tail
+from cli.stack.hierarchy import Hierarchy, Item, strip_account
 from cli.stack.stack import Stack
 from cli.ui import output
 from cli.ui.output import Json
@@ -25,11 +25,11 @@ class Reader:
     ``left_out`` has sentences about what was not read.
     """
 
-    def __init__(self, stack: Stack, nesting: Nesting, newest: int = DEFAULT_NEWEST) -> None:
+    def __init__(self, stack: Stack, hierarchy: Hierarchy, newest: int = DEFAULT_NEWEST) -> None:
         self.left_out: list[str] = []
         self._tables = stack.entity_tables
-        self._append_only = stack.occurrence_tables
-        self._nesting = nesting
+        self._append_only = stack.append_only_tables
+        self._hierarchy = hierarchy
         self._newest = newest
         resource = stack.session.resource("dynamodb", endpoint_url=stack.endpoint)
         self._handles: dict[str, Any] = {name: resource.Table(table) for name, table in self._tables.items()}
@@ -43,9 +43,9 @@ class Reader:
         for name in self._tables:
             if name not in self._append_only:
                 found += self._query(name, _of(context, entity))
-            elif not entity or self._nesting.is_occurrence(entity):
+            elif not entity or self._hierarchy.is_append_only(entity):
                 found += self._read_newest(name, context, entity)
-        return self._nesting.in_order(found)
+        return self._hierarchy.in_order(found)
 
     def read_below(self, items: Iterable[Item]) -> list[Item]:
         """The items below these, and below those in turn: the first of each of ``MAX_CONTEXTS_BELOW`` contexts."""
@@ -71,14 +71,14 @@ class Reader:
         return {
             f"{item['context'].partition('#')[0]}#{below}": tables
             for item in items
-            for below, tables in self._nesting.below(item["entity"])
+            for below, tables in self._hierarchy.below(item["entity"])
         }
 
     def _report_unread(self, contexts: list[str]) -> None:
         if contexts:
             self.left_out.append(
                 f"Only the first {MAX_CONTEXTS_BELOW} contexts were read, without {_some(contexts)}."
-                f" Read one with `canvas-events show {tail(contexts[0])}`."
+                f" Read one with `canvas-events show {strip_account(contexts[0])}`."
             )
 
     def _read_first(self, context: str, tables: Iterable[str]) -> list[Item]:
@@ -88,11 +88,11 @@ class Reader:
                 items = self._query(name, _of(context), limit=MAX_ITEMS_BELOW + 1)
                 if len(items) > MAX_ITEMS_BELOW:
                     self.left_out.append(
-                        f"{tail(context)} has more than these {MAX_ITEMS_BELOW} items:"
-                        f" `canvas-events show {tail(context)}`."
+                        f"{strip_account(context)} has more than these {MAX_ITEMS_BELOW} items:"
+                        f" `canvas-events show {strip_account(context)}`."
                     )
                 found += items[:MAX_ITEMS_BELOW]
-        return self._nesting.in_order(found)
+        return self._hierarchy.in_order(found)
 
     def _read_newest(self, name: str, context: str, entity: str) -> list[Item]:
         from boto3.dynamodb.conditions import Key
@@ -106,7 +106,7 @@ class Reader:
             kind = entity or items[0]["entity"].partition("#")[0]
             self.left_out.append(
                 f"There is more {kind} than the newest {self._newest}:"
-                f" `canvas-events show {tail(context)} {kind} --newest {10 * self._newest}`."
+                f" `canvas-events show {strip_account(context)} {kind} --newest {10 * self._newest}`."
             )
         return items[: self._newest]
 
@@ -136,5 +136,5 @@ def _of(context: str, entity: str = "") -> "ConditionBase":
 
 
 def _some(contexts: list[str]) -> str:
-    first = ", ".join(map(tail, contexts[:3]))
+    first = ", ".join(map(strip_account, contexts[:3]))
     return first if len(contexts) <= 3 else f"{first} and {len(contexts) - 3:,} more"

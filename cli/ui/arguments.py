@@ -27,7 +27,7 @@ class _StackOption(argparse.Action):
             raise argparse.ArgumentError(None, "--local cannot be combined with --region or --profile")
 
 
-def where() -> argparse.ArgumentParser:
+def stack_options() -> argparse.ArgumentParser:
     """The options that choose a stack, as a parent parser."""
     parser = argparse.ArgumentParser(add_help=False)
     group = parser.add_argument_group("stack")
@@ -48,7 +48,7 @@ def command(commands: Any, name: str, about: str, examples: str, run: Any, *, mo
         description=f"{about[0].upper()}{about[1:]}. {more}".rstrip(),
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[where()],
+        parents=[stack_options()],
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(command=run)
@@ -63,7 +63,7 @@ def group(commands: Any, name: str, about: str, examples: str, *, more: str) -> 
     return parser.add_subparsers(required=True, metavar="ACTION")
 
 
-def choice(families: str | None) -> dict[str, str]:
+def families_parameter(families: str | None) -> dict[str, str]:
     """The template parameter ``Families`` for the option ``--families``; empty without the option.
 
     Raises ``CommandError`` naming a family that does not exist.
@@ -77,7 +77,7 @@ def choice(families: str | None) -> dict[str, str]:
     return {"Families": families}
 
 
-def natural(text: str) -> int:
+def positive_int(text: str) -> int:
     """A positive integer. Raises ``argparse.ArgumentTypeError``."""
     if not (text.isascii() and text.isdigit() and int(text)):
         raise argparse.ArgumentTypeError(f"{text!r} must be a positive integer")

@@ -38,7 +38,7 @@ _RULES = {
 _CALIPER = "is in Caliper format; select the Canvas format in Canvas Data Services"
 
 
-def fault(violation: Violation, event_type: EventType | None) -> str:
+def describe_violation(violation: Violation, event_type: EventType | None) -> str:
     """A sentence about a violation: where, what is wrong, and how the catalogue describes the field.
 
     ``event_type`` is that of the event where the catalogue has it. The value itself is never included.
@@ -48,12 +48,12 @@ def fault(violation: Violation, event_type: EventType | None) -> str:
     return f"{path} {_rule(violation)}.{f' Description: {about}' if about else ''}"
 
 
-def rules(errors: Sequence[Mapping[str, str]]) -> str:
+def list_violations(errors: Sequence[Mapping[str, str]]) -> str:
     """The violations of a rejected item in short, one a line."""
     return "\n".join(f"{error['path']} {error['rule']} {error['expected']}".strip() for error in errors)
 
 
-def unknown(count: int) -> str:
+def unknown_fields(count: int) -> str:
     """A remark on fields that the catalogue does not know; empty where ``count`` is 0."""
     return f"{plural(count, 'field')} not in the catalogue, stored unchanged" if count else ""
 

@@ -28,23 +28,23 @@ _DIRECTION_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u
 MAX_LINE_LENGTH = 100_000  # of output that must not be wrapped
 
 
-def out(*, whole_lines: bool = False) -> "Console":
+def stdout(*, whole_lines: bool = False) -> "Console":
     """The console for results. With ``whole_lines``, lines are wrapped on a terminal only and not in a pipe or file."""
     from rich.console import Console
 
     return Console(highlight=False, width=MAX_LINE_LENGTH if whole_lines and not sys.stdout.isatty() else None)
 
 
-def notes() -> "Console":
+def stderr() -> "Console":
     """The console for remarks and progress, so that standard output holds nothing but results."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
 
 
-def say(remark: object) -> None:
+def info(remark: object) -> None:
     """Write a remark to standard error."""
-    notes().print(text(remark), soft_wrap=not sys.stderr.isatty())
+    stderr().print(text(remark), soft_wrap=not sys.stderr.isatty())
 
 
 def visible(value: object) -> str:
@@ -135,7 +135,7 @@ def progress(*, long: bool = True) -> "Progress":
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=notes(), transient=True, disable=not (long and sys.stderr.isatty()))
+    return Progress(*columns, console=stderr(), transient=True, disable=not (long and sys.stderr.isatty()))
 
 
 def age(time: datetime, now: datetime | None = None) -> str:
@@ -157,7 +157,7 @@ def confirmed(question: str, *, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        say("Cannot ask for confirmation: pass --yes, or --dry-run to see what would happen.")
+        info("Cannot ask for confirmation: pass --yes, or --dry-run to see what would happen.")
         return False
-    notes().print(text(question), end=" ")
+    stderr().print(text(question), end=" ")
     return input("[y/N] ").strip().lower() in ("y", "yes")

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from cli.stack.hierarchy import Item, Nesting, tail
+from cli.stack.hierarchy import Hierarchy, Item, strip_account
 from cli.ui import output
-from cli.ui.messages import fault
+from cli.ui.messages import describe_violation
 from handlers.items.timestamps import parse_datetime
 from handlers.outcome import Violation
 
@@ -48,15 +48,15 @@ _DETAILS = {
 _AUTHORED = frozenset({"attachment", "discussion_entry", "discussion_submission", "submission_comment"})
 
 
-def contents(context: str, items: Iterable[Item], nesting: Nesting) -> "Tree":
+def contents(context: str, items: Iterable[Item], hierarchy: Hierarchy) -> "Tree":
     """What the tables hold for a context such as ``Course#2041``, each entity below what contains it."""
     from rich.tree import Tree
 
     by_context: dict[str, list[Item]] = {}
     for item in items:
-        by_context.setdefault(tail(item["context"]), []).append(item)
+        by_context.setdefault(strip_account(item["context"]), []).append(item)
     tree = Tree(output.text(context.replace("#", " "), "bold").append(" in the tables", "not bold"))
-    _add_items(tree, context, by_context, nesting)
+    _add_items(tree, context, by_context, hierarchy)
     return tree
 
 
@@ -68,7 +68,7 @@ def rejections(items: Iterable[Item]) -> "Group":
     newest: dict[tuple[str, str, tuple[str, ...]], str] = {}
     for item in items:
         errors = (Violation(error["path"], error["rule"], error["expected"]) for error in item["errors"])
-        group = (item["reason"], item.get("event_name", ""), tuple(fault(error, None) for error in errors))
+        group = (item["reason"], item.get("event_name", ""), tuple(describe_violation(error, None) for error in errors))
         counts[group] += 1
         newest[group] = max(newest.get(group, ""), item["record"].partition("#")[0])
     parts: list[RenderableType] = []
@@ -106,20 +106,20 @@ def _indented(value: object) -> "Padding":
     return Padding(output.text(value), (0, 0, 0, 4), expand=False)
 
 
-def _add_items(tree: "Tree", context: str, by_context: dict[str, list[Item]], nesting: Nesting) -> None:
+def _add_items(tree: "Tree", context: str, by_context: dict[str, list[Item]], hierarchy: Hierarchy) -> None:
     # Each context only once: a syllabus has the context of its own course.
-    for item in nesting.in_order(by_context.pop(context, ())):
-        branch = tree.add(_line(item, occurred=nesting.is_occurrence(item["entity"])))
-        for below, _ in nesting.below(item["entity"]):
-            _add_items(branch, below, by_context, nesting)
+    for item in hierarchy.in_order(by_context.pop(context, ())):
+        branch = tree.add(_line(item, append_only=hierarchy.is_append_only(item["entity"])))
+        for below, _ in hierarchy.below(item["entity"]):
+            _add_items(branch, below, by_context, hierarchy)
 
 
-def _line(item: Item, *, occurred: bool) -> "Text":
+def _line(item: Item, *, append_only: bool) -> "Text":
     body = item["body"]
     headline = next((_headline(str(body[name])) for name in _HEADLINES if name in body), "")
     details = ", ".join(_details(item["entity"], body))
     context = f" in {item['request_context']}" if "request_context" in item else ""
-    line = output.text(_activity_label(item["entity"]) if occurred else item["entity"], "cyan")
+    line = output.text(_activity_label(item["entity"]) if append_only else item["entity"], "cyan")
     if headline:
         line.append(f" {output.visible(headline)}", "default")
     remarks = " · ".join(filter(None, (details, f"{item['event_name']}{context}")))

@@ -16,7 +16,7 @@ from cli.local.function_logs import batches, flush, is_empty, log_lines
 from cli.local.local_run import PARAMETERS
 from cli.local.ministack import STACK, LocalAws, deploy, ministack
 from cli.stack.stack import Stack, open_stack
-from cli.ui.arguments import where
+from cli.ui.arguments import stack_options
 from handlers.intake.record import Record
 from handlers.items.rejection import rejection_item
 from handlers.outcome import Rejection, RejectionReason, Violation
@@ -63,15 +63,15 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, 
         deploy(aws, PARAMETERS | {"AlarmEmail": "data-team@example.edu"})  # MiniStack confirms it at once
         kept = tmp_path_factory.mktemp("cli") / "local-stack.json"
         kept.write_text(json.dumps({"endpoint": aws.endpoint}))
-        patched.setattr(cli_ministack, "KEPT", kept)
-        yield open_stack(where().parse_args(["--local"])), kept
+        patched.setattr(cli_ministack, "STACK_FILE", kept)
+        yield open_stack(stack_options().parse_args(["--local"])), kept
 
 
 @pytest.fixture
 def local(deployed: tuple[Stack, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator["Local"]:
     """The deployed stack, emptied; what a test sent does not arrive in the next one."""
     stack, kept = deployed
-    monkeypatch.setattr(cli_ministack, "KEPT", kept)
+    monkeypatch.setattr(cli_ministack, "STACK_FILE", kept)
     # A test may change what it knows of the stack; the clients, which take long to make, are shared.
     made = Local(replace(stack, resources=dict(stack.resources), _clients=dict(stack._clients)))
     made.empty()

@@ -37,7 +37,7 @@ def test_dashboard_names_a_file_that_it_cannot_write(
     last_run = tmp_path / "dashboard.json"
     last_run.write_text(json.dumps(taken | {"log_events": {}, "queues": queues}))
     monkeypatch.setattr(dashboard, "LAST_RUN", last_run)
-    monkeypatch.setattr("cli.local.ministack.KEPT", tmp_path / "local-stack.json")
+    monkeypatch.setattr("cli.local.ministack.STACK_FILE", tmp_path / "local-stack.json")
     page = tmp_path / "missing" / "dashboard.html"
     done = canvas_events("dashboard", "--output", str(page))
     assert done.status == 1

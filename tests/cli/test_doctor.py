@@ -13,7 +13,7 @@ from botocore.parsers import ResponseParserError
 from cli.catalogue.samples import kinesis_event
 from cli.stack import checks
 from cli.stack.checks import deployment, functions, queues, storage
-from cli.stack.checks.finding import Finding, State, gone
+from cli.stack.checks.finding import Finding, State, missing_resource
 from cli.stack.stack import Resource, Stack, family, variable
 from handlers.items.event_types import SCHEMAS_DIR
 from tests.cli.conftest import Command, Local
@@ -46,8 +46,8 @@ def test_every_finding_that_is_not_well_says_what_to_do(local: Local, monkeypatc
     """No fault or warning leaves a person without the next step."""
     monkeypatch.setattr(local.stack, "status", "ROLLBACK_COMPLETE")
     found = [finding for check in checks.ALL.values() for finding in check(local.stack)]
-    assert [each for each in found if each.state is State.FAULT]
-    assert all(each.do for each in found if each.state in (State.FAULT, State.WARNING))
+    assert [each for each in found if each.state is State.ERROR]
+    assert all(each.remedy for each in found if each.state in (State.ERROR, State.WARNING))
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,9 @@ def test_every_finding_that_is_not_well_says_what_to_do(local: Local, monkeypatc
         ("UPDATE_COMPLETE", State.OK),
         ("UPDATE_IN_PROGRESS", State.WARNING),
         ("UPDATE_ROLLBACK_COMPLETE", State.WARNING),
-        ("UPDATE_ROLLBACK_FAILED", State.FAULT),
-        ("ROLLBACK_COMPLETE", State.FAULT),
-        ("DELETE_FAILED", State.FAULT),
+        ("UPDATE_ROLLBACK_FAILED", State.ERROR),
+        ("ROLLBACK_COMPLETE", State.ERROR),
+        ("DELETE_FAILED", State.ERROR),
     ],
 )
 def test_the_state_of_the_stack(local: Local, monkeypatch: pytest.MonkeyPatch, status: str, state: State) -> None:
@@ -78,16 +78,16 @@ def statement(principal: Any, action: Any = "sqs:SendMessage", effect: str = "Al
         ([statement({"AWS": CANVAS})], [State.OK, State.OK]),
         ([statement({"AWS": f"arn:aws:iam::{CANVAS}:root"})], [State.OK, State.OK]),
         ([statement({"AWS": [CANVAS]}, ["SQS:SendMessage"]), statement("*", "sqs:*", "Deny")], [State.OK, State.OK]),
-        ([], [State.FAULT, State.OK]),
-        ([statement({"AWS": "111111111111"})], [State.FAULT, State.FAULT]),
-        ([statement({"AWS": [CANVAS, "111111111111"]})], [State.OK, State.FAULT]),
-        ([statement("*")], [State.FAULT, State.FAULT]),
-        ([statement({"AWS": "*"}), statement({"AWS": CANVAS})], [State.OK, State.FAULT]),
+        ([], [State.ERROR, State.OK]),
+        ([statement({"AWS": "111111111111"})], [State.ERROR, State.ERROR]),
+        ([statement({"AWS": [CANVAS, "111111111111"]})], [State.OK, State.ERROR]),
+        ([statement("*")], [State.ERROR, State.ERROR]),
+        ([statement({"AWS": "*"}), statement({"AWS": CANVAS})], [State.OK, State.ERROR]),
         ([statement({"AWS": CANVAS}, "sqs:*")], [State.WARNING, State.OK, State.OK]),
-        ([statement({"AWS": CANVAS}, "sqs:ReceiveMessage")], [State.WARNING, State.FAULT, State.OK]),
-        ([statement({"AWS": CANVAS}), statement({"Service": "sns.amazonaws.com"})], [State.OK, State.FAULT]),
+        ([statement({"AWS": CANVAS}, "sqs:ReceiveMessage")], [State.WARNING, State.ERROR, State.OK]),
+        ([statement({"AWS": CANVAS}), statement({"Service": "sns.amazonaws.com"})], [State.OK, State.ERROR]),
         ([statement({"AWS": CANVAS}), {"Effect": "Allow", "NotPrincipal": {"AWS": "1"}, "Action": "*"}],
-         [State.WARNING, State.OK, State.FAULT]),
+         [State.WARNING, State.OK, State.ERROR]),
     ],
 )  # fmt: skip
 def test_who_may_send(statements: list[dict[str, Any]], states: list[State]) -> None:
@@ -100,7 +100,7 @@ def test_a_queue_that_canvas_does_not_take(local: Local) -> None:
     for name in ("live-events", "canvas-live-events.fifo"):
         local.stack.queue_url = f"http://127.0.0.1/000000000000/{name}"
         first = next(iter(queues.queue(local.stack)))
-        assert (first.state, name in first.text) == (State.FAULT, True)
+        assert (first.state, name in first.text) == (State.ERROR, True)
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def queue_attributes(local: Local) -> Iterator[Any]:
 def test_the_deployed_policy_is_looked_at(local: Local, queue_attributes: Any) -> None:
     """A policy that was changed by hand is found out."""
     queue_attributes(Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement("*")]}))
-    assert [state for state, _ in troubles(queues.queue, local.stack)] == [State.FAULT, State.FAULT]
+    assert [state for state, _ in troubles(queues.queue, local.stack)] == [State.ERROR, State.ERROR]
 
 
 def test_a_dead_letter_queue_that_is_not_wired(local: Local, queue_attributes: Any) -> None:
@@ -125,7 +125,7 @@ def test_a_dead_letter_queue_that_is_not_wired(local: Local, queue_attributes: A
     policy = {"deadLetterTargetArn": "arn:aws:sqs:eu-west-1:000000000000:another", "maxReceiveCount": 3}
     queue_attributes(RedrivePolicy=json.dumps(policy), MessageRetentionPeriod="1209600")
     assert [state for state, _ in troubles(queues.dead_letters, local.stack)] == [
-        State.FAULT, State.WARNING, State.FAULT,
+        State.ERROR, State.WARNING, State.ERROR,
     ]  # fmt: skip
 
 
@@ -142,22 +142,22 @@ def test_a_mapping_that_is_off(local: Local) -> None:
     client, uuid = local.stack.client("lambda"), local.stack.resources["SqsFunctionQueue"].physical_id
     client.update_event_source_mapping(UUID=uuid, Enabled=False, FunctionResponseTypes=[])
     try:
-        found = [each for each in functions.mappings(local.stack) if each.state is State.FAULT]
+        found = [each for each in functions.mappings(local.stack) if each.state is State.ERROR]
     finally:
         client.update_event_source_mapping(UUID=uuid, Enabled=True, FunctionResponseTypes=["ReportBatchItemFailures"])
     assert [each.text for each in found] == [
         found[0].text, "SqsFunctionQueue does not use partial batch responses",
     ]  # fmt: skip
-    assert f"--enabled --uuid {uuid}" in found[0].do
+    assert f"--enabled --uuid {uuid}" in found[0].remedy
 
 
 @pytest.mark.parametrize(
     ("change", "state", "text"),
     [
-        ({"REJECTED_TABLE": ""}, State.FAULT, "does not start: REJECTED_TABLE is not set"),
-        ({"REJECTED_RETENTION_DAYS": "soon"}, State.FAULT, "does not start: REJECTED_RETENTION_DAYS"),
+        ({"REJECTED_TABLE": ""}, State.ERROR, "does not start: REJECTED_TABLE is not set"),
+        ({"REJECTED_RETENTION_DAYS": "soon"}, State.ERROR, "does not start: REJECTED_RETENTION_DAYS"),
         ({"MODULES_TABLE": ""}, State.WARNING, "ignores events because MODULES_TABLE is not set"),
-        ({"MODULES_TABLE": "another"}, State.FAULT, "writes to tables outside the stack: MODULES_TABLE"),
+        ({"MODULES_TABLE": "another"}, State.ERROR, "writes to tables outside the stack: MODULES_TABLE"),
         ({}, State.OK, "has the table of every selected family"),
     ],
 )
@@ -167,7 +167,7 @@ def test_the_settings_of_a_function(local: Local, change: dict[str, str], state:
     assert (finding.state, text in finding.text) == (state, True)
 
 
-@pytest.mark.parametrize(("reserved", "state"), [(0, State.FAULT), (5, State.WARNING)])
+@pytest.mark.parametrize(("reserved", "state"), [(0, State.ERROR), (5, State.WARNING)])
 def test_a_function_with_reserved_concurrency(local: Local, reserved: int, state: State) -> None:
     """A function that may not run, or not often enough, is told with the command that frees it."""
     client, function = local.stack.client("lambda"), local.stack.resources["SqsFunction"].physical_id
@@ -177,7 +177,7 @@ def test_a_function_with_reserved_concurrency(local: Local, reserved: int, state
     finally:
         client.delete_function_concurrency(FunctionName=function)
     assert (finding.state, finding.text) == (state, f"SqsFunction has a reserved concurrency of {reserved}")
-    assert f"aws lambda delete-function-concurrency --function-name {function}" in finding.do
+    assert f"aws lambda delete-function-concurrency --function-name {function}" in finding.remedy
 
 
 def test_a_permission_that_was_taken_away(local: Local) -> None:
@@ -189,7 +189,7 @@ def test_a_permission_that_was_taken_away(local: Local) -> None:
         ((state, text),) = troubles(functions.permissions, local.stack)
     finally:
         iam.attach_role_policy(RoleName=role, PolicyArn=policy)
-    assert state is State.FAULT
+    assert state is State.ERROR
     assert text.startswith("SqsFunction may not: dynamodb:PartiQLInsert on arn:aws:dynamodb:")
     assert "sqs:" not in text
 
@@ -197,7 +197,7 @@ def test_a_permission_that_was_taken_away(local: Local) -> None:
 def test_a_table_that_is_gone_or_keyed_otherwise(local: Local) -> None:
     """A table that was deleted outside of the stack, or has other keys, is at fault; the others are not."""
     local.stack._tables.update(MODULES_TABLE="gone", COURSES_TABLE=local.stack.rejected_table)
-    faults = [text for state, text in troubles(storage.tables, local.stack) if state is State.FAULT]
+    faults = [text for state, text in troubles(storage.tables, local.stack) if state is State.ERROR]
     assert faults == [
         f"COURSES_TABLE {local.stack.rejected_table} has the keys reason, record", "MODULES_TABLE gone was deleted",
     ]  # fmt: skip
@@ -233,7 +233,7 @@ def test_a_family_that_was_not_chosen_is_no_fault(local: Local) -> None:
 
 def test_what_should_expire_and_what_should_last(local: Local) -> None:
     """Time to live is asked of rejected events and of activity, and recovery of all else, table by table."""
-    local.stack.occurrence_tables = frozenset({"ACTIVITY_TABLE"})
+    local.stack.append_only_tables = frozenset({"ACTIVITY_TABLE"})
     local.stack.entity_tables = {name: local.stack._tables[name] for name in ("ACTIVITY_TABLE", "MODULES_TABLE")}
     dynamodb = local.stack.client("dynamodb")
     found = [text for _, text in troubles(storage.tables, local.stack)]
@@ -261,7 +261,7 @@ def test_what_should_expire_and_what_should_last(local: Local) -> None:
 
 def test_activity_needs_no_permission_to_update(local: Local) -> None:
     """What happened once is only ever inserted, as what is rejected; doctor asks for no more."""
-    local.stack.occurrence_tables = frozenset({"ACTIVITY_TABLE"})
+    local.stack.append_only_tables = frozenset({"ACTIVITY_TABLE"})
     local.stack.entity_tables = {name: local.stack._tables[name] for name in ("ACTIVITY_TABLE", "MODULES_TABLE")}
     configuration = functions.configurations(local.stack)["SqsFunction"]
     needed = {
@@ -277,10 +277,10 @@ def test_activity_needs_no_permission_to_update(local: Local) -> None:
 def test_what_is_not_there_any_more_is_a_fault() -> None:
     """A part of the stack that somebody deleted is told as such, unlike one that may not be looked at."""
     deleted = ClientError({"Error": {"Code": "NoSuchBucket", "Message": ""}}, "ListObjectsV2")
-    finding = gone(deleted)
+    finding = missing_resource(deleted)
     assert finding is not None
-    assert finding.state is State.FAULT
-    assert gone(ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "ListObjectsV2")) is None
+    assert finding.state is State.ERROR
+    assert missing_resource(ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "ListObjectsV2")) is None
 
 
 @pytest.mark.usefixtures("local")
@@ -410,7 +410,7 @@ def test_what_is_parked_is_told(local: Local) -> None:
     local.stack.client("sqs").send_message(QueueUrl=local.stack.dead_letter_queue_url, MessageBody="{}")
     body = json.dumps({"payload": kinesis_event(["{}"])}).encode()
     local.stack.client("s3").put_object(Bucket=local.bucket, Key="aws/lambda/1", Body=body)
-    assert [(each.state, each.text) for each in storage.parked(local.stack)] == [
+    assert [(each.state, each.text) for each in storage.failed_records(local.stack)] == [
         (State.INFO, "about 1 message in the dead-letter queue"), (State.INFO, "1 object in the on-failure bucket"),
     ]  # fmt: skip
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cli.catalogue.model import load
-from cli.stack.hierarchy import Nesting
+from cli.stack.hierarchy import Hierarchy
 
 ENTITY = """
 [{name}]
@@ -25,7 +25,7 @@ def entity(name: str, id: str, context: str, *fields: str) -> str:  # noqa: A002
 
 
 @pytest.fixture
-def nesting(tmp_path: Path) -> Nesting:
+def hierarchy(tmp_path: Path) -> Hierarchy:
     """A catalogue with a course in an account, assignments in a course, submissions and overrides below those."""
     (tmp_path / "a.toml").write_text(
         'about = "A"\ntable = "A_TABLE"\n'
@@ -39,7 +39,7 @@ def nesting(tmp_path: Path) -> Nesting:
         + entity("override", "override_id", "Assignment#{assignment_id}", "assignment_id")
         + entity("mark", "submission_id", "Grader#{grader_id}", "grader_id")
     )
-    return Nesting(load(tmp_path))
+    return Hierarchy(load(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -54,10 +54,10 @@ def nesting(tmp_path: Path) -> Nesting:
     ],
 )
 def test_what_names_an_entity_in_its_context_stands_below_it(
-    nesting: Nesting, entity: str, below: list[tuple[str, set[str]]]
+    hierarchy: Hierarchy, entity: str, below: list[tuple[str, set[str]]]
 ) -> None:
     """A new family finds its place by its catalogue entry, and no code."""
-    assert [(context, set(tables)) for context, tables in nesting.below(entity)] == below
+    assert [(context, set(tables)) for context, tables in hierarchy.below(entity)] == below
 
 
 OCCURRENCES = """
@@ -82,23 +82,23 @@ def test_occurrences_stand_below_nothing_and_come_last(tmp_path: Path) -> None:
         + entity("grade", "user_id", "Course#{course_id}", "course_id")
         + entity("login", "login_id", "User#{user_id}", "user_id")
     )
-    nesting = Nesting(load(tmp_path))
-    assert list(nesting.below("user#1")) == [("User#1", frozenset({"USERS_TABLE"}))]
-    assert list(nesting.below("grade#1")) == []  # a person is not below each of their grades
-    assert list(nesting.below("activity#2026-09-03T09:15:27.004000Z#aa")) == []
-    assert nesting.is_occurrence("activity")
-    assert nesting.is_occurrence("activity#2026")
-    assert not nesting.is_occurrence("user#1")
+    hierarchy = Hierarchy(load(tmp_path))
+    assert list(hierarchy.below("user#1")) == [("User#1", frozenset({"USERS_TABLE"}))]
+    assert list(hierarchy.below("grade#1")) == []  # a person is not below each of their grades
+    assert list(hierarchy.below("activity#2026-09-03T09:15:27.004000Z#aa")) == []
+    assert hierarchy.is_append_only("activity")
+    assert hierarchy.is_append_only("activity#2026")
+    assert not hierarchy.is_append_only("user#1")
     keys = ["activity#2026-09-01#b", "user#1", "activity#2026-09-02#a", "login#2"]
-    assert [item["entity"] for item in nesting.in_order([{"entity": key} for key in keys])] == [
+    assert [item["entity"] for item in hierarchy.in_order([{"entity": key} for key in keys])] == [
         "login#2", "user#1", "activity#2026-09-02#a", "activity#2026-09-01#b",
     ]  # fmt: skip
 
 
 def test_the_catalogue_that_is_here() -> None:
     """Overrides stand below their assignment, replies below their topic; each is looked for in its own table."""
-    nesting = Nesting(load())
-    ((context, tables),) = nesting.below("assignment#9001")
+    hierarchy = Hierarchy(load())
+    ((context, tables),) = hierarchy.below("assignment#9001")
     assert (context, "ASSIGNMENTS_TABLE" in tables) == ("Assignment#9001", True)
-    ((context, tables),) = nesting.below("discussion_topic#640")
+    ((context, tables),) = hierarchy.below("discussion_topic#640")
     assert (context, "DISCUSSIONS_TABLE" in tables) == ("DiscussionTopic#640", True)

@@ -13,7 +13,7 @@ GRADE = {"workflow_state": "active", "user_id": "8123", "current_score": Decimal
 def line(entity: str, **body: Any) -> str:
     """The line of an entity with this body."""
     item = {"context": "Rk3f#Course#2041", "entity": entity, "event_name": "told", "body": body}
-    return render._line(item, occurred=False).plain
+    return render._line(item, append_only=False).plain
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from cli.local import ministack as cli_ministack
 from cli.local.invocation import table_variables
-from cli.local.ministack import LocalAws, deploy, kept, ministack
+from cli.local.ministack import LocalAws, deploy, ministack, published
 from tests.cli.conftest import Command
 
 PARAMETERS = {"KinesisStream": "none", "DeletionProtection": "false", "LogRetentionDays": "7", "Families": "modules"}
@@ -23,8 +23,8 @@ def test_the_stack_takes_another_choice_of_families(
     canvas_events: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A new family gets an empty table, also when it was there before; other tables and parameters stay as they are."""
-    monkeypatch.setattr(cli_ministack, "KEPT", tmp_path / "local-stack.json")
-    with ministack() as aws, kept(aws):
+    monkeypatch.setattr(cli_ministack, "STACK_FILE", tmp_path / "local-stack.json")
+    with ministack() as aws, published(aws):
         modules = table_variables(deploy(aws, PARAMETERS))["MODULES_TABLE"]
         aws.client("dynamodb").put_item(TableName=modules, Item=ITEM)
 
@@ -51,6 +51,6 @@ def test_without_a_stack_it_says_how_to_start_one(
     canvas_events: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Where no local stack is running, none is started."""
-    monkeypatch.setattr(cli_ministack, "KEPT", tmp_path / "none.json")
+    monkeypatch.setattr(cli_ministack, "STACK_FILE", tmp_path / "none.json")
     done = canvas_events("run", "--redeploy")
     assert (done.status, "`make run KEEP=1`" in done.err) == (1, True)

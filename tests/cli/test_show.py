@@ -8,7 +8,7 @@ from cli.catalogue import model
 from cli.commands import show
 from cli.stack import root_account
 from cli.stack import table_reader as cli_reader
-from cli.stack.hierarchy import Nesting
+from cli.stack.hierarchy import Hierarchy
 from cli.stack.table_reader import Reader
 from tests.cli.conftest import Command, Local
 
@@ -111,7 +111,7 @@ def test_a_family_that_is_not_kept_is_told(local: Local, monkeypatch: pytest.Mon
     """Nothing is there of what a stack ignores, and that is why."""
     tables = {name: table for name, table in local.stack.entity_tables.items() if name != "ASSIGNMENTS_TABLE"}
     monkeypatch.setattr(local.stack, "entity_tables", tables)
-    hierarchy = Nesting(model.load())
+    hierarchy = Hierarchy(model.load())
     assert list(show._hints("Course#2041", "assignment#9001", local.stack, hierarchy)) == [
         "The stack canvas-live-events has no table for assignments: it ignores them."
     ]
@@ -261,7 +261,7 @@ def test_one_occurrence_is_shown_with_every_field(canvas_events: Command) -> Non
 
 def test_no_more_activity_is_read_than_is_shown(person: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     """A person's years are not read to show their last day: DynamoDB is asked for one more than that."""
-    reader = Reader(person.stack, Nesting(model.load()), newest=5)
+    reader = Reader(person.stack, Hierarchy(model.load()), newest=5)
     asked: list[int] = []
     table = reader._handles["ACTIVITY_TABLE"]
     query = table.query

@@ -13,7 +13,7 @@ from cli.catalogue.generated import ROOT
 from cli.catalogue.samples import EVENTS
 from cli.commands import COMMANDS as ALL_COMMANDS
 from cli.local import ministack as cli_ministack
-from cli.local.ministack import LocalAws, kept
+from cli.local.ministack import LocalAws, published
 from cli.ui import aws_errors
 from tests.cli.conftest import Command, Local
 
@@ -38,7 +38,7 @@ def test_without_a_local_stack_it_says_how_to_start_one(
     canvas_events: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """--local without a stack on this machine names the command that leaves one up."""
-    monkeypatch.setattr(cli_ministack, "KEPT", tmp_path / "none.json")
+    monkeypatch.setattr(cli_ministack, "STACK_FILE", tmp_path / "none.json")
     done = canvas_events("doctor", "--local")
     assert (done.status, "`make run KEEP=1`" in done.err) == (1, True)
 
@@ -49,7 +49,7 @@ def test_stale_state_file_is_recognised_with_a_remedy(
     """A state file whose stack has ended is recognised, and the remedy named."""
     file = tmp_path / "stale.json"
     file.write_text(f'{{"endpoint": "http://127.0.0.1:{closed_port}"}}')
-    monkeypatch.setattr(cli_ministack, "KEPT", file)
+    monkeypatch.setattr(cli_ministack, "STACK_FILE", file)
     done = canvas_events("doctor", "--local")
     assert (done.status, done.err.count("\n")) == (1, 1)
     assert "stale.json" in done.err
@@ -85,7 +85,7 @@ def test_a_stack_of_the_persons_own_configuration(
     """Without --local the AWS configuration of the environment decides, as for every other tool."""
     assert local.stack.endpoint is not None
     monkeypatch.setenv("AWS_ENDPOINT_URL", local.stack.endpoint)
-    monkeypatch.setattr(cli_ministack, "KEPT", Path("none"))
+    monkeypatch.setattr(cli_ministack, "STACK_FILE", Path("none"))
     local.reject("{}")
     assert len(canvas_events("rejected", "list", "--json").json) == 1
     assert canvas_events("rejected", "purge", "--yes", "--all", "--region", "eu-west-1").status == 0
@@ -127,14 +127,14 @@ def test_errors_of_aws_become_sentences(error: exceptions.BotoCoreError | Client
 def test_the_local_stack_is_found_for_as_long_as_it_is_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The file that --local reads is there while the stack is, and one that another stack wrote is left alone."""
     file = tmp_path / "cache" / "local-stack.json"
-    monkeypatch.setattr(cli_ministack, "KEPT", file)
-    with kept(LocalAws("http://127.0.0.1:1")):
+    monkeypatch.setattr(cli_ministack, "STACK_FILE", file)
+    with published(LocalAws("http://127.0.0.1:1")):
         assert "127.0.0.1:1" in file.read_text()
     assert not file.exists()
-    with kept(LocalAws("http://127.0.0.1:1")):
+    with published(LocalAws("http://127.0.0.1:1")):
         file.write_text("another since")
     assert file.read_text() == "another since"
-    with kept(LocalAws("http://127.0.0.1:1")):
+    with published(LocalAws("http://127.0.0.1:1")):
         assert "127.0.0.1:1" in file.read_text()
     assert file.read_text() == "another since"
 

@@ -18,5 +18,5 @@ ALL: Mapping[str, Callable[[Stack], Findings]] = {
     "on-failure bucket": storage.bucket,
     "alarms": deployment.alarms,
     "package": deployment.package,
-    "failed records": storage.parked,
+    "failed records": storage.failed_records,
 }

@@ -6,7 +6,7 @@ import urllib.request
 import zipfile
 from pathlib import Path
 
-from cli.stack.checks.finding import DEPLOY, Finding, Findings, State, judged
+from cli.stack.checks.finding import DEPLOY, Finding, Findings, State, expect
 from cli.stack.checks.functions import configurations
 from cli.stack.stack import Stack
 from cli.ui.output import plural
@@ -27,7 +27,7 @@ def status(stack: Stack) -> Findings:
         )
     else:
         yield Finding(
-            State.FAULT, f"its status is {stack.status}", "See the stack's events for the reason, and deploy again."
+            State.ERROR, f"its status is {stack.status}", "See the stack's events for the reason, and deploy again."
         )
 
 
@@ -42,7 +42,7 @@ def alarms(stack: Stack) -> Findings:
     pages = stack.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
     subscriptions = [each for page in pages for each in page["Subscriptions"]]
     pending = [each for each in subscriptions if not each["SubscriptionArn"].startswith("arn:")]
-    yield judged(
+    yield expect(
         len(subscriptions) > len(pending),
         f"alarms reach {plural(len(subscriptions) - len(pending), 'subscriber')}",
         "alarms reach nobody: the topic has no confirmed subscription",
@@ -72,7 +72,7 @@ def package(stack: Stack) -> Findings:
         deployed = _schemas_in(_code_of(stack, function["FunctionName"]))
         here = {f"schemas/{path.name}": path.read_bytes() for path in _schema_files()}
         differing = sorted(key for key in here.keys() | deployed.keys() if here.get(key) != deployed.get(key))
-        yield judged(
+        yield expect(
             not differing,
             f"all {len(deployed)} deployed schemas match this checkout",
             f"{plural(len(differing), 'schema')} not as in this checkout: {', '.join(differing[:10])}",

@@ -25,7 +25,7 @@ class State(StrEnum):
 
     OK = "ok"
     WARNING = "warning"
-    FAULT = "error"
+    ERROR = "error"
     NOT_CHECKED = "not checked"
     INFO = "information"
 
@@ -36,21 +36,21 @@ class Finding:
 
     state: State
     text: str
-    do: str = ""
+    remedy: str = ""
 
 
 Findings = Iterator[Finding]
 
 
-def judged(condition: bool, good: str, bad: str, remedy: str, state: State = State.FAULT) -> Finding:
+def expect(condition: bool, good: str, bad: str, remedy: str, state: State = State.ERROR) -> Finding:
     """The finding ``good`` where the condition is met; otherwise ``bad`` with its state and remedy."""
     return Finding(State.OK, good) if condition else Finding(state, bad, remedy)
 
 
-def gone(error: Exception) -> Finding | None:
+def missing_resource(error: Exception) -> Finding | None:
     """An error finding if AWS reports that a resource of the stack no longer exists."""
     from botocore.exceptions import ClientError
 
     if not isinstance(error, ClientError) or error.response.get("Error", {}).get("Code") not in _NOT_FOUND:
         return None
-    return Finding(State.FAULT, f"a resource was deleted: {error.operation_name} does not find it", DEPLOY)
+    return Finding(State.ERROR, f"a resource was deleted: {error.operation_name} does not find it", DEPLOY)

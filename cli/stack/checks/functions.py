@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cli.stack.checks.finding import DEPLOY, NO_TABLE, Finding, Findings, State, judged
+from cli.stack.checks.finding import DEPLOY, NO_TABLE, Finding, Findings, State, expect
 from cli.stack.checks.queues import attributes_of
 from cli.stack.stack import Stack
 from handlers.items import rejection
@@ -14,19 +14,19 @@ def mappings(stack: Stack) -> Findings:
     """Whether the functions read the queue and the stream, and report failures record by record."""
     found = stack.of_kind("AWS::Lambda::EventSourceMapping")
     if not found:
-        yield Finding(State.FAULT, "no function reads the queue", DEPLOY)
+        yield Finding(State.ERROR, "no function reads the queue", DEPLOY)
     for name, uuid in found.items():
         mapping = stack.client("lambda").get_event_source_mapping(UUID=uuid)
         state = mapping.get("State", "")
-        yield judged(
+        yield expect(
             state == "Enabled",
             f"{name} is enabled; last result: {mapping.get('LastProcessingResult') or 'none yet'}",
             f"{name} is {state or 'missing'}: {mapping.get('StateTransitionReason', '')}",
             "Events are not read, and expire after some days. "
             f"`aws lambda update-event-source-mapping --enabled --uuid {uuid}`",
-            State.WARNING if state in ("Creating", "Enabling", "Updating") else State.FAULT,
+            State.WARNING if state in ("Creating", "Enabling", "Updating") else State.ERROR,
         )
-        yield judged(
+        yield expect(
             mapping.get("FunctionResponseTypes") == ["ReportBatchItemFailures"],
             f"{name} reports failures record by record",
             f"{name} does not use partial batch responses",
@@ -38,7 +38,7 @@ def mappings(stack: Stack) -> Findings:
 
 def _on_failure(name: str, mapping: Mapping[str, Any]) -> Finding:
     destination = mapping.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", "")
-    return judged(
+    return expect(
         ":s3:" in destination,
         f"{name} writes records that exhaust their retries to a bucket",
         f"{name} has no bucket for records that exhaust their retries",
@@ -51,7 +51,7 @@ def functions(stack: Stack) -> Findings:
     attributes = attributes_of(stack, stack.queue_url)
     visibility_timeout = int(attributes.get("VisibilityTimeout", 0))
     for name, configuration in configurations(stack).items():
-        yield judged(
+        yield expect(
             (configuration.get("State"), configuration.get("LastUpdateStatus")) == ("Active", "Successful"),
             f"{name} is active",
             f"{name} is {configuration.get('State')}, its last update {configuration.get('LastUpdateStatus')}",
@@ -60,7 +60,7 @@ def functions(stack: Stack) -> Findings:
         yield _reserved(name, configuration["FunctionName"], stack)
         yield _settings(name, configuration.get("Environment", {}).get("Variables", {}), stack)
         timeout = configuration.get("Timeout", 0)
-        yield judged(
+        yield expect(
             visibility_timeout >= 6 * timeout,
             f"{name} has a timeout of {timeout} s, and the queue a visibility timeout of {visibility_timeout} s",
             f"{name} has a timeout of {timeout} s, and the queue a visibility timeout of only {visibility_timeout} s",
@@ -72,13 +72,13 @@ def functions(stack: Stack) -> Findings:
 def _reserved(name: str, function: str, stack: Stack) -> Finding:
     response = stack.client("lambda").get_function_concurrency(FunctionName=function)
     reserved = response.get("ReservedConcurrentExecutions")
-    return judged(
+    return expect(
         reserved is None,
         f"{name} has no reserved concurrency",
         f"{name} has a reserved concurrency of {reserved}",
         "Invocations above it are throttled, and each costs the queue's messages one of their receives. "
         f"`aws lambda delete-function-concurrency --function-name {function}`",
-        State.WARNING if reserved else State.FAULT,
+        State.WARNING if reserved else State.ERROR,
     )
 
 
@@ -87,13 +87,13 @@ def _settings(name: str, variables: Mapping[str, str], stack: Stack) -> Finding:
     try:
         tables = Settings.from_env(variables, variables_of_families).tables
     except SettingsError as error:
-        return Finding(State.FAULT, f"{name} does not start: {error}", DEPLOY)
+        return Finding(State.ERROR, f"{name} does not start: {error}", DEPLOY)
     known = stack.entity_tables | {rejection.TABLE_VARIABLE: stack.rejected_table}
     wrong = sorted(each for each, table in tables.items() if known.get(each) != table)
     if wrong:
-        return Finding(State.FAULT, f"{name} writes to tables outside the stack: {', '.join(wrong)}", DEPLOY)
+        return Finding(State.ERROR, f"{name} writes to tables outside the stack: {', '.join(wrong)}", DEPLOY)
     missing = sorted(stack.chosen_tables - tables.keys())
-    return judged(
+    return expect(
         not missing,
         f"{name} has the table of every selected family",
         f"{name} ignores events because {', '.join(missing)} is not set",
@@ -115,7 +115,7 @@ def permissions(stack: Stack) -> Findings:
                 for result in response["EvaluationResults"]
                 if result["EvalDecision"] != "allowed"
             }
-        yield judged(
+        yield expect(
             not denied,
             f"{name} has all the permissions that it needs",
             f"{name} may not: {'; '.join(sorted(denied))}",
@@ -130,7 +130,7 @@ def _required_actions(stack: Stack, configuration: Mapping[str, Any]) -> dict[st
     for variable, table in {**stack.entity_tables, rejection.TABLE_VARIABLE: stack.rejected_table}.items():
         arn = dynamodb.describe_table(TableName=table)["Table"]["TableArn"]
         actions_by_arn[arn] = ("dynamodb:PartiQLInsert",)
-        if variable not in stack.occurrence_tables | {rejection.TABLE_VARIABLE}:
+        if variable not in stack.append_only_tables | {rejection.TABLE_VARIABLE}:
             actions_by_arn[arn] += ("dynamodb:PartiQLUpdate",)
     if configuration["Handler"].startswith("handlers.sqs"):
         arn = attributes_of(stack, stack.queue_url)["QueueArn"]

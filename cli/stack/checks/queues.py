@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any
 
-from cli.stack.checks.finding import DEPLOY, Finding, Findings, State, judged
+from cli.stack.checks.finding import DEPLOY, Finding, Findings, State, expect
 from cli.stack.stack import Stack
 
 QUEUE_NAME = "canvas-live-events"  # the prefix that Canvas requires: Instructure, "Data Services", SQS
@@ -15,7 +15,7 @@ QUEUE_NAME = "canvas-live-events"  # the prefix that Canvas requires: Instructur
 def queue(stack: Stack) -> Findings:
     """Whether Canvas, and nobody else, can send to the queue."""
     name = stack.queue_url.rpartition("/")[2]
-    yield judged(
+    yield expect(
         name.startswith(QUEUE_NAME) and not name.endswith(".fifo"),
         f"{name}: a standard queue with a name that Canvas accepts",
         f"Canvas does not send to {name}: the name must begin with {QUEUE_NAME}, and the queue must not be FIFO",
@@ -42,14 +42,14 @@ def _senders(policy: Mapping[str, Any], canvas: str) -> Findings:
         if actions - {"sqs:sendmessage"}:
             text = f"the queue's policy allows more than sending: {', '.join(sorted(actions))}"
             yield Finding(State.WARNING, text, f"Canvas only needs to send. {DEPLOY}")
-    yield judged(
+    yield expect(
         canvas in senders,
         f"Canvas's account {canvas} may send",
         f"Canvas's account {canvas or '(not set)'} may not send to the queue",
         f"Its events are lost until it is allowed to. {DEPLOY}",
     )
     others = sorted(senders - {canvas})
-    yield judged(
+    yield expect(
         not others,
         "the queue's policy allows nobody else to send",
         f"other accounts may send too: {', '.join(others)}",
@@ -70,14 +70,14 @@ def dead_letters(stack: Stack) -> Findings:
     source = attributes_of(stack, stack.queue_url)
     target = attributes_of(stack, stack.dead_letter_queue_url)
     redrive = json.loads(source.get("RedrivePolicy") or "{}")
-    yield judged(
+    yield expect(
         redrive.get("deadLetterTargetArn") == target.get("QueueArn"),
         "messages that exhaust their receives go to the dead-letter queue",
         "the queue has no dead-letter queue, or one outside the stack",
         f"Messages that fail would be lost. {DEPLOY}",
     )
     receives = int(redrive.get("maxReceiveCount", 0))
-    yield judged(
+    yield expect(
         receives >= 5,
         f"they go there after {receives} receives",
         f"they go there after only {receives} receives",
@@ -85,7 +85,7 @@ def dead_letters(stack: Stack) -> Findings:
         State.WARNING,
     )
     days = [int(each.get("MessageRetentionPeriod", 0)) / 86_400 for each in (source, target)]
-    yield judged(
+    yield expect(
         days[1] > days[0],
         f"the dead-letter queue keeps messages for {days[1]:g} days, the queue for {days[0]:g}",
         f"the dead-letter queue keeps messages for only {days[1]:g} days, the queue for {days[0]:g}",

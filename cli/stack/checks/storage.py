@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cli.stack.checks.finding import DEPLOY, NO_TABLE, Finding, Findings, State, gone, judged
+from cli.stack.checks.finding import DEPLOY, NO_TABLE, Finding, Findings, State, expect, missing_resource
 from cli.stack.stack import Stack, family
 from cli.ui.output import plural
 from handlers.items import rejection
@@ -17,7 +17,7 @@ def tables(stack: Stack) -> Findings:
         table = _described(stack, name)
         if table is None:
             yield Finding(
-                State.FAULT,
+                State.ERROR,
                 f"{variable} {name} was deleted",
                 "Its events are retried and end up as failed records. Restore it: docs/runbook.md#a-deleted-table.",
             )
@@ -26,7 +26,7 @@ def tables(stack: Stack) -> Findings:
         yield _table(
             variable, table, ["reason", "record"] if variable == rejection.TABLE_VARIABLE else ["context", "entity"]
         )
-    append_only = stack.occurrence_tables
+    append_only = stack.append_only_tables
     expiring = append_only | {rejection.TABLE_VARIABLE}
     yield _expiry(stack, {variable: name for variable, name in existing.items() if variable in expiring})
     yield _recovery(stack, {variable: name for variable, name in existing.items() if variable not in append_only})
@@ -54,7 +54,7 @@ def _described(stack: Stack, name: str) -> Mapping[str, Any] | None:
     try:
         table: Mapping[str, Any] = stack.client("dynamodb").describe_table(TableName=name)["Table"]
     except ClientError as error:
-        if not gone(error):
+        if not missing_resource(error):
             raise
         return None
     return table
@@ -64,8 +64,8 @@ def _table(variable: str, table: Mapping[str, Any], keys: list[str]) -> Finding:
     found = [each["AttributeName"] for each in sorted(table["KeySchema"], key=lambda each: str(each["KeyType"]))]
     label = f"{variable} {table['TableName']}"
     if found != keys:
-        return Finding(State.FAULT, f"{label} has the keys {', '.join(found)}", f"It needs {', '.join(keys)}. {DEPLOY}")
-    return judged(
+        return Finding(State.ERROR, f"{label} has the keys {', '.join(found)}", f"It needs {', '.join(keys)}. {DEPLOY}")
+    return expect(
         table["TableStatus"] in ("ACTIVE", "UPDATING"),
         f"{variable} is active",
         f"{label} is {table['TableStatus']}",
@@ -80,7 +80,7 @@ def _expiry(stack: Stack, tables: Mapping[str, str]) -> Finding:
         expiry = stack.client("dynamodb").describe_time_to_live(TableName=name)["TimeToLiveDescription"]
         if expiry.get("TimeToLiveStatus") not in ("ENABLED", "ENABLING") or expiry.get("AttributeName") != "expires_at":
             off.add(variable)
-    return judged(
+    return expect(
         not off,
         f"items expire in {_listed(tables)}",
         f"items never expire in {_listed(off)}: time to live is disabled",
@@ -96,7 +96,7 @@ def _recovery(stack: Stack, tables: Mapping[str, str]) -> Finding:
         answer = stack.client("dynamodb").describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
         if answer.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus") != "ENABLED":
             off.add(variable)
-    return judged(
+    return expect(
         not off,
         "point-in-time recovery is enabled",
         f"point-in-time recovery is disabled in {_listed(off)}",
@@ -116,7 +116,7 @@ def stream(stack: Stack) -> Findings:
         yield Finding(State.INFO, "the stack reads no stream: the parameter KinesisStream is none")
         return
     summary = stack.client("kinesis").describe_stream_summary(StreamARN=stack.stream_arn)["StreamDescriptionSummary"]
-    yield judged(
+    yield expect(
         summary["StreamStatus"] in ("ACTIVE", "UPDATING"),
         "the stream is active",
         f"the stream is {summary['StreamStatus']}",
@@ -125,7 +125,7 @@ def stream(stack: Stack) -> Findings:
     uuid = stack.resource("KinesisFunctionStream", "mapping of the stream")
     oldest = stack.client("lambda").get_event_source_mapping(UUID=uuid).get("MaximumRecordAgeInSeconds") or 0
     hours = summary["RetentionPeriodHours"]
-    yield judged(
+    yield expect(
         0 < oldest < hours * 3600,
         f"records are retained for {hours} hours, and retried for {oldest // 3600}",
         f"records are retained for {hours} hours, but retried {f'for {oldest // 3600}' if oldest > 0 else 'forever'}",
@@ -140,7 +140,7 @@ def bucket(stack: Stack) -> Findings:
         return
     name = stack.resources["FailureBucket"].physical_id
     block = stack.client("s3").get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"]
-    yield judged(
+    yield expect(
         all(block.values()) and len(block) == 4,
         "the on-failure bucket blocks public access",
         "the on-failure bucket does not block public access completely",
@@ -148,14 +148,14 @@ def bucket(stack: Stack) -> Findings:
     )
 
 
-def parked(stack: Stack) -> Findings:
+def failed_records(stack: Stack) -> Findings:
     """How many failed records wait for a redrive."""
     # Imported only here: the pipeline behind them imports boto3, which no help needs.
     from cli.redrive.dead_letters import DeadLetterQueue
     from cli.redrive.failed_batches import FailureBucket
 
     messages = DeadLetterQueue(stack).count()
-    yield judged(
+    yield expect(
         not messages,
         "the dead-letter queue is empty",
         f"about {plural(messages, 'message')} in the dead-letter queue",
@@ -164,7 +164,7 @@ def parked(stack: Stack) -> Findings:
     )
     if "FailureBucket" in stack.resources:
         objects = len(FailureBucket(stack).keys())
-        yield judged(
+        yield expect(
             not objects,
             "the on-failure bucket is empty",
             f"{plural(objects, 'object')} in the on-failure bucket",
