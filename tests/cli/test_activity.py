@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.cli.conftest import Command, Local
+from tests.support.local_stack import Command, Local
 
 CONTEXT = "Rk3fXc#User#8123"
 TIMES = ("2026-09-06T23:59:59.999000Z", "2026-09-07T00:00:00.000000Z", "2026-09-08T12:00:00.000000Z")

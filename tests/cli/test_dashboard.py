@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.local import dashboard
-from tests.cli.conftest import Command
+from tests.support.local_stack import Command
 
 
 @pytest.mark.usefixtures("local")

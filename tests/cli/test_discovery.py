@@ -10,9 +10,9 @@ from cli.local.ministack import LocalAws, redeploy
 from cli.redrive import publisher
 from cli.redrive.publisher import OutgoingRecord
 from handlers.outcome import RejectionReason
-from tests.checkout import Checkout
-from tests.cli.conftest import Command, Local, eventually
-from tests.conftest import Change
+from tests.support.checkout import Checkout
+from tests.support.engines import Change
+from tests.support.local_stack import Command, Local, eventually
 
 # What Canvas might send one day; the persons are made up.
 BODY = {

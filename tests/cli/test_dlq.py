@@ -9,8 +9,8 @@ from cli.redrive import publisher
 from cli.redrive.dead_letters import DeadLetterQueue
 from cli.redrive.publisher import OutgoingRecord, Queue, SendResult
 from cli.redrive.selection import Selection
-from tests.cli.conftest import Command, Local, eventually
-from tests.conftest import Change
+from tests.support.engines import Change
+from tests.support.local_stack import Command, Local, eventually
 
 
 def fill(local: Local, *texts: str) -> None:

@@ -16,8 +16,8 @@ from cli.stack.checks import deployment, functions, queues, storage
 from cli.stack.checks.finding import Finding, State, missing_resource
 from cli.stack.stack import Resource, Stack, family, variable
 from handlers.items.event_types import SCHEMAS_DIR
-from tests.cli.conftest import Command, Local
-from tests.template import FAMILIES, properties, resolve
+from tests.support.local_stack import Command, Local
+from tests.support.template_helpers import FAMILIES, properties, resolve
 
 CANVAS = "636161780776"
 

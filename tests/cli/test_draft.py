@@ -22,7 +22,7 @@ from cli.draft.entry import DraftEntry
 from cli.draft.observed import IDS, ObservedField, ValueType, type_of
 from cli.redrive import event_files
 from handlers.items.timestamps import is_date, is_date_time, is_ruby_time
-from tests.cli.conftest import Command
+from tests.support.local_stack import Command
 
 ACCOUNT = {"root_account_uuid": "VicYj3cu5BIFpoZhDVU4DZumnlBrWi1grgJEzADs", "root_account_id": "21070000000000001"}
 

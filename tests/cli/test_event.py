@@ -11,7 +11,7 @@ import pytest
 
 from cli.catalogue.generated import ROOT
 from cli.catalogue.samples import EVENTS, TYPES_WITH_FILES, as_self_hosted, samples
-from tests.cli.conftest import Command
+from tests.support.local_stack import Command
 
 
 @pytest.mark.parametrize("source", ["sqs", "kinesis"])

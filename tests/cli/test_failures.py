@@ -14,8 +14,8 @@ from cli.redrive import publisher
 from cli.redrive.failed_batches import FailureBucket, parse
 from cli.redrive.publisher import OutgoingRecord, SendResult, Stream
 from cli.redrive.selection import Selection
-from tests.cli.conftest import Command, Local, eventually
-from tests.conftest import Change
+from tests.support.engines import Change
+from tests.support.local_stack import Command, Local, eventually
 
 KEY = "aws/lambda/de4d97e6-6584-4b87-92e3-677d97265b9a/shardId-000000000001/2026/09/07/2026-09-07T12.00.{:02}-5a7f"
 

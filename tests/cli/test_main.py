@@ -13,7 +13,7 @@ from cli.catalogue import model
 from cli.catalogue.generated import ROOT
 from cli.commands import COMMANDS, parser
 from handlers.items import event_types as deployed
-from tests.cli.conftest import Command
+from tests.support.local_stack import Command
 
 HEAVY = ("boto3", "botocore", "rich", "jsonschema_rs", "jsonschema", "aws_lambda_powertools", "psutil", "shtab")
 HELP_OF = """\

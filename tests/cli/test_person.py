@@ -8,7 +8,7 @@ import pytest
 
 from cli.personal_data.payloads import names_person
 from cli.personal_data.person import Person, possible_user_ids
-from tests.cli.conftest import Command, Local
+from tests.support.local_stack import Command, Local
 
 ACCOUNT = "Rk3fXc"
 

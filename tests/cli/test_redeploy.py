@@ -7,7 +7,7 @@ import pytest
 from cli.local import ministack as cli_ministack
 from cli.local.invocation import table_variables
 from cli.local.ministack import LocalAws, deploy, ministack, published
-from tests.cli.conftest import Command
+from tests.support.local_stack import Command
 
 PARAMETERS = {"KinesisStream": "none", "DeletionProtection": "false", "LogRetentionDays": "7", "Families": "modules"}
 ITEM = {"context": {"S": "Rk3f#Course#2041"}, "entity": {"S": "module#77"}}

@@ -15,8 +15,8 @@ from cli.redrive.redrive import RedriveStatus, redrive
 from cli.redrive.rejected_records import RejectedRecord, RejectedTable
 from cli.redrive.selection import Selection
 from handlers.outcome import RejectionReason
-from tests.cli.conftest import Command, Local, eventually
-from tests.conftest import Change
+from tests.support.engines import Change
+from tests.support.local_stack import Command, Local, eventually
 
 
 def statuses(local: Local, *, force: bool = False) -> list[RedriveStatus]:

@@ -6,7 +6,7 @@ import pytest
 
 from cli.ui import messages
 from handlers.outcome import RejectionReason
-from tests.cli.conftest import Command, Local
+from tests.support.local_stack import Command, Local
 
 
 def test_list_counts_by_reason_event_type_and_rule(local: Local, canvas_events: Command) -> None:

@@ -8,8 +8,8 @@ import pytest
 from cli.catalogue.generated import ROOT
 from cli.catalogue.model import load
 from cli.catalogue.samples import EVENTS, as_self_hosted, rejected_samples, samples, sqs_event
-from tests.cli.conftest import Command, Local, eventually
-from tests.conftest import Change
+from tests.support.engines import Change
+from tests.support.local_stack import Command, Local, eventually
 
 
 def test_check_accepts_samples_and_rejects_rejected_samples(tmp_path: Path, canvas_events: Command) -> None:

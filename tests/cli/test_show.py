@@ -10,7 +10,7 @@ from cli.stack import root_account
 from cli.stack import table_reader as cli_reader
 from cli.stack.hierarchy import Hierarchy
 from cli.stack.table_reader import Reader
-from tests.cli.conftest import Command, Local
+from tests.support.local_stack import Command, Local
 
 ACCOUNT, OTHER = "Rk3fXc", "Zz9yYw"
 

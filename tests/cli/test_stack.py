@@ -15,7 +15,7 @@ from cli.commands import COMMANDS as ALL_COMMANDS
 from cli.local import ministack as cli_ministack
 from cli.local.ministack import LocalAws, published
 from cli.ui import aws_errors
-from tests.cli.conftest import Command, Local
+from tests.support.local_stack import Command, Local
 
 COMMANDS = [
     ["show", "2041"], ["rejected", "list"], ["rejected", "redrive"], ["rejected", "purge", "--yes", "--all"],

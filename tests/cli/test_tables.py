@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from cli.stack.table_copy import TableCopy
-from tests.cli.conftest import Command, Local
-from tests.conftest import Change, Consumer, Tables
+from tests.support.engines import Change, Consumer, Tables
+from tests.support.local_stack import Command, Local
 
 ACCOUNT = "Rk3fXc"
 COURSE = f"{ACCOUNT}#Course#2041"

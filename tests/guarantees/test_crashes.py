@@ -1,0 +1,106 @@
+"""Workers that are killed and records that no code can take: what was not acknowledged comes again, nothing is lost."""
+
+import json
+import random
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from handlers.outcome import Fate
+from tests.guarantees.model import versions
+from tests.guarantees.proxy import Proxy, Rule
+from tests.guarantees.worker import Queue, Worker, answer_of, history, invocation, start
+from tests.support.engines import Tables
+
+MOST_RECEIVES = 10  # as in template.yaml
+ROUNDS = 3
+
+# How a request is held up for as long as it takes to kill its worker: before the engine has it, or after.
+HELD: list[Rule] = [{"timeout_ms": 60_000}, {"response": {"bandwidth_kbps": 0.001}}]
+
+
+def test_a_killed_worker_loses_nothing(engine: Tables, proxy: Proxy, tmp_path: Path) -> None:
+    """However far a worker got before it was killed, its batch comes again to the next, and the tables end right."""
+    chance = random.Random(1)  # noqa: S311  # the places of the kills
+    queue = Queue(engine, history(entities=8), seed=1)
+    batch = tmp_path / "batch.json"
+    progress = []
+
+    def work(texts: Sequence[str], kills: bool = True) -> list[Fate]:
+        batch.write_text(json.dumps(invocation(texts)))
+        began, done = proxy.requests(), chance.randint(0, 5)
+        if kills:
+            let_through: list[Rule] = [{"latency": 0, "times": done}] if done else []
+            proxy.break_by(*let_through, chance.choice(HELD))
+        process = start(proxy.endpoint, batch)
+        if kills:
+            wait_for_requests(process, proxy, began + done + 1)
+            process.kill()
+            proxy.mend()
+        fates = answer_of(process, texts)
+        progress.append((fates is not None, proxy.requests() - began))
+        return fates or [Fate.RETRIED] * len(texts)
+
+    for _ in range(ROUNDS):
+        queue.deliver(work, least=len(queue.waiting) // 2)
+    assert all(not answered and requests > 0 for answered, requests in progress)  # killed between its requests
+    queue.deliver(partial(work, kills=False), least=len(queue.waiting))
+    assert queue.waiting == []
+    queue.deliver_until_empty(Worker(engine.client))
+
+
+def wait_for_requests(process: "subprocess.Popen[str]", proxy: Proxy, requests: int) -> None:
+    """Wait until the proxy has seen so many requests, or the process ended."""
+    while process.poll() is None and proxy.requests() < requests:
+        time.sleep(0.005)
+
+
+@pytest.mark.parametrize(
+    "stage",
+    ["pipeline.decode", "pipeline.validate", "pipeline.route", "pipeline.build_items", "storage.writer.write_plan"],
+)
+def test_what_no_code_can_take_ends_as_a_dead_letter(engine: Tables, stage: str) -> None:
+    """A record that a bug fails on is received until the dead-letter queue gets it; those of other entities never are.
+
+    Once the bug is mended it comes back from there, and the tables are as if there had been none.
+    """
+    texts = history(entities=3)
+    poisoned = [poison(texts[n]) for n in (0, 20, 40)]
+    sent = [*texts, *poisoned]
+    queue = Queue(engine, sent, seed=2, most_receives=MOST_RECEIVES)
+    with mock.patch(f"handlers.{stage}", failing_on_poison(stage)):
+        queue.deliver_until_empty(Worker(engine.client))
+    assert set(poisoned) <= set(queue.dead_letters)
+    # What was folded into one of them, delivery after delivery, shares its fate: nothing newer of it was written.
+    entities = {key for text in poisoned for key in versions(text)}
+    assert all(versions(text).keys() <= entities for text in queue.dead_letters)
+    again = Queue(engine, sent, seed=3)
+    again.deliver_until_empty(Worker(engine.client))
+
+
+def poison(text: str) -> str:
+    """A later event of the same entity, with a field that the bug fails on."""
+    event = json.loads(text)
+    event["metadata"]["event_time"] = "2026-09-02T08:00:00Z"
+    event["body"]["a_new_field"] = "POISON"
+    return json.dumps(event)
+
+
+def failing_on_poison(stage: str) -> Callable[..., Any]:
+    """The stage, but with a bug."""
+    module, _, name = stage.rpartition(".")
+    original: Callable[..., Any] = getattr(import_module(f"handlers.{module}"), name)
+
+    def stage_with_a_bug(*arguments: Any) -> Any:
+        if "POISON" in repr(arguments):
+            raise KeyError("a_new_field")
+        return original(*arguments)
+
+    return stage_with_a_bug

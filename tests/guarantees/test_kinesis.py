@@ -1,0 +1,341 @@
+"""The stream: whatever Lambda does after a failure, no record is passed over and none is lost."""
+
+import hashlib
+import importlib
+import json
+import math
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+from hypothesis import given
+from hypothesis import strategies as st
+
+import handlers.kinesis
+from cli.catalogue.samples import rejected_samples
+from cli.local.invocation import plain
+from tests.guarantees.events import crowds, instants
+from tests.guarantees.model import differences, key_of, stage, versions
+from tests.guarantees.shard import Mapping, Shard, StreamRecord, acknowledged, data_of, stream
+from tests.guarantees.test_order import held
+from tests.support.engines import SAMPLES, Tables, client_of
+
+CONTEXT: Any = SimpleNamespace(aws_request_id="request-1", get_remaining_time_in_millis=lambda: 60_000)
+BAD = sorted(rejected_samples().values())
+REFUSED = {text.encode() for text in BAD}
+
+# What DynamoDB says of a single statement: some pass by, others stay.
+CODES = ["ThrottlingError", "InternalServerError", "TransactionConflict", "AccessDenied", "ResourceNotFound", ""]
+
+
+def answer(code: str, status: int = 400) -> ClientError:
+    """DynamoDB's answer to a whole request that it refuses."""
+    return ClientError(
+        {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]  # no more of it is read
+        "BatchExecuteStatement",
+    )
+
+
+ERRORS = [
+    answer("ThrottlingException"),
+    answer("AccessDeniedException"),
+    answer("ValidationException"),
+    answer("", 503),
+    ConnectionClosedError(endpoint_url="there"),
+    ReadTimeoutError(endpoint_url="there"),
+]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong in one invocation.
+
+    Of each request the statements at ``places`` fail with ``code``; ``error`` is met by whole requests, before or
+    after the write took place; ``is_killed`` ends the function before it answers.
+    """
+
+    places: frozenset[int] = frozenset()
+    code: str = ""
+    error: Exception | None = None
+    is_late: bool = False
+    is_killed: bool = False
+
+
+FAULTS = st.one_of(
+    st.builds(Fault, st.frozensets(st.integers(0, 9), min_size=1, max_size=5), st.sampled_from(CODES)),
+    st.builds(Fault, error=st.sampled_from(ERRORS), is_late=st.booleans()),
+    st.just(Fault(is_killed=True)),
+    st.just(Fault()),
+)
+
+MAPPINGS = st.builds(
+    Mapping,
+    batch_size=st.integers(1, 12),
+    bisect=st.booleans(),
+    most_retries=st.sampled_from([0, 1, 3, 100]),
+    most_age=st.sampled_from([3.0, 30.0, math.inf, math.inf]),
+)
+
+
+class FaultyClient:
+    """A client whose requests fail as ``fault`` says, and whose statements on the entities ``poisoned`` always do."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.fault = Fault()
+        self.poisoned: tuple[str, ...] = ()
+
+    def batch_execute_statement(self, Statements: list[Any]) -> dict[str, Any]:  # noqa: N803  # DynamoDB's own name
+        """Send the statements that do not fail."""
+        if self.fault.error and not self.fault.is_late:
+            raise self.fault.error
+        fails = [place in self.fault.places or self._is_poisoned(each) for place, each in enumerate(Statements)]
+        sent = [each for each, is_failing in zip(Statements, fails, strict=True) if not is_failing]
+        answers = iter(self._client.batch_execute_statement(Statements=sent)["Responses"] if sent else ())
+        if self.fault.error:
+            raise self.fault.error
+        return {"Responses": [{"Error": {"Code": self.fault.code}} if each else next(answers) for each in fails]}
+
+    def _is_poisoned(self, statement: Any) -> bool:
+        return any({"S": entity} in statement["Parameters"] for entity in self.poisoned)
+
+
+class Worker:
+    """The entry point as Lambda invokes it, with a fault for each invocation until there is none left."""
+
+    def __init__(self, client: FaultyClient) -> None:
+        self.client = client
+        self.faults: Iterator[Fault] = iter(())
+        self.deadly: tuple[bytes, ...] = ()
+        self.strange: list[Any] = []  # failures that name no record of their batch
+
+    def __call__(self, event: dict[str, Any]) -> Any:
+        """Invoke it."""
+        self.client.fault = next(self.faults, Fault())
+        response = handlers.kinesis.handler(event, CONTEXT)
+        numbers = [record["kinesis"]["sequenceNumber"] for record in event["Records"]]
+        self.strange += [
+            failure for failure in response["batchItemFailures"] if failure["itemIdentifier"] not in numbers
+        ]
+        if self.client.fault.is_killed or any(data_of(record) in self.deadly for record in event["Records"]):
+            raise MemoryError
+        return response
+
+
+@pytest.fixture
+def worker(engine: Tables, monkeypatch: pytest.MonkeyPatch) -> Worker:
+    """The entry point as a new execution environment makes it, over empty tables; it does not pause."""
+    client = FaultyClient(client_of(engine))
+    monkeypatch.setattr("boto3.client", lambda *_, **__: client)
+    monkeypatch.setattr("handlers.storage.flow_control._backoff", lambda _: 0.0)
+    importlib.reload(handlers.kinesis)
+    return Worker(client)
+
+
+@st.composite
+def records_data(draw: st.DrawFn) -> list[bytes]:
+    """The data of some records: versions of a few entities, some sent twice, and some records that are refused."""
+    texts = draw(crowds(1, 6))
+    texts += draw(st.lists(st.builds(at, st.sampled_from(texts), instants()), max_size=6))
+    texts += draw(st.lists(st.sampled_from(texts), max_size=3)) + draw(st.lists(st.sampled_from(BAD), max_size=3))
+    return [text.encode() for text in draw(st.permutations(texts))]
+
+
+def at(text: str, event_time: str) -> str:
+    """The same event at another time."""
+    event = json.loads(text)
+    event["metadata" if "metadata" in event else "attributes"]["event_time"] = event_time
+    return json.dumps(event)
+
+
+def passed_over(records: Iterable[StreamRecord], engine: Tables) -> list[bytes]:
+    """Of records that were acknowledged, those that are neither stored nor superseded nor kept as rejected."""
+    data = {data_of(record) for record in records}
+    kept = digests(engine) if data & REFUSED else set()
+    brought = {each: versions(each.decode()) for each in data - REFUSED}
+    tables = {table for keys in brought.values() for table, _, _ in keys}
+    ages = {key_of(table, item): age(item) for table in tables for item in map(plain, engine.items(table))}
+    lost = [each for each in data & REFUSED if digest(each) not in kept]
+    for each, newer in brought.items():
+        if not all(key in ages and ages[key] >= version.age for key, version in newer.items()):
+            lost.append(each)
+    return lost
+
+
+def age(item: dict[str, Any]) -> tuple[datetime, str, int, bool]:
+    """How new an item is, as the model says it of a version."""
+    if "version" not in item:
+        return datetime.fromisoformat(item["event_time"]), "", 0, False
+    updated_at = item["body"].get("updated_at", "")
+    return datetime.fromisoformat(item["event_time"]), updated_at, stage(item["event_name"]), item.get("deleted", False)
+
+
+def digests(engine: Tables) -> set[str]:
+    """Which records are in the table of rejected events."""
+    return {item["record"]["S"].rpartition("#")[2] for item in engine.items("rejected")}
+
+
+def digest(data: bytes) -> str:
+    """What tells a rejected record from all others."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def read(shards: list[Shard], engine: Tables, chance: random.Random) -> list[StreamRecord]:
+    """Let the pollers read their shards to the end, in turn at random; the records that were acknowledged.
+
+    Each time a checkpoint moves, what it moved past must be there already.
+    """
+    acknowledged_so_far = []
+    while waiting := [shard for shard in shards if not shard.is_read]:
+        records = chance.choice(waiting).step()
+        assert not records or passed_over(records, engine) == []
+        acknowledged_so_far += records
+    return acknowledged_so_far
+
+
+def check_that_nothing_is_lost(
+    worker: Worker, engine: Tables, shards: list[Shard], done: list[StreamRecord], sent: list[StreamRecord]
+) -> None:
+    """Check that each record was acknowledged or is in a bucket, and that delivering the buckets makes it all good."""
+    discarded = [batch for shard in shards for batch in shard.bucket]
+    ends = [record["eventID"] for record in done] + [record["eventID"] for batch in discarded for record in batch]
+    assert sorted(ends) == sorted(record["eventID"] for record in sent)
+    assert worker.strange == []
+    worker.faults = iter(())
+    for batch in discarded:
+        assert worker({"Records": batch}) == {"batchItemFailures": []}
+    data = {data_of(record) for record in sent}
+    assert differences([each.decode() for each in data - REFUSED], held(engine)) == []
+    assert digests(engine) == set(map(digest, data & REFUSED))
+
+
+@given(data=records_data(), faults=st.lists(FAULTS, max_size=15), mapping=MAPPINGS)
+def test_failures_anywhere_lose_nothing(
+    worker: Worker, engine: Tables, data: list[bytes], faults: list[Fault], mapping: Mapping
+) -> None:
+    """Whatever fails, for however long, each record ends in the tables, superseded, rejected, or in the bucket."""
+    engine.empty()
+    worker.faults = iter(faults)
+    records = stream(data)
+    shard = Shard(records, mapping, worker)
+    done = read([shard], engine, random.Random(0))  # noqa: S311  # no choice among one
+    check_that_nothing_is_lost(worker, engine, [shard], done, records)
+
+
+@given(data=records_data(), faults=st.lists(FAULTS, max_size=15), mapping=MAPPINGS, seed=st.integers(0, 2**32))
+def test_two_shards_with_the_same_entities_lose_nothing(
+    worker: Worker, engine: Tables, data: list[bytes], faults: list[Fault], mapping: Mapping, seed: int
+) -> None:
+    """The same holds when the events of an entity are spread over two shards, read at different speeds."""
+    engine.empty()
+    worker.faults = iter(faults)
+    chance = random.Random(seed)  # noqa: S311  # choices that can be repeated
+    sides = [chance.random() < 0.5 for _ in data]
+    parts = [stream([each for each, at in zip(data, sides, strict=True) if at == side], side) for side in (0, 1)]
+    shards = [Shard(part, mapping, worker) for part in parts]
+    done = read(shards, engine, chance)
+    check_that_nothing_is_lost(worker, engine, shards, done, parts[0] + parts[1])
+
+
+@given(
+    data=records_data(),
+    places=st.lists(st.integers(0, 25), min_size=1, max_size=2),
+    code=st.sampled_from(CODES),
+    is_deadly=st.booleans(),
+    mapping=st.builds(Mapping, batch_size=st.integers(1, 12), most_retries=st.integers(0, 3)),
+)
+def test_a_poisoned_record_goes_alone_and_its_shard_goes_on(
+    worker: Worker, engine: Tables, data: list[bytes], places: list[int], code: str, is_deadly: bool, mapping: Mapping
+) -> None:
+    """A record that never succeeds, or that kills the function, ends in the bucket by itself and all others pass."""
+    engine.empty()
+    poison = [poisoned(number) for number in range(len(places))]
+    mixed = list(data)
+    for place, each in zip(places, poison, strict=True):
+        mixed.insert(place, each)
+    worker.client.poisoned = () if is_deadly else tuple(f"module#{9_000 + number}" for number in range(len(places)))
+    worker.deadly = tuple(poison) if is_deadly else ()
+    worker.faults = iter(lambda: Fault(code=code), None)
+    shard = Shard(stream(mixed), mapping, worker)
+    done = read([shard], engine, random.Random(0))  # noqa: S311  # no choice among one
+    assert [[data_of(record) for record in batch] for batch in shard.bucket] == [[e] for e in mixed if e in poison]
+    assert [data_of(record) for record in done] == [each for each in mixed if each not in poison]
+
+
+def poisoned(number: int) -> bytes:
+    """An event of a module that no other event speaks of."""
+    event = json.loads(SAMPLES["module_created"])
+    return json.dumps(event | {"body": event["body"] | {"module_id": str(9_000 + number)}}).encode()
+
+
+def test_a_record_too_large_for_any_table_ends_whole_in_the_bucket(worker: Worker, engine: Tables) -> None:
+    """What cannot even be kept as rejected is retried as often as the mapping says, and then whole in the bucket."""
+    noise = random.Random(1).randbytes(450_000)  # noqa: S311  # data that does not compress
+    good = [text.encode() for text in SAMPLES.values()]
+    shard = Shard(stream([*good[:5], noise, *good[5:]]), Mapping(batch_size=100), worker)
+    done = read([shard], engine, random.Random(0))  # noqa: S311  # no choice among one
+    assert [[data_of(record) for record in batch] for batch in shard.bucket] == [[noise]]
+    assert [data_of(record) for record in done] == good
+    assert digests(engine) == set()
+
+
+def test_an_empty_batch_and_an_empty_record(worker: Worker, engine: Tables) -> None:
+    """No records are answered with no failures, and a record without a byte is kept as malformed."""
+    assert worker({"Records": []}) == {"batchItemFailures": []}
+    assert worker({"Records": stream([b""])}) == {"batchItemFailures": []}
+    assert digests(engine) == {digest(b"")}
+
+
+THREE = stream([b"1", b"2", b"3"])
+FIRST, SECOND, THIRD = (record["kinesis"]["sequenceNumber"] for record in THREE)
+
+
+@pytest.mark.parametrize(
+    ("response", "count"),
+    [
+        (None, 3),
+        ({}, 3),
+        ({"batchItemFailures": None}, 3),
+        ({"batchItemFailures": []}, 3),
+        ({"batchItemFailures": [{"itemIdentifier": THIRD}, {"itemIdentifier": SECOND}]}, 1),
+        ({"batchItemFailures": [{"itemIdentifier": FIRST}]}, 0),
+        ({"batchItemFailures": [{"itemIdentifier": THIRD}, {"itemIdentifier": ""}]}, 0),
+        ({"batchItemFailures": [{"itemIdentifier": None}]}, 0),
+        ({"batchItemFailures": [{"itemIdentifer": THIRD}]}, 0),
+        ({"batchItemFailures": [{"itemIdentifier": "of another batch"}]}, 0),
+    ],
+)
+def test_the_model_reads_a_response_as_lambda_does(response: Any, count: int) -> None:
+    """Empty is success, the lowest failure is the checkpoint, and a failure that names no record fails the batch."""
+    assert acknowledged(THREE, response) == count
+
+
+@pytest.mark.parametrize(
+    ("mapping", "deliveries", "bucket"),
+    [
+        (Mapping(most_retries=1), ["1234", "34", "3", "3", "4"], ["3"]),
+        (Mapping(most_retries=1, bisect=False), ["1234", "34"], ["34"]),
+        (Mapping(most_retries=2, bisect=False), ["1234", "34", "34"], ["34"]),
+        (Mapping(most_retries=0, bisect=False, batch_size=3), ["123", "4"], ["3"]),
+        (Mapping(most_age=1.5), ["1234", "34"], ["3", "4"]),
+    ],
+)
+def test_the_model_retries_splits_and_gives_up(mapping: Mapping, deliveries: list[str], bucket: list[str]) -> None:
+    """A third record that always fails is delivered and given up as the mapping's settings say."""
+    seen = []
+
+    def fail_third(event: dict[str, Any]) -> dict[str, Any]:
+        seen.append(b"".join(map(data_of, event["Records"])).decode())
+        failed = [each["kinesis"]["sequenceNumber"] for each in event["Records"] if data_of(each) == b"3"]
+        return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
+
+    shard = Shard(stream([b"1", b"2", b"3", b"4"]), mapping, fail_third)
+    while not shard.is_read:
+        shard.step()
+    assert seen == deliveries
+    assert [b"".join(map(data_of, batch)).decode() for batch in shard.bucket] == bucket

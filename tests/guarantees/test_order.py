@@ -1,0 +1,75 @@
+"""Order, duplicates, batches, sources, and many at once: the tables are a function of the set of events alone."""
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli.local.invocation import plain
+from handlers.outcome import Fate
+from tests.guarantees.events import crowds
+from tests.guarantees.model import differences
+from tests.support.engines import Consumer, Tables
+
+SETS = crowds(1, 25)
+
+
+def held(engine: Tables) -> dict[str, list[dict[str, Any]]]:
+    """What the entity tables hold, as plain values."""
+    return {table: [plain(item) for item in items] for table, items in engine.entities().items()}
+
+
+def in_batches(texts: list[str], chance: random.Random) -> list[list[str]]:
+    """The texts and some of them again, in any order, in batches of any size."""
+    deliveries = texts + chance.choices(texts, k=len(texts) // 2)
+    chance.shuffle(deliveries)
+    batches = []
+    while deliveries:
+        batches.append([deliveries.pop() for _ in range(min(len(deliveries), chance.randint(1, 12)))])
+    return batches
+
+
+@given(texts=SETS, seeds=st.tuples(st.integers(0, 2**32), st.integers(0, 2**32)))
+def test_any_delivery_of_the_same_events_leaves_the_same_tables(
+    engine: Tables, texts: list[str], seeds: tuple[int, int]
+) -> None:
+    """However the events are ordered, repeated and batched, the tables hold the newest version of each entity."""
+    consumer = Consumer(engine)
+    seen = []
+    for seed in seeds:
+        engine.empty()
+        for batch in in_batches(texts, random.Random(seed)):  # noqa: S311  # a shuffle that can be repeated
+            assert set(consumer.fates(*batch)) <= {Fate.STORED, Fate.SUPERSEDED}
+        assert differences(texts, held(engine)) == []
+        seen.append(engine.entities())
+    assert seen[0] == seen[1]
+
+
+@given(texts=SETS)
+def test_one_batch_and_one_by_one_come_to_the_same(engine: Tables, texts: list[str]) -> None:
+    """Folding a batch before it is written gives what writing its events one by one gives."""
+    consumer = Consumer(engine)
+    engine.empty()
+    consumer.deliver(*texts)
+    at_once = engine.entities()
+    engine.empty()
+    for text in texts:
+        consumer.deliver(text)
+    assert engine.entities() == at_once
+    assert differences(texts, held(engine)) == []
+
+
+@given(texts=crowds(10, 40), seed=st.integers(0, 2**32))
+def test_workers_at_once_leave_the_same_tables(engine: Tables, texts: list[str], seed: int) -> None:
+    """Four functions over overlapping batches at the same time do not lose each other's updates."""
+    engine.empty()
+    chance = random.Random(seed)  # noqa: S311
+    consumers = [Consumer(engine) for _ in range(4)]
+    work = [(consumer, batch) for consumer in consumers for batch in in_batches(texts, chance)]
+    chance.shuffle(work)
+    with ThreadPoolExecutor(len(consumers)) as pool:
+        fates = list(pool.map(lambda each: each[0].fates(*each[1]), work))
+    assert {fate for batch in fates for fate in batch} <= {Fate.STORED, Fate.SUPERSEDED}
+    assert differences(texts, held(engine)) == []

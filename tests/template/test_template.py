@@ -1,0 +1,340 @@
+"""Properties of template.yaml that no linter checks, after the SAM transform."""
+
+import re
+
+import pytest
+
+from tests.support.template_helpers import (
+    APPEND_ONLY_TABLES,
+    FAMILIES,
+    NO_VALUE,
+    RESOURCES,
+    ROOT,
+    TABLES,
+    TEMPLATE,
+    VERSIONED_TABLES,
+    Json,
+    arn,
+    as_list,
+    condition_of,
+    is_true,
+    of_type,
+    properties,
+    resolve,
+)  # fmt: skip
+
+# Other programs rely on their tables, environment variables and outputs: removing one is a breaking change.
+RELEASED_FAMILIES = {
+    *("activity", "assignments", "content", "conversations", "courses", "discussions", "enrollments", "groups"),
+    *("migrations", "modules", "outcomes", "submissions", "users"),
+}
+
+
+def test_both_event_source_mappings_report_batch_item_failures() -> None:
+    """One failed record does not cause the redelivery of its whole batch, from either source."""
+    mappings = of_type("AWS::Lambda::EventSourceMapping")
+    assert mappings.keys() == {"SqsFunctionQueue", "KinesisFunctionStream"}
+    for mapping in mappings.values():
+        assert mapping["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_visibility_timeout_covers_function_timeout_and_batching_window() -> None:
+    """With no choice of parameters does a message become visible while a function may still process it."""
+    window = TEMPLATE["Parameters"]["MaximumBatchingWindowInSeconds"]["MaxValue"]
+    visibility_timeout = properties("Queue")["VisibilityTimeout"]
+    assert visibility_timeout >= 6 * properties("SqsFunction")["Timeout"] + window
+
+
+def test_batching_window_cannot_be_zero() -> None:
+    """Lambda rejects batch sizes over ten without a batching window."""
+    assert TEMPLATE["Parameters"]["MaximumBatchingWindowInSeconds"]["MinValue"] >= 1
+
+
+def test_dead_letter_queue_retains_messages_longer_than_the_queue() -> None:
+    """A message that exhausted its retries outlives the retention period of the queue that it came from."""
+    queue, dead_letters = properties("Queue"), properties("DeadLetterQueue")
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == arn("DeadLetterQueue")
+    assert queue["RedrivePolicy"]["maxReceiveCount"] >= 5
+    assert dead_letters["MessageRetentionPeriod"] > queue["MessageRetentionPeriod"]
+
+
+def test_dead_letter_queue_accepts_only_the_queue_of_the_stack() -> None:
+    """The ARN that the template builds from the name of the queue is the ARN of the queue."""
+    assert properties("Queue")["QueueName"] == {"Ref": "QueueName"}
+    assert properties("DeadLetterQueue")["RedriveAllowPolicy"] == {
+        "redrivePermission": "byQueue",
+        "sourceQueueArns": [{"Fn::Sub": "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${QueueName}"}],
+    }
+
+
+def test_queue_policy_allows_only_canvas_and_only_sending() -> None:
+    """The policy of the queue allows one action to one account."""
+    statements = properties("QueuePolicy")["PolicyDocument"]["Statement"]
+    assert [s for s in statements if s["Effect"] == "Allow"] == [
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": {"Ref": "CanvasAccountId"}},
+            "Action": "sqs:SendMessage",
+            "Resource": arn("Queue"),
+        }
+    ]
+    assert TEMPLATE["Parameters"]["CanvasAccountId"]["Default"] == "636161780776"
+
+
+@pytest.mark.parametrize(
+    ("policy", "action", "resources"),
+    [
+        ("QueuePolicy", "sqs:*", [arn("Queue")]),
+        ("DeadLetterQueuePolicy", "sqs:*", [arn("DeadLetterQueue")]),
+        ("FailureBucketPolicy", "s3:*", [arn("FailureBucket"), {"Fn::Sub": "${FailureBucket.Arn}/*"}]),
+    ],
+)
+def test_requests_without_tls_are_denied(policy: str, action: str, resources: list[Json]) -> None:
+    """Each resource that holds events denies every request that is not encrypted in transit."""
+    statements = properties(policy)["PolicyDocument"]["Statement"]
+    (deny,) = [s for s in statements if s["Effect"] == "Deny"]
+    assert deny["Principal"] == "*"
+    assert deny["Action"] == action
+    assert as_list(deny["Resource"]) == resources
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+@pytest.mark.parametrize("function", ["SqsFunction", "KinesisFunction"])
+def test_function_logs_to_its_own_group_with_retention(function: str) -> None:
+    """The log entries of a function are in a group of its own and expire."""
+    group = properties(function)["LoggingConfig"]["LogGroup"]["Ref"]
+    assert group == function.replace("Function", "LogGroup")
+    assert properties(group)["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+@pytest.mark.parametrize("function", ["SqsFunction", "KinesisFunction"])
+def test_function_has_every_environment_variable(function: str) -> None:
+    """Both functions have the variable of each deployed table, and all settings."""
+    table_variables = {
+        f"{family.upper()}_TABLE": {"Fn::If": [condition_of(family), {"Ref": table}, NO_VALUE]}
+        for family, table in TABLES.items()
+    }
+    assert properties(function)["Environment"]["Variables"] == table_variables | {
+        "REJECTED_TABLE": {"Ref": "RejectedTable"},
+        "ALLOWED_ROOT_ACCOUNTS": {"Ref": "AllowedRootAccounts"},
+        "REJECTED_RETENTION_DAYS": {"Ref": "RejectedRetentionDays"},
+        "ACTIVITY_RETENTION_DAYS": {"Ref": "ActivityRetentionDays"},
+        "POWERTOOLS_SERVICE_NAME": {"Ref": "AWS::StackName"},
+        "POWERTOOLS_METRICS_NAMESPACE": "CanvasLiveEvents",
+        "POWERTOOLS_LOG_LEVEL": {"Ref": "LogLevel"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("table", "partition_key", "sort_key"),
+    [*((table, "context", "entity") for table in TABLES.values()), ("RejectedTable", "reason", "record")],
+)
+def test_table_has_its_keys_and_is_protected_against_loss(table: str, partition_key: str, sort_key: str) -> None:
+    """Each table has the keys that the code writes, backups unless its items expire, and deletion protection."""
+    table_properties = properties(table)
+    assert table_properties["KeySchema"] == [
+        {"AttributeName": partition_key, "KeyType": "HASH"},
+        {"AttributeName": sort_key, "KeyType": "RANGE"},
+    ]
+    assert {a["AttributeName"]: a["AttributeType"] for a in table_properties["AttributeDefinitions"]} == {
+        partition_key: "S",
+        sort_key: "S",
+    }
+    assert table_properties["BillingMode"] == "PAY_PER_REQUEST"
+    recovery = table_properties.get("PointInTimeRecoverySpecification", {"PointInTimeRecoveryEnabled": False})
+    assert recovery["PointInTimeRecoveryEnabled"] is (table in (*VERSIONED_TABLES, "RejectedTable"))
+    assert table_properties["DeletionProtectionEnabled"] == {"Ref": "DeletionProtection"}
+    assert TEMPLATE["Parameters"]["DeletionProtection"]["Default"] == "true"
+
+
+def test_only_rejected_events_and_append_only_items_expire() -> None:
+    """Only the tables of rejected events and of append-only families have a time to live."""
+    expiring = {
+        name: table["Properties"]["TimeToLiveSpecification"]
+        for name, table in of_type("AWS::DynamoDB::Table").items()
+        if "TimeToLiveSpecification" in table["Properties"]
+    }
+    time_to_live = {"AttributeName": "expires_at", "Enabled": True}
+    assert "ActivityTable" in APPEND_ONLY_TABLES
+    assert expiring == dict.fromkeys(("RejectedTable", *APPEND_ONLY_TABLES), time_to_live)
+
+
+def test_only_append_only_tables_use_infrequent_access_storage() -> None:
+    """Append-only items are most of the storage, and cheaper in Standard-IA; frequent updates cost more there."""
+    classes = {name: table["Properties"].get("TableClass") for name, table in of_type("AWS::DynamoDB::Table").items()}
+    assert {name: value for name, value in classes.items() if value} == dict.fromkeys(
+        APPEND_ONLY_TABLES, "STANDARD_INFREQUENT_ACCESS"
+    )
+
+
+def test_every_family_has_a_table_and_no_released_family_is_gone() -> None:
+    """The tables are those of the families and of rejected events, and include all that other programs rely on."""
+    assert set(of_type("AWS::DynamoDB::Table")) == {*TABLES.values(), "RejectedTable"}
+    assert set(FAMILIES) >= RELEASED_FAMILIES
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_family_is_deployed_only_if_chosen(family: str) -> None:
+    """Its table and output have one condition, which is true if Families contains its name, or is all."""
+    condition = condition_of(family)
+    assert RESOURCES[TABLES[family]]["Condition"] == condition
+    assert TEMPLATE["Outputs"][f"{TABLES[family]}Name"]["Condition"] == condition
+    others = [other for other in FAMILIES if other != family]
+    for names in ("all", family, f"{family},{others[0]}", f"{others[0]} , {family}", ", ".join(FAMILIES)):
+        assert is_true({"Condition": condition}, names), names
+    for names in (*others, ",".join(others)):
+        assert not is_true({"Condition": condition}, names), names
+
+
+def test_every_family_is_deployed_by_default() -> None:
+    """The default of the parameter Families is all."""
+    assert TEMPLATE["Parameters"]["Families"]["Default"] == "all"
+
+
+def test_no_family_name_contains_another() -> None:
+    """The conditions look for a name anywhere in Families, so a name that contains another would deploy both."""
+    names = [*FAMILIES, "all"]
+    assert [(name, other) for name in names for other in names if name != other and name in other] == []
+
+
+def test_parameter_texts_name_every_family() -> None:
+    """The description of the parameter and its constraint name all families."""
+    parameter = TEMPLATE["Parameters"]["Families"]
+    for text in (parameter["Description"], parameter["ConstraintDescription"]):
+        assert ", ".join(FAMILIES) in text
+
+
+@pytest.mark.parametrize("choice", ["all", *FAMILIES])
+def test_no_choice_of_families_leaves_a_dangling_reference(choice: str) -> None:
+    """No deployed resource refers to a table that is not deployed, and no policy statement is empty."""
+    absent = {table for family, table in TABLES.items() if not is_true({"Condition": condition_of(family)}, choice)}
+    deployed = {name: part for name, part in RESOURCES.items() if name not in absent}
+    text = str(resolve(deployed, choice))
+    assert [table for table in absent if re.search(rf"\b{table}\b", text)] == []
+    statements = resolve(properties("WriteTablesPolicy"), choice)["PolicyDocument"]["Statement"]
+    assert statements
+    assert all(statement["Resource"] for statement in statements)
+
+
+def test_dashboard_searches_fit_for_long_stack_names() -> None:
+    """With a stack name of 80 characters, each search has at most the 1,024 characters that CloudWatch accepts.
+
+    Source: Amazon CloudWatch User Guide, "CloudWatch search expression syntax". CloudFormation names a table after the
+    stack and its logical id, and appends 13 characters.
+    """
+    _, variables = properties("Dashboard")["DashboardBody"]["Fn::Sub"]
+    for metrics, lists in (variables[name]["Fn::Sub"] for name in ("ThrottledWrites", "WriteCosts")):
+        searches = re.findall(r"SEARCH\('([^']*)'", metrics)
+        assert len(searches) == len(lists)
+        for search, (variable, value) in zip(searches, lists.items(), strict=True):
+            parts = [part["Fn::Sub"] if isinstance(part, dict) else part for part in resolve(value)["Fn::Join"][1]]
+            names = re.sub(r"\$\{(\w+)\}", lambda found: f"{'s' * 80}-{found[1]}-{'x' * 13}", "".join(parts))
+            assert f"${{{variable}}}" in search
+            assert len(search.replace(f"${{{variable}}}", names).replace("\\", "")) <= 1024
+
+
+def test_resources_that_hold_events_are_retained() -> None:
+    """Deleting the stack or replacing a resource deletes no event of which there is no other copy."""
+    retained = {name for name, resource in RESOURCES.items() if resource.get("DeletionPolicy") == "Retain"}
+    assert retained == {*TABLES.values(), "RejectedTable", "DeadLetterQueue", "FailureBucket", "Stream"}
+    for name in {*retained, "Queue"}:
+        assert RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_failed_stream_records_go_to_the_failure_bucket() -> None:
+    """The mapping of the stream gives up on single records after a limit, and sends them whole to S3."""
+    mapping = properties("KinesisFunctionStream")
+    assert RESOURCES["FailureBucket"]["Type"] == "AWS::S3::Bucket"
+    assert mapping["DestinationConfig"] == {"OnFailure": {"Destination": arn("FailureBucket")}}
+    assert mapping["BisectBatchOnFunctionError"] is True
+    assert mapping["MaximumRetryAttempts"] > 0
+    assert mapping["MaximumRecordAgeInSeconds"] > 0
+
+
+def test_stream_retains_records_longer_than_the_mapping_retries_them() -> None:
+    """A failed record reaches the bucket before it expires in the stream."""
+    retention = properties("Stream")["RetentionPeriodHours"] * 3600
+    assert retention > properties("KinesisFunctionStream")["MaximumRecordAgeInSeconds"]
+
+
+def test_failure_bucket_is_private() -> None:
+    """Failed records contain personal data, and no setting of an object can make one public."""
+    bucket = properties("FailureBucket")
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+
+
+def test_default_deployment_has_no_stream_resources() -> None:
+    """By default there is no stream, no bucket, no second function, and no output that needs them."""
+    assert TEMPLATE["Parameters"]["KinesisStream"]["Default"] == "none"
+    conditions = TEMPLATE["Conditions"]
+    assert conditions["ReadStream"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "KinesisStream"}, "none"]}]}
+    assert conditions["CreateStream"] == {"Fn::Equals": [{"Ref": "KinesisStream"}, "create"]}
+    entries = [*RESOURCES.items(), *TEMPLATE["Outputs"].items()]
+    stream_entries = {
+        name: entry["Condition"] for name, entry in entries if entry.get("Condition") in ("ReadStream", "CreateStream")
+    }
+    assert {name: condition for name, condition in stream_entries.items() if not name.endswith("Alarm")} == {
+        "Stream": "CreateStream",
+        "StreamName": "CreateStream",
+        "StreamArn": "ReadStream",
+        "KinesisFunction": "ReadStream",
+        "KinesisFunctionStream": "ReadStream",
+        "KinesisFunctionRole": "ReadStream",
+        "KinesisFunctionRoleArn": "ReadStream",
+        "KinesisLogGroup": "ReadStream",
+        "FailureBucket": "ReadStream",
+        "FailureBucketName": "ReadStream",
+        "FailureBucketPolicy": "ReadStream",
+    }
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "accepted"),
+    [
+        ("QueueName", "canvas-live-events", True),
+        ("QueueName", "canvas-live-events-beta_2", True),
+        ("QueueName", "live-events", False),
+        ("QueueName", "canvas-live-events.fifo", False),
+        ("QueueName", "canvas-live-events".ljust(80, "x"), True),
+        ("QueueName", "canvas-live-events".ljust(81, "x"), False),
+        ("KinesisStream", "none", True),
+        ("KinesisStream", "create", True),
+        ("KinesisStream", "arn:aws:kinesis:us-east-1:123456789012:stream/canvas", True),
+        ("KinesisStream", "arn:aws-us-gov:kinesis:us-gov-west-1:123456789012:stream/canvas", True),
+        ("KinesisStream", "canvas", False),
+        ("KinesisStream", "arn:aws:kinesis:us-east-1:123456789012:stream/canvas/consumer/x:1", False),
+        ("AllowedRootAccounts", "", True),
+        ("AllowedRootAccounts", "VicYj3cu5BIFpoZhDVU4DZumnlBrWi1grgJEzADs, 21070000000000001", True),
+        ("AllowedRootAccounts", "a,", False),
+        ("AllowedRootAccounts", "https://canvas.example.edu", False),
+        ("Families", "all", True),
+        ("Families", "activity", True),
+        ("Families", "submissions,activity", True),
+        ("Families", "submissions, activity ,users", True),
+        ("Families", ",".join(FAMILIES), True),
+        ("Families", "", False),
+        ("Families", "submission", False),
+        ("Families", "submissions,grades", False),
+        ("Families", "all,submissions", False),
+        ("Families", "submissions activity", False),
+        ("Families", "submissionsactivity", False),
+        ("Families", ",submissions", False),
+        ("Families", "submissions,", False),
+        ("Families", "submissions,,activity", False),
+        ("Families", "Submissions", False),
+    ],
+)
+def test_parameter_pattern_accepts_only_valid_values(parameter: str, value: str, accepted: bool) -> None:
+    """A wrong value fails the deployment at once, not later in Canvas or Lambda."""
+    pattern = TEMPLATE["Parameters"][parameter]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, value)) is accepted
+
+
+def test_package_contains_only_runtime_files() -> None:
+    """The package for Lambda is the handlers, the schemas and the locked dependencies."""
+    package = ROOT / "package"
+    assert {path.name for path in package.iterdir()} == {"handlers", "schemas", "requirements.txt"}
+    assert (package / "handlers").resolve() == ROOT / "handlers"
+    assert (package / "schemas").resolve() == ROOT / "schemas"

@@ -1,0 +1,155 @@
+"""The documents against what they speak of: the template's alarms, the commands, each other's sections."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.catalogue import reference
+from cli.catalogue.model import families, load
+from cli.commands import parser
+from cli.personal_data import person
+from tests.support.template_helpers import ROOT, of_type
+
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+FENCE = re.compile(r"^ *```.*?\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+INLINE = re.compile(r"`([^`]+)`")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+RUNBOOK = re.compile(r"docs/runbook\.md#([a-z-]+)")
+
+
+def without_code(text: str) -> str:
+    """The prose of a document."""
+    return FENCE.sub("", text)
+
+
+def anchors(document: Path) -> set[str]:
+    """The anchors that GitHub makes of a document's headings."""
+    headings = HEADING.findall(without_code(document.read_text(encoding="utf-8")))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def command_lines(text: str) -> Iterator[str]:
+    """What a document says to type that begins with ``canvas-events``, as far as it is for the command itself."""
+    lines = [line for block in FENCE.findall(text) for line in block.replace("\\\n", " ").splitlines()]
+    for line in (*lines, *INLINE.findall(without_code(text))):
+        typed = re.match(r"\s*(?:\$ )?(?:xargs -r )?(?:\.venv/bin/)?canvas-events (.+)", line.replace("\n", " "))
+        if typed and not re.search("<[a-z]+>", typed[1]):
+            yield re.split(r"\s+# |\s*[|;<>]|\s*&&", typed[1])[0]
+
+
+COMMAND_LINES = sorted(
+    {(document.name, line) for document in DOCUMENTS for line in command_lines(document.read_text(encoding="utf-8"))}
+)
+
+
+def test_every_alarm_has_its_section_of_the_runbook() -> None:
+    """What an alarm's description names is there, and the table at the top leads to it."""
+    descriptions = [alarm["Properties"]["AlarmDescription"] for alarm in of_type("AWS::CloudWatch::Alarm").values()]
+    sections = {section for text in descriptions for section in RUNBOOK.findall(text)}
+    runbook = ROOT / "docs" / "runbook.md"
+    assert len(sections) == 12
+    assert sections <= anchors(runbook)
+    table = runbook.read_text(encoding="utf-8").partition("\n## ")[0]
+    assert sections <= {link.removeprefix("#") for link in LINK.findall(table)}
+
+
+def test_the_readme_names_every_family_and_every_kind_of_item() -> None:
+    """What a user could look for is in the README's table, and nothing that is not there."""
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| family |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (?:`(\w+)`)? ?\| (.*) \| .* \|$", table, re.MULTILINE)
+    assert sorted(name for name, _ in rows if name) == sorted(family.name for family in families())
+    said = {word for _, kinds in rows for word in INLINE.findall(kinds)}
+    assert said - {"_group", "_link", "_result"} <= {entity.kind for family in families() for entity in family.entities}
+
+
+@pytest.mark.parametrize(("document", "line"), COMMAND_LINES)
+def test_every_command_line_is_taken(document: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line that a document says to type is one that the command understands."""
+    assert is_taken(line), f"{document}: canvas-events {line}: {capsys.readouterr().err}"
+
+
+def is_taken(line: str) -> bool:
+    """Whether the command understands a line; asking for help is understood."""
+    try:
+        parser().parse_args(shlex.split(line))
+    except SystemExit as ended:
+        return ended.code == 0
+    return True
+
+
+def test_the_command_lines_are_found() -> None:
+    """The search sees fenced and inline ones, in every document that has some, and a wrong one would be refused."""
+    assert {"README.md", "commands.md", "runbook.md", "upgrading.md", "personal-data.md"} <= {
+        document for document, _ in COMMAND_LINES
+    }
+    text = "`canvas-events doctor`\n```\n$ canvas-events show 2041 \\\n  --local  # all of it\n```\n"
+    assert list(command_lines(text)) == ["show 2041    --local", "doctor"]
+    assert not is_taken("rejected redrive --raison too_large")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    """Links between the documents name files and sections that are there."""
+    for link in LINK.findall(without_code(document.read_text(encoding="utf-8"))):
+        if link.startswith(("http://", "https://")):
+            continue
+        name, _, section = link.partition("#")
+        target = (document.parent / name).resolve() if name else document
+        assert target.exists(), link
+        assert not section or section in anchors(target), link
+    for name, section in re.findall(r"docs/([a-z-]+\.md)#([a-z-]+)", _code_of_the_commands()):
+        assert section in anchors(ROOT / "docs" / name), (name, section)
+
+
+def _code_of_the_commands() -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "cli").rglob("*.py")))
+
+
+def test_every_field_that_names_a_person_is_documented_and_searched() -> None:
+    """Each field with a person's id, name or login is in personal-data.md, and each id in the search of a person."""
+    text = (ROOT / "docs" / "personal-data.md").read_text(encoding="utf-8")
+    named = re.compile(
+        r"(?:.*_)?(?:user|student|grader|author|assessor|teacher|member)(?:_(?:id|uuid|name|login|sis_id))?"
+    )
+    fields = {
+        name
+        for event_type in load().values()
+        for entity in event_type.entities
+        for name in (*entity.fields, *(path.removeprefix("metadata.") for path in entity.key_paths))
+        if named.fullmatch(name)
+    }
+    assert {"user_id", "student_id", "grader_id", "author_id", "user_login", "user_name", "user"} <= fields
+    assert sorted(name for name in fields if f"`{name}`" not in text) == []
+    # A SIS id, and that towards LTI tools, never stand alone.
+    ids = {name for name in fields if re.search("_(?:uu)?id$", name)} - {"lti_user_id", "student_sis_id", "user_sis_id"}
+    assert ids == {*person.SUBJECT_FIELDS, person.GRADER, person.UUID_FIELD}
+
+
+def test_no_document_holds_a_program_that_changes_tables() -> None:
+    """What changes tables is a command with tests: the one Python program of the documents reads."""
+    programs = [
+        block
+        for document in DOCUMENTS
+        for block in FENCE.findall(document.read_text(encoding="utf-8"))
+        if re.search(r"^ *(?:import|from) \w+", block, re.MULTILINE)
+    ]
+    assert [re.findall(r"\b(?:update|delete|put|batch)_\w+", program) for program in programs] == [[]]
+
+
+def test_the_reference_says_what_stands_in_a_key() -> None:
+    """Fields and members stand in keys by their names; a type that is made a class is told as that."""
+    text = reference.text()
+    for key in ("<account>#<class of asset_type>#<asset_id>", "course_progress#<user.id>"):
+        assert f"`{key}`" in text
+
+
+def test_the_reference_says_which_event_types_a_family_needs() -> None:
+    """What must be ticked in Canvas for a family is one line of its section, and no event type is in none."""
+    said = dict(re.findall(r"^## (\w+)\n\n.*\n\nEvent types: (.*)\.$", reference.text(), re.MULTILINE))
+    assert {family: set(INLINE.findall(line)) for family, line in said.items()} == {
+        family.name: {event for entity in family.entities for event in entity.events} for family in families()
+    }

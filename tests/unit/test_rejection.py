@@ -1,0 +1,136 @@
+"""The item of a rejected record."""
+
+import gzip
+import random
+from datetime import timedelta
+
+import pytest
+
+from handlers.intake.record import Record
+from handlers.items.item import Item
+from handlers.items.redact import redact
+from handlers.items.rejection import rejection_item
+from handlers.outcome import Rejection, RejectionReason, Violation
+from handlers.storage.attribute_value import MAX_ITEM_BYTES, item_size
+from tests.support.engines import NOW, as_boto3
+
+RECORD = Record("id-1", b'{"not": "an event"}', NOW, "arn:aws:sqs:eu-west-1:1:q")
+REJECTION = Rejection(RejectionReason.SCHEMA_VIOLATION, Violation("body.due_at", "format", "date-time"))
+
+
+def item_of(record: Record, event_name: str | None = None) -> Item:
+    """The item of a record rejected two days after it entered."""
+    return rejection_item(record, REJECTION, event_name, NOW + timedelta(days=2), timedelta(days=90))
+
+
+def test_the_item_keeps_the_record_and_the_reason() -> None:
+    """The record is kept whole, with why, where from, when, and until when."""
+    item = item_of(RECORD, "module_created")
+    digest = "d4b53d5bd3fd9c7e8ec03cb5a6b14f0bd9cb3e8f0f3c9fe4d62a2c0de6d2d7f5"
+    assert item.key[0] == ("reason", "schema_violation")
+    assert item.key[1][1].startswith("2026-09-07T12:00:00.000000Z#")
+    assert len(item.key[1][1]) == len("2026-09-07T12:00:00.000000Z#") + len(digest)
+    attributes = as_boto3(item.attributes)
+    payload = attributes.pop("payload")["B"]
+    assert gzip.decompress(payload) == RECORD.data
+    assert payload[4:8] == bytes(4)  # no time stamp, or the same record would not give the same bytes
+    assert attributes == {
+        **{name: {"S": value} for name, value in item.key},
+        "event_name": {"S": "module_created"},
+        "rejected_at": {"S": "2026-09-09T12:00:00.000000Z"},
+        "errors": {
+            "L": [{"M": {"path": {"S": "body.due_at"}, "rule": {"S": "format"}, "expected": {"S": "date-time"}}}]
+        },
+        "source": {"M": {"arn": {"S": "arn:aws:sqs:eu-west-1:1:q"}, "id": {"S": "id-1"}}},
+        "expires_at": {"N": str(int((NOW + timedelta(days=92)).timestamp()))},
+    }
+
+
+def test_one_record_is_one_item_and_another_is_another() -> None:
+    """The same record has the same key and payload however often it is rejected; one that differs has its own."""
+    again = item_of(RECORD)
+    assert again.key == item_of(RECORD).key
+    assert again.attributes["payload"] == item_of(RECORD).attributes["payload"]
+    assert again.key != item_of(Record("id-1", b'{"not": "an event!"}', NOW, "q")).key
+    assert again.key != item_of(Record("id-1", RECORD.data, NOW + timedelta(seconds=1), "q")).key
+
+
+@pytest.mark.parametrize(
+    ("secret", "shown"),
+    [
+        (
+            b'"url":"https://c.edu/x?access_token=1015~AbC-9._z&y=1"',
+            b'"url":"https://c.edu/x?access_token=REDACTED&y=1"',
+        ),
+        (b'"https://c.edu/f?verifier=abc"', b'"https://c.edu/f?verifier=REDACTED"'),
+        (b'"https://c.edu/f?sf_verifier=a%2Eb#top"', b'"https://c.edu/f?sf_verifier=REDACTED#top"'),
+        (b'"https://c.edu/f?Access_Token=abc\\u0026y=1"', b'"https://c.edu/f?Access_Token=REDACTED\\u0026y=1"'),
+        (b"?to=https%3A%2F%2Fc%3Faccess_token%3Dabc%26y%3D1", b"?to=https%3A%2F%2Fc%3Faccess_token%3DREDACTED%26y%3D1"),
+        (b"access_token=7%7Eabc", b"access_token=REDACTED"),
+        (b'"?access_token=a\\/b\\u002Bc:d!\\u0026x=1"', b'"?access_token=REDACTED\\u0026x=1"'),
+        (b"?access_token[]=a;b#c", b"?access_token[]=REDACTED#c"),
+        (b"?access_token%5B%5D=abc&y=1", b"?access_token%5B%5D=REDACTED&y=1"),
+        (b"?to=https%253A%252F%252Fc%253Fverifier%253Dabc", b"?to=https%253A%252F%252Fc%253Fverifier%253DREDACTED"),
+        (b"enter password=hunter2 to pass", b"enter password=hunter2 to pass"),
+        (b"broken JSON ?verifier=abc\\nnext line", b"broken JSON ?verifier=REDACTED\\nnext line"),
+        (b"nothing to hide: 1 = 1", b"nothing to hide: 1 = 1"),
+    ],
+)
+def test_secrets_in_urls_are_masked(secret: bytes, shown: bytes) -> None:
+    """Access tokens and verifiers in URLs are kept nowhere, however the URL is escaped."""
+    assert redact(secret) == shown
+    payload = as_boto3(item_of(Record("1", secret, NOW, "q")).attributes)["payload"]["B"]
+    assert gzip.decompress(payload) == shown
+
+
+@pytest.mark.parametrize("equals", [b"=", b"%3D", b"%253D", b"\\u003D"])
+@pytest.mark.parametrize(
+    "end",
+    [b'"', b"'", b"&", b"#", b" ", b"\t", b"<", b">", b"\\n"]
+    + [escape + code for escape in (b"%", b"\\u00") for code in (b"20", b"22", b"23", b"26", b"3C", b"3E")],
+)
+def test_a_secret_ends_where_its_parameter_does(equals: bytes, end: bytes) -> None:
+    """What stands behind the value is kept, whatever ends the value and however that is escaped."""
+    assert redact(b"verifier" + equals + b"abc" + end + b"rest") == b"verifier" + equals + b"REDACTED" + end + b"rest"
+
+
+@pytest.mark.parametrize("event_name", [None, "", "\ud800", "x" * 256])
+def test_a_name_that_cannot_be_read_is_left_out(event_name: str | None) -> None:
+    """An event name that is none, or not one to be stored, leaves the item without one."""
+    assert "event_name" not in item_of(RECORD, event_name).attributes
+
+
+@pytest.mark.parametrize("event_name", ["x", "x" * 255])
+def test_a_name_that_can_be_read_is_kept(event_name: str) -> None:
+    """An event name of up to 255 characters is in the item, whether or not the catalogue knows it."""
+    assert as_boto3(item_of(RECORD, event_name).attributes)["event_name"] == {"S": event_name}
+
+
+def test_a_record_too_large_for_the_table_is_told() -> None:
+    """A record that is over 400 KB even compressed is refused, so that it goes back to where it came from."""
+    noise = random.Random(1).randbytes(410_000)  # noqa: S311  # data that does not compress
+
+    def bytes_of(length: int) -> int:
+        return item_size(item_of(Record("1", noise[:length], NOW, "q")).attributes)
+
+    most = 400_000 + MAX_ITEM_BYTES - bytes_of(400_000)
+    most += MAX_ITEM_BYTES - bytes_of(most)
+    assert bytes_of(most) == MAX_ITEM_BYTES
+    with pytest.raises(Rejection) as caught:
+        bytes_of(most + 1)
+    assert caught.value == Rejection(
+        RejectionReason.TOO_LARGE, Violation("", "size", "an item of at most 409600 bytes")
+    )
+
+
+def test_rejections_are_equal_by_what_they_say() -> None:
+    """Two rejections of the same reason and violations are equal, and equal to nothing else."""
+    same = Rejection(RejectionReason.SCHEMA_VIOLATION, *REJECTION.violations)
+    others = [Rejection(RejectionReason.UNROUTABLE, *REJECTION.violations), Rejection(RejectionReason.SCHEMA_VIOLATION)]
+    assert same == REJECTION
+    assert REJECTION not in [*others, ValueError(*REJECTION.args)]
+
+
+def test_masking_takes_time_in_proportion() -> None:
+    """A megabyte that looks like the beginning of secrets over and over is masked at once."""
+    assert len(redact(b"verifier" * 100_000 + b"verifier=" * 10)) > 0
