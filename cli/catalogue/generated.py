@@ -59,13 +59,18 @@ def _sample(event_type: str) -> Any:
         ) from None
 
 
-def run(*, check: bool) -> int:
+def run(*, check: bool, as_json: bool = False) -> int:
     """The command: write the generated files, or with ``check`` only report those that are out of date."""
-    blocks = ", ".join(template.stale_blocks())
+    template_blocks = template.stale_blocks()
+    blocks = ", ".join(template_blocks)
     changed = stale() if check else write()
+    if as_json:
+        names = [str(path.relative_to(ROOT)) for path in changed]
+        print(json.dumps({"out_of_date" if check else "written": names, "template_blocks": template_blocks}, indent=2))
+        return 1 if check and changed else 0
     for path in changed:
-        names = f" ({blocks})" if path == template.FILE else ""
-        print(f"{'out of date' if check else 'written'}: {path.relative_to(ROOT)}{names}")
+        in_file = f" ({blocks})" if path == template.FILE else ""
+        print(f"{'out of date' if check else 'written'}: {path.relative_to(ROOT)}{in_file}")
     if check and changed:
         print("Run `make generate` and commit the result.")
         return 1

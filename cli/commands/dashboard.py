@@ -1,6 +1,7 @@
 """``dashboard``: write the dashboard of the template, with the data of a run on this machine, as an HTML page."""
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--output", type=Path, default=Path("dashboard.html"), metavar="FILE", help="default: dashboard.html"
     )
+    parser.add_argument("--json", action="store_true", help="print the path and URL of the page as JSON")
     parser.set_defaults(command=run)
 
 
@@ -43,5 +45,8 @@ def run(args: argparse.Namespace) -> int:
         page.write_text(render_page(metrics), encoding="utf-8")
     except OSError as error:
         raise CommandError(f"Could not write {page}: {error.strerror}. Choose another file with --output.") from error
+    if args.json:
+        print(json.dumps({"path": str(page), "url": page.as_uri()}))
+        return 0
     print(f"Wrote the dashboard to {page}\nOpen it in a browser: {page.as_uri()}")
     return 0

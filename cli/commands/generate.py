@@ -3,16 +3,25 @@
 import argparse
 from typing import Any
 
+EXAMPLES = """\
+examples:
+  canvas-events generate            after a change of the catalogue or a sample
+  canvas-events generate --check    only name the files that are out of date
+"""
+
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    about = "update the schemas, the blocks of template.yaml and the sample invocations"
     parser = commands.add_parser(
         "generate",
-        help=about,
-        description=f"R{about[1:]}: schemas/catalogue/*.toml and events/samples/*.json.",
+        help="update the schemas, the blocks of template.yaml and the sample invocations",
+        description="Update the schemas, the reference, the blocks of template.yaml and the sample invocations"
+        " from schemas/catalogue/*.toml and events/samples/*.json.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--check", action="store_true", help="change nothing; exit status 1 if a file is out of date")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(command=run)
 
 
@@ -20,4 +29,4 @@ def run(args: argparse.Namespace) -> int:
     """Generate or check the files; returns 1 when a file checked is out of date, 0 otherwise."""
     from cli.catalogue import generated
 
-    return generated.run(check=args.check)
+    return generated.run(check=args.check, as_json=args.json)

@@ -8,7 +8,7 @@ from cli.errors import CommandError
 from cli.ui import arguments
 
 if TYPE_CHECKING:
-    from cli.redrive.rejected_records import Item, RejectedTable
+    from cli.redrive.rejected_records import RejectedItem, RejectedTable
     from cli.redrive.selection import Selection
     from cli.stack.stack import Stack
 
@@ -76,7 +76,7 @@ def _selection(args: argparse.Namespace) -> "Selection":
     return Selection.from_args(args)
 
 
-def _read(table: "RejectedTable", selection: "Selection", *, payloads: bool = False) -> "list[Item]":
+def _read(table: "RejectedTable", selection: "Selection", *, payloads: bool = False) -> "list[RejectedItem]":
     from cli.ui import output
 
     with output.progress() as progress:
@@ -102,7 +102,7 @@ def _list(args: argparse.Namespace) -> int:
     return 0
 
 
-def _record_table(items: "Iterable[Item]") -> Any:
+def _record_table(items: "Iterable[RejectedItem]") -> Any:
     from cli.ui import messages, output
 
     rows = (
@@ -139,7 +139,7 @@ def _show(args: argparse.Namespace) -> int:
     return 0 if items else 1
 
 
-def _print_record(item: "Item", stack: "Stack", *, with_payload: bool) -> None:
+def _print_record(item: "RejectedItem", stack: "Stack", *, with_payload: bool) -> None:
     from datetime import UTC, datetime
 
     from rich.text import Text
@@ -211,5 +211,5 @@ def _purge(args: argparse.Namespace) -> int:
     return 0
 
 
-def _as_json(item: "Item") -> dict[str, Any]:
+def _as_json(item: "RejectedItem") -> dict[str, Any]:
     return {name: value for name, value in item.items() if name != "payload"}

@@ -9,7 +9,7 @@ from cli.ui import arguments
 if TYPE_CHECKING:
     from cli.redrive.dry_run import DryRun, Evaluation
     from cli.redrive.event_files import FileRecord
-    from cli.redrive.publisher import Destination, SendResult
+    from cli.redrive.publisher import RecordDestination, SendResult
     from cli.stack.stack import Stack
 
 EXAMPLES = """\
@@ -87,7 +87,7 @@ def _check(
         info(f"{plural(len(ignored), 'record')} will be ignored: the stack {stack.name} does not keep {families}.")
 
 
-def _send(records: "list[FileRecord]", destination: "Destination") -> "list[SendResult]":
+def _send(records: "list[FileRecord]", destination: "RecordDestination") -> "list[SendResult]":
     from cli.redrive import publisher
     from cli.redrive.publisher import OutgoingRecord
     from cli.ui import output
@@ -99,7 +99,7 @@ def _send(records: "list[FileRecord]", destination: "Destination") -> "list[Send
 
 
 def _report(
-    records: "list[FileRecord]", results: "list[SendResult]", destination: "Destination", args: argparse.Namespace
+    records: "list[FileRecord]", results: "list[SendResult]", destination: "RecordDestination", args: argparse.Namespace
 ) -> int:
     from cli.ui.output import info, plural, print_json, stdout
 

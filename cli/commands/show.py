@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cli.catalogue import model
 from cli.draft.entry import class_name
 from cli.errors import CommandError
-from cli.stack.hierarchy import Hierarchy, Item, strip_account
+from cli.stack.hierarchy import Hierarchy, StoredItem, strip_account
 from cli.stack.root_account import only_root_account
 from cli.stack.stack import Stack, family, open_stack
 from cli.stack.table_reader import DEFAULT_NEWEST, Reader
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     return 0 if items else 1
 
 
-def fields(item: Item) -> "Group":
+def fields(item: StoredItem) -> "Group":
     """Each field of an item with its value, and below it how the catalogue describes it."""
     event_type = model.load().get(item["event_name"])
     known = event_type.fields if event_type else {}

@@ -25,7 +25,7 @@ from cli.local import dashboard
 from cli.local.function_logs import FATES, complete_logs, settle
 from cli.local.invocation import scan, table_variables
 from cli.local.ministack import STACK, LocalAws, deploy, ministack, published
-from cli.stack.hierarchy import Hierarchy, Item, strip_account
+from cli.stack.hierarchy import Hierarchy, StoredItem, strip_account
 from cli.stack.stack import family
 from cli.ui import arguments, output, render
 from handlers.telemetry.logs_and_metrics import UNKNOWN_TYPE_LABEL
@@ -130,7 +130,9 @@ def _send(aws: LocalAws, outputs: dict[str, str], record: DemoRecord) -> None:
         )
 
 
-def _show(console: Console, records: list[DemoRecord], totals: Totals, items: list[Item], rejected: list[Item]) -> None:
+def _show(
+    console: Console, records: list[DemoRecord], totals: Totals, items: list[StoredItem], rejected: list[StoredItem]
+) -> None:
     console.print("\n[bold]Outcome of the records[/bold], by family")
     console.print(_totals_table(records, totals))
     for context in (f"Course#{COURSE}", f"User#{PERSON}"):

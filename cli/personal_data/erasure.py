@@ -18,7 +18,7 @@ from typing import Any
 from cli.errors import CommandError
 from cli.personal_data.person import GRADER, Person
 from cli.personal_data.search import REQUEST_CONTEXT, VIEWED_FIELDS, PersonalItem, Relation
-from cli.stack.hierarchy import Item
+from cli.stack.hierarchy import StoredItem
 from cli.stack.stack import Stack
 from cli.stack.table_scan import delete_items, document_client
 from handlers.items import rejection
@@ -177,7 +177,9 @@ class Eraser:
         here = {":here": f"User#{self._person.user_id}"}
         self._change(found, "REMOVE #request", "#request = :here", {"#request": REQUEST_CONTEXT}, here)
 
-    def _change(self, found: PersonalItem, change: str, condition: str, names: dict[str, str], values: Item) -> bool:
+    def _change(
+        self, found: PersonalItem, change: str, condition: str, names: dict[str, str], values: StoredItem
+    ) -> bool:
         """Change an item on a condition; whether it held."""
         request: dict[str, Any] = {"ExpressionAttributeValues": values} if values else {}
         try:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cli.errors import CommandError
-from cli.stack.hierarchy import Item
+from cli.stack.hierarchy import StoredItem
 from handlers.items.canvas_ids import ID_PATTERN, IDS_PER_SHARD, parse_id
 
 # Whom an item is about, or who wrote it. With GRADER, all fields of the catalogue that hold the id of a person.
@@ -40,7 +40,7 @@ class Person:
         """The partition key of the person's own items."""
         return f"{self.root_account}#User#{self.user_id}"
 
-    def is_subject(self, item: Item) -> bool:
+    def is_subject(self, item: StoredItem) -> bool:
         """Whether an entity's item is about the person, or by them."""
         body = item["body"]
         return (
@@ -50,11 +50,11 @@ class Person:
             or body.get(UUID_FIELD) in self.identifiers
         )
 
-    def is_actor(self, item: Item) -> bool:
+    def is_actor(self, item: StoredItem) -> bool:
         """Whether the person changed or graded the entity."""
         return self.user_id in (item.get("user_id"), item["body"].get(GRADER))
 
-    def learn(self, item: Item) -> None:
+    def learn(self, item: StoredItem) -> None:
         """Remember what an item about the person says about their work and their other names."""
         body, kind = item["body"], item["entity"].partition("#")[0]
         if kind not in _WITHOUT_OWN_WORK:

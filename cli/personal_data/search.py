@@ -15,7 +15,7 @@ from rich.progress import Progress
 
 from cli.personal_data.payloads import names_person
 from cli.personal_data.person import GRADER, SUBJECT_FIELDS, UUID_FIELD, Person
-from cli.stack.hierarchy import Item
+from cli.stack.hierarchy import StoredItem
 from cli.stack.stack import Stack
 from cli.stack.table_scan import document_client, scan
 from handlers.items import rejection
@@ -50,10 +50,10 @@ class PersonalItem:
 
     table: str
     relation: Relation
-    item: Item
+    item: StoredItem
 
     @property
-    def key(self) -> Item:
+    def key(self) -> StoredItem:
         """Its primary key."""
         names = ("reason", "record") if self.relation is Relation.REJECTED else ("context", "entity")
         return {name: self.item[name] for name in names}
@@ -88,7 +88,7 @@ class PersonSearch:
         items = [self._found[key] for key in sorted(self._found)]
         return items + list(self._rejected())
 
-    def _scan(self, variable: str, condition: ConditionBase) -> Iterator[Item]:
+    def _scan(self, variable: str, condition: ConditionBase) -> Iterator[StoredItem]:
         condition = Attr("context").begins_with(f"{self._person.root_account}#") & condition
         table = self._stack.entity_tables[variable]
         return scan(self._client, table, self._progress, f"reading {variable}", FilterExpression=condition)
@@ -122,7 +122,7 @@ class PersonSearch:
                 for item in items:
                     self._add(variable, Relation.ABOUT, item)
 
-    def _query(self, variable: str, context: str) -> list[Item]:
+    def _query(self, variable: str, context: str) -> list[StoredItem]:
         pages = self._client.get_paginator("query").paginate(
             TableName=self._stack.entity_tables[variable],
             KeyConditionExpression=Key("context").eq(f"{self._person.root_account}#{context}"),
@@ -139,7 +139,7 @@ class PersonSearch:
             elif item.get(REQUEST_CONTEXT) == f"User#{person.user_id}" or self._shows_the_person(item["body"]):
                 self._add(variable, Relation.VIEWED, item)
 
-    def _shows_the_person(self, body: Item) -> bool:
+    def _shows_the_person(self, body: StoredItem) -> bool:
         asset = f"{str(body.get('asset_type', '')).title()}#{body.get('asset_id')}"
         return asset == f"User#{self._person.user_id}" or asset in self._person.work
 
@@ -152,7 +152,7 @@ class PersonSearch:
                 key = {name: item[name] for name in ("reason", "record")}
                 yield PersonalItem(rejection.TABLE_VARIABLE, Relation.REJECTED, key)
 
-    def _add(self, variable: str, relation: Relation, item: Item) -> None:
+    def _add(self, variable: str, relation: Relation, item: StoredItem) -> None:
         if relation in (Relation.ABOUT, Relation.ACTED):
             is_erased = not item["body"] and item.get("user_id") != self._person.user_id
             if is_erased:

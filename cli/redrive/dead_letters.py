@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from cli.redrive import publisher
-from cli.redrive.publisher import Destination, OutgoingRecord
+from cli.redrive.publisher import OutgoingRecord, RecordDestination
 from cli.redrive.redrive import BacklogEntry
 from cli.redrive.selection import Selection
 from cli.stack.stack import Stack
@@ -68,7 +68,7 @@ class DeadLetterQueue:
         finally:
             self._release()
 
-    def destination(self, entry: DeadLetter) -> Destination:  # noqa: ARG002  # the protocol's signature
+    def destination(self, entry: DeadLetter) -> RecordDestination:  # noqa: ARG002  # the protocol's signature
         """Return the queue that Canvas sends to."""
         return self._queue
 
@@ -80,7 +80,7 @@ class DeadLetterQueue:
             self._hidden.pop(letter.id, None)
 
     @cached_property
-    def _queue(self) -> Destination:
+    def _queue(self) -> RecordDestination:
         return publisher.queue(self._stack)
 
     def _receive(self, wanted: int) -> list[Any]:

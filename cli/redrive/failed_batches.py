@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from cli.errors import CommandError
 from cli.redrive import publisher
-from cli.redrive.publisher import Destination, OutgoingRecord
+from cli.redrive.publisher import OutgoingRecord, RecordDestination
 from cli.redrive.redrive import BacklogEntry
 from cli.redrive.selection import Selection
 from cli.stack.stack import Stack
@@ -69,7 +69,7 @@ class FailureBucket:
             if batch and selection.includes(batch.arrived_at):
                 yield [batch]
 
-    def destination(self, entry: FailedBatch) -> Destination:  # noqa: ARG002  # the protocol's signature
+    def destination(self, entry: FailedBatch) -> RecordDestination:  # noqa: ARG002  # the protocol's signature
         """Return the stream."""
         return self._stream
 
@@ -79,7 +79,7 @@ class FailureBucket:
             self._s3.delete_object(Bucket=self._bucket, Key=batch.id)
 
     @cached_property
-    def _stream(self) -> Destination:
+    def _stream(self) -> RecordDestination:
         return publisher.stream(self._stack)
 
     def _read(self, key: str) -> FailedBatch | None:

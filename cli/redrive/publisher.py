@@ -38,7 +38,7 @@ class SendResult:
     error: str | None = None
 
 
-class Destination(Protocol):
+class RecordDestination(Protocol):
     """Where records can be sent, and how much one request may hold."""
 
     name: str
@@ -126,7 +126,9 @@ def stream(stack: Stack) -> Stream:
 
 
 def send(
-    destination: Destination, records: Sequence[OutgoingRecord], on_progress: Callable[[int], object] | None = None
+    destination: RecordDestination,
+    records: Sequence[OutgoingRecord],
+    on_progress: Callable[[int], object] | None = None,
 ) -> list[SendResult]:
     """Send records and return the result of each, in their order.
 
@@ -149,7 +151,7 @@ def send(
 
 
 def _send_batch(
-    destination: Destination, records: Sequence[OutgoingRecord], batch: Sequence[int], results: list[SendResult]
+    destination: RecordDestination, records: Sequence[OutgoingRecord], batch: Sequence[int], results: list[SendResult]
 ) -> list[int]:
     """Send the records with these numbers, set their results, and return the numbers that may be retried."""
     responses = destination.put([records[number] for number in batch])
@@ -159,7 +161,7 @@ def _send_batch(
 
 
 def _batches(
-    destination: Destination, records: Sequence[OutgoingRecord], numbers: Sequence[int]
+    destination: RecordDestination, records: Sequence[OutgoingRecord], numbers: Sequence[int]
 ) -> Iterator[list[int]]:
     """Group record numbers into requests that stay within the destination's limits."""
     batch: list[int] = []

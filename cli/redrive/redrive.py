@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 from cli.redrive import publisher
 from cli.redrive.dry_run import DryRun
-from cli.redrive.publisher import Destination, OutgoingRecord
+from cli.redrive.publisher import OutgoingRecord, RecordDestination
 from cli.redrive.selection import Selection
 from handlers.outcome import Fate
 
@@ -38,7 +38,7 @@ class Backlog(Protocol[EntryT]):
     def batches(self, selection: Selection) -> Generator[Sequence[EntryT], None, None]:
         """Read the selected entries, a bounded number at a time."""
 
-    def destination(self, entry: EntryT) -> Destination:
+    def destination(self, entry: EntryT) -> RecordDestination:
         """Return where the records of an entry belong."""
 
     def delete(self, entries: Sequence[EntryT]) -> None:
@@ -101,7 +101,7 @@ def _evaluate(entry: BacklogEntry, dry_run: DryRun, *, force: bool) -> list[Redr
 
 def _send(backlog: Backlog[EntryT], entries: Sequence[EntryT], results: Sequence[list[RedriveResult]]) -> None:
     """Send the records whose result is WOULD_BE_SENT, and replace these results."""
-    outgoing: dict[Destination, list[tuple[int, int]]] = {}
+    outgoing: dict[RecordDestination, list[tuple[int, int]]] = {}
     for entry_number, entry in enumerate(entries):
         for record_number, result in enumerate(results[entry_number]):
             if result.status is RedriveStatus.WOULD_BE_SENT:

@@ -12,7 +12,7 @@ from boto3.dynamodb.types import Binary
 
 from cli.local.invocation import plain
 from cli.redrive import publisher
-from cli.redrive.publisher import Destination, OutgoingRecord
+from cli.redrive.publisher import OutgoingRecord, RecordDestination
 from cli.redrive.redrive import BacklogEntry
 from cli.redrive.selection import Selection
 from cli.stack.stack import Stack
@@ -22,7 +22,7 @@ from handlers.outcome import RejectionReason
 BATCH_SIZE = 200  # records in memory at once, of at most 1 MiB each
 
 # An item of the table, as plain values: see handlers/items/rejection.py.
-Item = dict[str, Any]
+RejectedItem = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class RejectedTable:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
 
-    def read(self, selection: Selection, *, payloads: bool) -> Iterator[Item]:
+    def read(self, selection: Selection, *, payloads: bool) -> Iterator[RejectedItem]:
         """Read the selected items, by reason and then oldest first, with their payloads or without.
 
         Expired items that DynamoDB has not deleted yet are left out. ``selection.ids`` are sort keys, digests, or
@@ -63,7 +63,7 @@ class RejectedTable:
         while batch := [_record(item) for item in islice(items, BATCH_SIZE)]:
             yield batch
 
-    def destination(self, entry: RejectedRecord) -> Destination:
+    def destination(self, entry: RejectedRecord) -> RecordDestination:
         """Return the stream for a record that came through it, and the queue for any other."""
         return self._stream if entry.source_arn == self._stack.stream_arn else self._queue
 
@@ -84,14 +84,14 @@ class RejectedTable:
                 writer.delete_item(Key={"reason": reason, "record": record})
 
     @cached_property
-    def _queue(self) -> Destination:
+    def _queue(self) -> RecordDestination:
         return publisher.queue(self._stack)
 
     @cached_property
-    def _stream(self) -> Destination:
+    def _stream(self) -> RecordDestination:
         return publisher.stream(self._stack)
 
-    def _query(self, selection: Selection, *, payloads: bool) -> Iterator[Item]:
+    def _query(self, selection: Selection, *, payloads: bool) -> Iterator[RejectedItem]:
         names = {"#reason": "reason", "#record": "record", "#source": "source", "#errors": "errors"}
         names |= {"#at": "rejected_at", "#event": "event_name", "#expires": "expires_at"}
         names |= {"#payload": "payload"} if payloads else {}
@@ -116,13 +116,13 @@ class RejectedTable:
                 yield from (item for item in map(plain, page["Items"]) if _matches(item["record"], selection.ids))
 
 
-def payload(item: Item) -> bytes:
+def payload(item: RejectedItem) -> bytes:
     """Return the record itself, as it came except that secrets in URLs are redacted."""
     packed: Binary = item["payload"]
     return gzip.decompress(bytes(packed))  # type: ignore[call-overload]  # boto3's types claim that it returns text
 
 
-def _record(item: Item) -> RejectedRecord:
+def _record(item: RejectedItem) -> RejectedRecord:
     return RejectedRecord(
         id=item["record"],
         records=(OutgoingRecord(payload(item)),),

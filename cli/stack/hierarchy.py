@@ -5,7 +5,7 @@ from typing import Any
 
 from cli.catalogue.model import EventTypeDefinition, names
 
-Item = dict[str, Any]
+StoredItem = dict[str, Any]
 
 
 class Hierarchy:
@@ -46,7 +46,7 @@ class Hierarchy:
         """Whether a sort key or its prefix belongs to an append-only entity: ``activity#2026-09-03T09:15…``."""
         return entity.partition("#")[0] in self._append_only
 
-    def in_order(self, items: Iterable[Item]) -> list[Item]:
+    def in_order(self, items: Iterable[StoredItem]) -> list[StoredItem]:
         """Items in reading order: entities by their sort keys, then append-only items, the newest first."""
         by_key = sorted(items, key=lambda item: str(item["entity"]))
         entities = [item for item in by_key if not self.is_append_only(item["entity"])]

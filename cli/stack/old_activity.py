@@ -8,7 +8,7 @@ from boto3.dynamodb.conditions import Attr
 from rich.progress import Progress
 
 from cli.errors import CommandError
-from cli.stack.hierarchy import Item
+from cli.stack.hierarchy import StoredItem
 from cli.stack.stack import Stack
 from cli.stack.table_scan import delete_items, document_client, scan
 from handlers.items.timestamps import format_utc
@@ -43,7 +43,7 @@ class OldActivity:
         for variable, table in self._tables.items():
             delete_items(self._stack, table, self._keys(variable, progress, "deleting from"))
 
-    def _keys(self, variable: str, progress: Progress, verb: str) -> Iterator[Item]:
+    def _keys(self, variable: str, progress: Progress, verb: str) -> Iterator[StoredItem]:
         names = {"#context": "context", "#entity": "entity", "#event": "event_name"}
         items = scan(
             self._client, self._tables[variable], progress, f"{verb} {variable}",

@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from cli.errors import CommandError
-from cli.stack.hierarchy import Item
+from cli.stack.hierarchy import StoredItem
 from cli.stack.table_scan import describe
 
 MAX_KEYS = 100  # Amazon DynamoDB API reference, "BatchGetItem"
@@ -45,7 +45,7 @@ class TableCopy:
             )
         self._key_names = keys[0]
 
-    def run(self, items: Iterable[Item], *, dry_run: bool) -> None:
+    def run(self, items: Iterable[StoredItem], *, dry_run: bool) -> None:
         """Copy items: an item is written if the target has none of its key, or an older version.
 
         Each write is conditional, so an event that arrives meanwhile is not overwritten either.
@@ -59,13 +59,13 @@ class TableCopy:
                 for result in results:
                     self.counts[result] += 1
 
-    def _compare(self, item: Item, versions: dict[tuple[str, ...], str]) -> CopyResult:
+    def _compare(self, item: StoredItem, versions: dict[tuple[str, ...], str]) -> CopyResult:
         version = versions.get(self._key(item))
         if version is None:
             return CopyResult.ADDED
         return CopyResult.REPLACED if version < _version(item) else CopyResult.UNCHANGED
 
-    def _write(self, item: Item, expected: CopyResult) -> CopyResult:
+    def _write(self, item: StoredItem, expected: CopyResult) -> CopyResult:
         if expected is CopyResult.UNCHANGED:
             return expected
         names = {"#key": self._key_names[0], "#version": "version"}
@@ -81,7 +81,7 @@ class TableCopy:
             return CopyResult.UNCHANGED
         return expected
 
-    def _versions(self, items: Iterable[Item]) -> dict[tuple[str, ...], str]:
+    def _versions(self, items: Iterable[StoredItem]) -> dict[tuple[str, ...], str]:
         """The versions that the target has of these items, by key; empty for an item without versions."""
         names = {f"#{number}": name for number, name in enumerate((*self._key_names, "version"))}
         keys = [{name: item[name] for name in self._key_names} for item in items]
@@ -98,11 +98,11 @@ class TableCopy:
             request = answer.get("UnprocessedKeys", {})
         return versions
 
-    def _key(self, item: Item) -> tuple[str, ...]:
+    def _key(self, item: StoredItem) -> tuple[str, ...]:
         return tuple(item[name]["S"] for name in self._key_names)
 
 
-def only_of_kinds(items: Iterable[Item], kinds: frozenset[str], target: str) -> Iterator[Item]:
+def only_of_kinds(items: Iterable[StoredItem], kinds: frozenset[str], target: str) -> Iterator[StoredItem]:
     """The items as they are. Raises ``CommandError`` at the first one whose kind the target's family does not have."""
     for item in items:
         kind = item["entity"]["S"].partition("#")[0]
@@ -118,5 +118,5 @@ def _key_names(client: Any, table: str) -> tuple[str, ...]:
     return tuple(key["AttributeName"] for key in describe(client, table)["KeySchema"])
 
 
-def _version(item: Item) -> str:
+def _version(item: StoredItem) -> str:
     return str(item.get("version", {}).get("S", ""))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from cli.stack.hierarchy import Hierarchy, Item, strip_account
+from cli.stack.hierarchy import Hierarchy, StoredItem, strip_account
 from cli.stack.stack import Stack
 from cli.ui import output
 from cli.ui.output import Json
@@ -34,12 +34,12 @@ class Reader:
         resource = stack.session.resource("dynamodb", endpoint_url=stack.endpoint)
         self._handles: dict[str, Any] = {name: resource.Table(table) for name, table in self._tables.items()}
 
-    def read(self, context: str, entity: str = "") -> list[Item]:
+    def read(self, context: str, entity: str = "") -> list[StoredItem]:
         """The items of a context in all tables, append-only items last.
 
         ``entity`` is a kind, a kind and an id, or for append-only entities a kind and the beginning of a time.
         """
-        found: list[Item] = []
+        found: list[StoredItem] = []
         for name in self._tables:
             if name not in self._append_only:
                 found += self._query(name, _of(context, entity))
@@ -47,11 +47,11 @@ class Reader:
                 found += self._read_newest(name, context, entity)
         return self._hierarchy.in_order(found)
 
-    def read_below(self, items: Iterable[Item]) -> list[Item]:
+    def read_below(self, items: Iterable[StoredItem]) -> list[StoredItem]:
         """The items below these, and below those in turn: the first of each of ``MAX_CONTEXTS_BELOW`` contexts."""
         seen = {item["context"] for item in items}
         room = MAX_CONTEXTS_BELOW
-        found: list[Item] = []
+        found: list[StoredItem] = []
         level = list(items)
         with ThreadPoolExecutor(MAX_CONCURRENT_QUERIES) as pool, output.progress() as progress:
             while level:
@@ -66,7 +66,7 @@ class Reader:
                 found += level
         return found
 
-    def _below(self, items: Iterable[Item]) -> Mapping[str, frozenset[str]]:
+    def _below(self, items: Iterable[StoredItem]) -> Mapping[str, frozenset[str]]:
         """The contexts below items, each with the tables that may have its items."""
         return {
             f"{item['context'].partition('#')[0]}#{below}": tables
@@ -81,8 +81,8 @@ class Reader:
                 f" Read one with `canvas-events show {strip_account(contexts[0])}`."
             )
 
-    def _read_first(self, context: str, tables: Iterable[str]) -> list[Item]:
-        found: list[Item] = []
+    def _read_first(self, context: str, tables: Iterable[str]) -> list[StoredItem]:
+        found: list[StoredItem] = []
         for name in tables:
             if name in self._tables:
                 items = self._query(name, _of(context), limit=MAX_ITEMS_BELOW + 1)
@@ -94,7 +94,7 @@ class Reader:
                 found += items[:MAX_ITEMS_BELOW]
         return self._hierarchy.in_order(found)
 
-    def _read_newest(self, name: str, context: str, entity: str) -> list[Item]:
+    def _read_newest(self, name: str, context: str, entity: str) -> list[StoredItem]:
         from boto3.dynamodb.conditions import Key
 
         condition: ConditionBase = Key("context").eq(context)
@@ -112,9 +112,9 @@ class Reader:
 
     def _query(
         self, name: str, condition: "ConditionBase", *, limit: int | None = None, newest_first: bool = False
-    ) -> list[Item]:
+    ) -> list[StoredItem]:
         request: Json = {"KeyConditionExpression": condition, "ScanIndexForward": not newest_first}
-        items: list[Item] = []
+        items: list[StoredItem] = []
         while True:
             if limit:
                 request["Limit"] = limit - len(items)

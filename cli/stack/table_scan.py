@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 from rich.progress import Progress
 
 from cli.errors import CommandError
-from cli.stack.hierarchy import Item
+from cli.stack.hierarchy import StoredItem
 from cli.stack.stack import Stack
 
 
@@ -27,7 +27,7 @@ def describe(client: Any, table: str) -> Any:
         raise CommandError(f"there is no table {table} in {region}. `aws dynamodb list-tables` lists them.") from None
 
 
-def scan(client: Any, table: str, progress: Progress, description: str, **request: Any) -> Iterator[Item]:
+def scan(client: Any, table: str, progress: Progress, description: str, **request: Any) -> Iterator[StoredItem]:
     """The items of a table that pass the filter of ``request``, in the form that ``client`` gives them.
 
     ``progress`` counts the items read, against the number that DynamoDB states: up to six hours old.
@@ -42,7 +42,7 @@ def scan(client: Any, table: str, progress: Progress, description: str, **reques
     progress.update(task, completed=scanned, total=scanned)
 
 
-def delete_items(stack: Stack, table: str, keys: Iterable[Item]) -> None:
+def delete_items(stack: Stack, table: str, keys: Iterable[StoredItem]) -> None:
     """Delete the items with these keys, 25 per request; a key that is not there is no error."""
     with stack.session.resource("dynamodb", endpoint_url=stack.endpoint).Table(table).batch_writer() as writer:
         for key in keys:

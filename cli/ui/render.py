@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from cli.stack.hierarchy import Hierarchy, Item, strip_account
+from cli.stack.hierarchy import Hierarchy, StoredItem, strip_account
 from cli.ui import output
 from cli.ui.messages import describe_violation
 from handlers.items.timestamps import parse_datetime
@@ -48,11 +48,11 @@ _DETAILS = {
 _AUTHORED = frozenset({"attachment", "discussion_entry", "discussion_submission", "submission_comment"})
 
 
-def contents(context: str, items: Iterable[Item], hierarchy: Hierarchy) -> "Tree":
+def contents(context: str, items: Iterable[StoredItem], hierarchy: Hierarchy) -> "Tree":
     """What the tables hold for a context such as ``Course#2041``, each entity below what contains it."""
     from rich.tree import Tree
 
-    by_context: dict[str, list[Item]] = {}
+    by_context: dict[str, list[StoredItem]] = {}
     for item in items:
         by_context.setdefault(strip_account(item["context"]), []).append(item)
     tree = Tree(output.text(context.replace("#", " "), "bold").append(" in the tables", "not bold"))
@@ -60,7 +60,7 @@ def contents(context: str, items: Iterable[Item], hierarchy: Hierarchy) -> "Tree
     return tree
 
 
-def rejections(items: Iterable[Item]) -> "Group":
+def rejections(items: Iterable[StoredItem]) -> "Group":
     """The rejected records, in groups with the same reason, event type and errors."""
     from rich.console import Group
 
@@ -106,7 +106,7 @@ def _indented(value: object) -> "Padding":
     return Padding(output.text(value), (0, 0, 0, 4), expand=False)
 
 
-def _add_items(tree: "Tree", context: str, by_context: dict[str, list[Item]], hierarchy: Hierarchy) -> None:
+def _add_items(tree: "Tree", context: str, by_context: dict[str, list[StoredItem]], hierarchy: Hierarchy) -> None:
     # Each context only once: a syllabus has the context of its own course.
     for item in hierarchy.in_order(by_context.pop(context, ())):
         branch = tree.add(_line(item, append_only=hierarchy.is_append_only(item["entity"])))
@@ -114,7 +114,7 @@ def _add_items(tree: "Tree", context: str, by_context: dict[str, list[Item]], hi
             _add_items(branch, below, by_context, hierarchy)
 
 
-def _line(item: Item, *, append_only: bool) -> "Text":
+def _line(item: StoredItem, *, append_only: bool) -> "Text":
     body = item["body"]
     headline = next((_headline(str(body[name])) for name in _HEADLINES if name in body), "")
     details = ", ".join(_details(item["entity"], body))

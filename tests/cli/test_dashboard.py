@@ -26,6 +26,8 @@ def test_dashboard_shows_the_running_stack_rather_than_the_last_run(
     assert page.as_uri() in done.out
     assert "<h2>Alarms</h2>" in page.read_text(encoding="utf-8")
     assert json.loads(last_run.read_text())["dashboard"]["widgets"]
+    as_json = canvas_events("dashboard", "--json", "--output", str(page)).json
+    assert as_json == {"path": str(page), "url": page.as_uri()}
 
 
 def test_dashboard_names_a_file_that_it_cannot_write(

@@ -10,7 +10,7 @@ import pytest
 from cli.catalogue.samples import as_self_hosted
 from cli.redrive import publisher, rejected_records
 from cli.redrive.dry_run import DryRun
-from cli.redrive.publisher import Destination, OutgoingRecord, SendResult
+from cli.redrive.publisher import OutgoingRecord, RecordDestination, SendResult
 from cli.redrive.redrive import RedriveStatus, redrive
 from cli.redrive.rejected_records import RejectedRecord, RejectedTable
 from cli.redrive.selection import Selection
@@ -31,7 +31,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bytes]]:
     noted: list[tuple[str, bytes]] = []
     send = publisher.send
 
-    def note(destination: Destination, records: Sequence[OutgoingRecord]) -> list[SendResult]:
+    def note(destination: RecordDestination, records: Sequence[OutgoingRecord]) -> list[SendResult]:
         noted.extend((type(destination).__name__, record.data) for record in records)
         return send(destination, records)
 

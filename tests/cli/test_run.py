@@ -162,7 +162,7 @@ def test_invoke_says_what_is_wrong_with_a_file(
     assert complaint in capsys.readouterr().err
 
 
-def test_generate_check_names_what_is_out_of_step(
+def test_generate_check_names_what_is_out_of_date(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A generated file that is not what the catalogue makes fails the check by its name."""
@@ -172,6 +172,9 @@ def test_generate_check_names_what_is_out_of_step(
     monkeypatch.setattr(generated, "files", lambda: wanted | {stale: "{}"})
     assert main(["generate", "--check"]) == 1
     assert "out of date: schemas/module_created.json" in capsys.readouterr().out
+    assert main(["generate", "--check", "--json"]) == 1
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == {"out_of_date": ["schemas/module_created.json"], "template_blocks": []}
 
 
 def test_generate_writes_what_is_missing_and_removes_what_is_left_over(

@@ -7,7 +7,7 @@ import pytest
 
 from cli.redrive import publisher
 from cli.redrive.dry_run import DryRun
-from cli.redrive.publisher import Destination, OutgoingRecord, SendResult
+from cli.redrive.publisher import OutgoingRecord, RecordDestination, SendResult
 from cli.redrive.redrive import BacklogEntry, RedriveResult, RedriveStatus, redrive
 from cli.redrive.selection import Selection
 from tests.support.engines import Change
@@ -57,7 +57,7 @@ class FakeBacklog:
         finally:
             self.closed = True
 
-    def destination(self, entry: BacklogEntry) -> Destination:
+    def destination(self, entry: BacklogEntry) -> RecordDestination:
         """Return the one destination."""
         del entry
         return self.target
