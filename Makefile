@@ -28,7 +28,7 @@ install: $(VENV)/installed  ## install what the other targets need
 run: $(VENV)/installed  ## run the system with sample events
 	$(BIN)/canvas-events run $(if $(KEEP),--keep) $(if $(FAMILIES),--families '$(FAMILIES)')
 
-dashboard: $(VENV)/installed  ## write dashboard.html with the data of the last run
+dashboard: $(VENV)/installed  ## write the last run's dashboard.html
 	$(BIN)/canvas-events dashboard
 
 # In several processes, each module in one of them, since its tests share what takes long to start. With CI set, pytest

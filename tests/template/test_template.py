@@ -245,7 +245,7 @@ def test_failed_stream_records_go_to_the_failure_bucket() -> None:
     """The mapping of the stream gives up on single records after a limit, and sends them whole to S3."""
     mapping = properties("KinesisFunctionStream")
     assert RESOURCES["FailureBucket"]["Type"] == "AWS::S3::Bucket"
-    assert mapping["DestinationConfig"] == {"OnFailure": {"RecordDestination": arn("FailureBucket")}}
+    assert mapping["DestinationConfig"] == {"OnFailure": {"Destination": arn("FailureBucket")}}
     assert mapping["BisectBatchOnFunctionError"] is True
     assert mapping["MaximumRetryAttempts"] > 0
     assert mapping["MaximumRecordAgeInSeconds"] > 0

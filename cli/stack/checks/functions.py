@@ -37,7 +37,7 @@ def mappings(stack: Stack) -> Findings:
 
 
 def _on_failure(name: str, mapping: Mapping[str, Any]) -> Finding:
-    destination = mapping.get("DestinationConfig", {}).get("OnFailure", {}).get("RecordDestination", "")
+    destination = mapping.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", "")
     return expect(
         ":s3:" in destination,
         f"{name} writes records that exhaust their retries to a bucket",
