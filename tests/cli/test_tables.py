@@ -103,14 +103,16 @@ def test_copy_between_different_keys_is_refused(local: Local, canvas_events: Com
     assert (done.status, "keys reason and record" in done.err) == (1, True)
 
 
-def test_copy_between_engines_tables_is_exact_and_loses_to_a_concurrent_event(tables: Tables, event: Change) -> None:
+def test_copy_between_engines_tables_is_exact_and_loses_to_a_concurrent_event(
+    tables: Tables, event: Change, request: pytest.FixtureRequest
+) -> None:
     """In both engines items arrive byte for byte; one that became newer after it was compared is left alone."""
     consumer = Consumer(tables)
     consumer.deliver(*(event("assignment_updated", assignment_id=number, points_possible=0.10) for number in "12"))
     source = tables.items("assignments")
-    if "copy" not in tables.client.list_tables()["TableNames"]:
-        create(tables.client, "copy")
-    tables._empty("copy")
+    create(tables.client, "copy")
+    # The engine is shared with other tests, which expect no other table.
+    request.addfinalizer(lambda: tables.client.delete_table(TableName="copy"))
     copy = TableCopy(tables.client, "assignments", "copy")
     compare = copy._compare
     newer = source[1] | {"version": {"S": "9999"}}
