@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader has closed the pipe; Python must not report that when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except Exception as error:
+    except Exception as error:  # the errors of AWS and of the handlers, whose classes take long to import
         sentence = _describe(error)
         if sentence is None:
             raise

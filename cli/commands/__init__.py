@@ -68,8 +68,8 @@ class _Version(argparse.Action):
         self,
         parser: argparse.ArgumentParser,
         namespace: argparse.Namespace,  # noqa: ARG002  # as argparse calls it
-        values: object,  # noqa: ARG002
-        option_string: str | None = None,  # noqa: ARG002
+        values: object,  # noqa: ARG002  # as argparse calls it
+        option_string: str | None = None,  # noqa: ARG002  # as argparse calls it
     ) -> None:
         print(f"{parser.prog} {version()}")
         parser.exit()

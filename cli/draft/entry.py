@@ -177,7 +177,7 @@ _NO_ACCOUNT = "no observed event has a root_account_uuid. Is that always so?"
 
 def _family_comment(family: str) -> str:
     if family:
-        return f"For {family_file(family)}, judging by the names of its entities."
+        return f"For {family_file(family)}, the family whose entities have similar names."
     return 'Choose a family: a file of schemas/catalogue, or a new one that begins with about = "…", table = "…_TABLE".'
 
 

@@ -54,7 +54,7 @@ def main() -> int:
 
 def pip_settings() -> dict[str, str]:
     """Read the configuration of pip: variables override files, and ``[install]`` overrides ``[global]``."""
-    listed = subprocess.run([*_PIP, "config", "list"], check=True, capture_output=True, text=True).stdout  # noqa: S603
+    listed = subprocess.run([*_PIP, "config", "list"], check=True, capture_output=True, text=True).stdout  # noqa: S603  # pip
     entries = [re.fullmatch(r"(global|install|:env:)\.([\w-]+)=(.*)", line) for line in listed.splitlines()]
     by_section: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
     for entry in filter(None, entries):

@@ -54,7 +54,8 @@ def test_an_unknown_event_type_is_discovered_drafted_added_and_brought_in(local:
 
     drafted = checkout.run("draft", "--rejected", "--local")
     assert drafted.returncode == 1, drafted.stderr
-    assert drafted.stdout.startswith("# For schemas/catalogue/modules.toml, judging by the names of its entities.\n")
+    reason = "the family whose entities have similar names"
+    assert drafted.stdout.startswith(f"# For schemas/catalogue/modules.toml, {reason}.\n")
     for said in ("8123", "Bring safety"):
         assert said not in drafted.stdout + drafted.stderr
     family = checkout.folder / "schemas" / "catalogue" / "modules.toml"

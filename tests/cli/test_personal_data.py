@@ -184,7 +184,6 @@ def test_item_that_changed_since_the_search_is_not_overwritten(
     newer = event("user_updated", {"event_time": "2027-01-01T00:00:00Z"}, user_id="8123", name="Anonymous")
     before_the_update(monkeypatch, lambda: deployment.deliver(newer))
     assert deployment.erase("8123", status=1) == {"changed meanwhile": 1}
-    monkeypatch.undo()
     (item,) = deployment.items().values()
     assert item["body"]["M"]["name"] == {"S": "Anonymous"}
 
@@ -232,10 +231,9 @@ def test_comment_that_arrives_late_is_found_under_erased_work(deployment: Deploy
 
 @pytest.mark.parametrize("interrupted_after", range(4))
 def test_interrupted_erasure_is_completed_by_a_repeat(
-    deployment: Deployment, event: Change, monkeypatch: pytest.MonkeyPatch, interrupted_after: int
+    deployment: Deployment, event: Change, tmp_path: Path, interrupted_after: int
 ) -> None:
     """However many items were erased when it stopped, the same command then erases the rest, comments included."""
-    monkeypatch.setattr(erasure, "MAX_CONCURRENT_UPDATES", 1)
     deployment.deliver(
         event("submission_updated", {"user_id": "4711"}, submission_id="31", user_id="8123"),
         event("submission_comment_created", {"user_id": "4711"}, submission_id="31", user_id="4711"),
@@ -251,12 +249,13 @@ def test_interrupted_erasure_is_completed_by_a_repeat(
         updates.append(found)
         return update(eraser, found)
 
-    monkeypatch.setattr(Eraser, "_update", stops)
     arguments = ("erase", "8123", "--account", ACCOUNT, "--yes")
-    deployment.person(*arguments, status=130 if interrupted_after < 3 else 0)
-    monkeypatch.undo()
-    monkeypatch.chdir(Path.cwd())
-    monkeypatch.setattr("cli.stack.stack.open_stack", lambda _: deployment.stack)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(erasure, "MAX_CONCURRENT_UPDATES", 1)
+        patch.setattr(Eraser, "_update", stops)
+        deployment.person(*arguments, status=130 if interrupted_after < 3 else 0)
+    # The repeat reads what the interrupted run recorded: both run in the folder of the fixture.
+    assert [record.parent for record in Path.cwd().glob("erasure-*.json")] == [tmp_path]
     deployment.person(*arguments)
     entities = {item["entity"]["S"]: item["body"] for item in deployment.items().values()}
     assert set(entities) == {"submission#31", "submission_comment#198120", "user#8123"}

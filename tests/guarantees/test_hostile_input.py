@@ -344,7 +344,7 @@ CATALOGUE = load()
 
 
 class Accepting:
-    """DynamoDB that takes everything at once, so that only the judging takes time."""
+    """DynamoDB that takes everything at once, so that only the processing takes time."""
 
     def batch_execute_statement(self, Statements: list[Any]) -> dict[str, Any]:  # noqa: N803  # DynamoDB's own name
         """Take the statements."""
@@ -362,7 +362,7 @@ def judge(data: bytes) -> Outcome:
 
 
 def seconds(data: bytes) -> float:
-    """Processor time that judging a record takes."""
+    """Processor time that processing a record takes."""
     start = time.process_time()
     judge(data)
     return time.process_time() - start

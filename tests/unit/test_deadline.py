@@ -16,8 +16,8 @@ class Clock:
         return self.remaining_ms
 
 
-def test_judging_takes_half_of_the_time_and_writing_the_rest() -> None:
-    """Of 66 seconds six are kept to answer in, and of the others half are for judging."""
+def test_processing_takes_half_of_the_time_and_writing_the_rest() -> None:
+    """Of 66 seconds six are kept to answer in, and of the others half are for processing."""
     clock = Clock(66_000)
     deadline = Deadline(clock)
     for remaining_ms, processing_expired, is_over in [
