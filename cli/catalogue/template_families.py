@@ -42,7 +42,7 @@ _TABLE = """\
 <Name>Table:
   Type: AWS::DynamoDB::Table
   # checkov:skip=CKV_AWS_119: encrypted with a key that AWS owns, at no cost
-  Condition: Deploy<Name>
+<no backups>  Condition: Deploy<Name>
   DeletionPolicy: Retain
   UpdateReplacePolicy: Retain
   Properties:
@@ -53,30 +53,21 @@ _TABLE = """\
       - {AttributeName: context, KeyType: HASH}
       - {AttributeName: entity, KeyType: RANGE}
     BillingMode: PAY_PER_REQUEST
-    PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: true}
-    DeletionProtectionEnabled: !Ref DeletionProtection
+<backups or expiry>    DeletionProtectionEnabled: !Ref DeletionProtection
 """
 
-_APPEND_ONLY_TABLE = """\
-<Name>Table:
-  Type: AWS::DynamoDB::Table
-  # checkov:skip=CKV_AWS_119: encrypted with a key that AWS owns, at no cost
+_BACKUPS = """\
+    PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: true}
+"""
+
+_NO_BACKUPS = """\
   # checkov:skip=CKV_AWS_28: its items expire, and backups of most of the traffic would cost more than they help
-  Condition: Deploy<Name>
-  DeletionPolicy: Retain
-  UpdateReplacePolicy: Retain
-  Properties:
-    AttributeDefinitions:
-      - {AttributeName: context, AttributeType: S}
-      - {AttributeName: entity, AttributeType: S}
-    KeySchema:
-      - {AttributeName: context, KeyType: HASH}
-      - {AttributeName: entity, KeyType: RANGE}
-    BillingMode: PAY_PER_REQUEST
+"""
+
+_EXPIRY = """\
     # A quarter more for writes, less than half for storage: cheaper for items that stay more than two months.
     TableClass: STANDARD_INFREQUENT_ACCESS
     TimeToLiveSpecification: {AttributeName: expires_at, Enabled: true}
-    DeletionProtectionEnabled: !Ref DeletionProtection
 """
 
 _OUTPUT = """\
@@ -177,7 +168,9 @@ def permissions(known: Sequence[Family]) -> str:
 
 def tables(known: Sequence[Family]) -> str:
     """The tables."""
-    return "\n".join(_fill(_APPEND_ONLY_TABLE if _is_append_only(family) else _TABLE, family) for family in known)
+    versioned = _TABLE.replace("<no backups>", "").replace("<backups or expiry>", _BACKUPS)
+    append_only = _TABLE.replace("<no backups>", _NO_BACKUPS).replace("<backups or expiry>", _EXPIRY)
+    return "\n".join(_fill(append_only if _is_append_only(family) else versioned, family) for family in known)
 
 
 def outputs(known: Sequence[Family]) -> str:
