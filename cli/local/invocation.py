@@ -12,6 +12,7 @@ from typing import Any
 from cli.errors import CommandError
 from cli.local.ministack import LocalAws, deploy, ministack
 from cli.redrive import event_files
+from cli.stack.table_reader import plain_values
 from cli.ui import output
 
 HANDLERS = {"aws:sqs": "handlers.sqs", "aws:kinesis": "handlers.kinesis"}
@@ -63,15 +64,8 @@ def table_variables(outputs: dict[str, str]) -> dict[str, str]:
 def scan(aws: LocalAws, table: str) -> list[dict[str, Any]]:
     """All items of a table as plain values, ordered by their keys."""
     pages = aws.client("dynamodb").get_paginator("scan").paginate(TableName=table)
-    items = [plain(item) for page in pages for item in page["Items"]]
+    items = [plain_values(item) for page in pages for item in page["Items"]]
     return sorted(items, key=lambda item: tuple(str(item.get(k)) for k in ("context", "entity", "reason", "record")))
-
-
-def plain(item: dict[str, Any]) -> dict[str, Any]:
-    """An item as plain values; numbers are ``Decimal``."""
-    from boto3.dynamodb.types import TypeDeserializer
-
-    return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
 
 
 def _read(path: str) -> tuple[dict[str, Any], str]:

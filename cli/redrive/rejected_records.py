@@ -10,12 +10,12 @@ from typing import Any
 
 from boto3.dynamodb.types import Binary
 
-from cli.local.invocation import plain
 from cli.redrive import publisher
 from cli.redrive.publisher import OutgoingRecord, RecordDestination
 from cli.redrive.redrive import BacklogEntry
 from cli.redrive.selection import Selection
 from cli.stack.stack import Stack
+from cli.stack.table_reader import plain_values
 from handlers.items.timestamps import format_utc
 from handlers.outcome import RejectionReason
 
@@ -113,7 +113,9 @@ class RejectedTable:
                 ExpressionAttributeValues=values | {":reason": {"S": reason}},
             )  # fmt: skip
             for page in pages:
-                yield from (item for item in map(plain, page["Items"]) if _matches(item["record"], selection.ids))
+                yield from (
+                    item for item in map(plain_values, page["Items"]) if _matches(item["record"], selection.ids)
+                )
 
 
 def payload(item: RejectedItem) -> bytes:

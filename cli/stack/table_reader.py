@@ -138,3 +138,10 @@ def _of(context: str, entity: str = "") -> "ConditionBase":
 def _some(contexts: list[str]) -> str:
     first = ", ".join(map(strip_account, contexts[:3]))
     return first if len(contexts) <= 3 else f"{first} and {len(contexts) - 3:,} more"
+
+
+def plain_values(item: Mapping[str, Any]) -> StoredItem:
+    """Convert an item in DynamoDB's form to plain values; numbers become ``Decimal``."""
+    from boto3.dynamodb.types import TypeDeserializer
+
+    return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cli.local.invocation import plain
+from cli.stack.table_reader import plain_values
 from handlers.deadline import Deadline
 from handlers.intake.record import Record
 from handlers.items.event_types import load
@@ -171,7 +171,9 @@ def changed(part: str, field: str, value: str, event_name: str = "module_created
 def check(records: list[bytes], outcomes: list[Outcome], engine: Tables) -> None:
     """Check that each record is where its outcome says, and nothing else is there, and that nothing is told of it."""
     assert [outcome.record_id for outcome in outcomes] == [str(number) for number in range(len(records))]
-    kept = {(item["reason"], item["record"].partition("#")[2]): item for item in map(plain, engine.items("rejected"))}
+    kept = {
+        (item["reason"], item["record"].partition("#")[2]): item for item in map(plain_values, engine.items("rejected"))
+    }
     rejected, wanted, occurrences = set(), set(), 0
     for record, outcome in zip(records, outcomes, strict=True):
         if outcome.fate is Fate.REJECTED:

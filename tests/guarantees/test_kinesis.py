@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import handlers.kinesis
 from cli.catalogue.samples import rejected_samples
-from cli.local.invocation import plain
+from cli.stack.table_reader import plain_values
 from tests.guarantees.events import crowds, instants
 from tests.guarantees.model import differences, key_of, stage, versions
 from tests.guarantees.shard import Mapping, Shard, StreamRecord, acknowledged, data_of, stream
@@ -159,7 +159,7 @@ def passed_over(records: Iterable[StreamRecord], engine: Tables) -> list[bytes]:
     kept = digests(engine) if data & REFUSED else set()
     brought = {each: versions(each.decode()) for each in data - REFUSED}
     tables = {table for keys in brought.values() for table, _, _ in keys}
-    ages = {key_of(table, item): age(item) for table in tables for item in map(plain, engine.items(table))}
+    ages = {key_of(table, item): age(item) for table in tables for item in map(plain_values, engine.items(table))}
     lost = [each for each in data & REFUSED if digest(each) not in kept]
     for each, newer in brought.items():
         if not all(key in ages and ages[key] >= version.age for key, version in newer.items()):

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.local.invocation import plain
+from cli.stack.table_reader import plain_values
 from handlers.outcome import Fate
 from tests.guarantees.events import crowds
 from tests.guarantees.model import differences
@@ -18,7 +18,7 @@ SETS = crowds(1, 25)
 
 def held(engine: Tables) -> dict[str, list[dict[str, Any]]]:
     """What the entity tables hold, as plain values."""
-    return {table: [plain(item) for item in items] for table, items in engine.entities().items()}
+    return {table: [plain_values(item) for item in items] for table, items in engine.entities().items()}
 
 
 def in_batches(texts: list[str], chance: random.Random) -> list[list[str]]:

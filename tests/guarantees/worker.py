@@ -16,7 +16,7 @@ from typing import Any
 
 from cli.catalogue.generated import ROOT
 from cli.catalogue.samples import rejected_samples
-from cli.local.invocation import plain
+from cli.stack.table_reader import plain_values
 from handlers.deadline import Deadline
 from handlers.intake.record import Record
 from handlers.items.event_types import load
@@ -153,14 +153,14 @@ def _is(item: dict[str, Any], version: Version) -> bool:
 def held(engine: Tables) -> dict[str, list[dict[str, Any]]]:
     """What the entity tables hold, those that there are, as plain values."""
     tables = [table for table in engine.client.list_tables()["TableNames"] if table != TABLES["REJECTED_TABLE"]]
-    return {table: [plain(item) for item in engine.items(table)] for table in tables}
+    return {table: [plain_values(item) for item in engine.items(table)] for table in tables}
 
 
 def rejections(engine: Tables) -> dict[str, str]:
     """The records in the table of rejected events, if there is one, and their reasons."""
     if TABLES["REJECTED_TABLE"] not in engine.client.list_tables()["TableNames"]:
         return {}
-    items = map(plain, engine.items(TABLES["REJECTED_TABLE"]))
+    items = map(plain_values, engine.items(TABLES["REJECTED_TABLE"]))
     return {gzip.decompress(bytes(item["payload"])).decode(): item["reason"] for item in items}
 
 

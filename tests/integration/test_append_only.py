@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cli.local.invocation import plain
+from cli.stack.table_reader import plain_values
 from handlers.deadline import Deadline
 from handlers.intake.decode import decode
 from handlers.intake.record import Record
@@ -44,7 +44,7 @@ def test_an_access_stands_under_the_person(event: Change) -> None:
     """An item says who opened what, when and where, in the forms that all items have."""
     metadata = {"event_time": "2026-09-03T11:15:27.004+02:00", "user_id": 10150000000008123, "context_type": "Course"}
     item = only(event("asset_accessed", metadata | {"context_id": "1015~2041"}, asset_id="10150000000009001"))
-    kept = plain(as_boto3(item.attributes))
+    kept = plain_values(as_boto3(item.attributes))
     assert kept.pop("body")["asset_id"] == "9001"
     assert kept.pop("entity").startswith("activity#2026-09-03T09:15:27.004000Z#")
     assert kept == {
@@ -96,7 +96,9 @@ def test_without_a_person_it_stands_under_where_or_what(
 )
 def test_no_token_is_kept_in_the_url_of_a_login(event: Change, sent: str, kept: str) -> None:
     """Where Canvas led a person may have the key to a file in it, which is nobody's who reads activity."""
-    assert plain(as_boto3(only(event("logged_in", redirect_url=sent)).attributes))["body"]["redirect_url"] == kept
+    assert (
+        plain_values(as_boto3(only(event("logged_in", redirect_url=sent)).attributes))["body"]["redirect_url"] == kept
+    )
 
 
 @pytest.mark.parametrize("asset", [{"asset_type": ...}, {"asset_id": None}, {"asset_type": "a#b"}, {"asset_type": ""}])

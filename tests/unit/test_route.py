@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cli.local.invocation import plain
+from cli.stack.table_reader import plain_values
 from handlers.intake.decode import decode
 from handlers.items.build import build_items
 from handlers.items.event_types import load
@@ -40,7 +40,7 @@ def only(text: str) -> Item:
 
 def attributes(item: Item) -> dict[str, Any]:
     """Its attributes as plain values."""
-    return plain(as_boto3(item.attributes))
+    return plain_values(as_boto3(item.attributes))
 
 
 def body(item: Item) -> dict[str, Any]:
