@@ -1,6 +1,7 @@
 """The fixtures of the command tests: the template deployed into MiniStack, and the commands."""
 
 import json
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -52,3 +53,17 @@ def local(deployed: tuple[Stack, Path], monkeypatch: pytest.MonkeyPatch) -> Iter
     stack._clients.update(made.stack._clients)
     yield made
     Local(stack).settle()  # by the stack as it is, whatever the test made of its own view of it
+
+
+@pytest.fixture
+def default_signals() -> Iterator[None]:
+    """Let the processes that a test starts react to signals as from a terminal.
+
+    A shell starts background jobs with SIGINT and SIGQUIT ignored, and nohup ignores SIGHUP; children inherit that.
+    """
+    numbers = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

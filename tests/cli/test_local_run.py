@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from cli.catalogue.generated import ROOT
 
 WAITS = """\
@@ -20,6 +22,7 @@ print("ended", flush=True)
 ON_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
 
 
+@pytest.mark.usefixtures("default_signals")
 def test_ctrl_c_ends_make_without_an_error(tmp_path: Path) -> None:
     """Ctrl-C on the terminal reaches the command alone, so that make exits with status 0, as the command does."""
     (tmp_path / "waits.py").write_text(WAITS)
@@ -38,6 +41,7 @@ def test_ctrl_c_ends_make_without_an_error(tmp_path: Path) -> None:
     assert (process.returncode, b"ended" in output, b"Error" in output) == (0, True, False)
 
 
+@pytest.mark.usefixtures("default_signals")
 def test_a_stack_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     """When make was killed, the command that it started notices that and ends."""
     (tmp_path / "waits.py").write_text(WAITS)

@@ -47,6 +47,7 @@ def test_a_server_listens_for_as_long_as_it_is_needed() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.usefixtures("default_signals")
 def test_server_stops_and_its_files_are_removed_when_its_parent_ends(tmp_path: Path, number: signal.Signals) -> None:
     """A parent that is hung up or killed leaves no process behind, no temporary folder, and no state file."""
     folder, file = tmp_path / "folder", tmp_path / "state.json"

@@ -100,14 +100,12 @@ def test_dashboard_without_a_run_names_the_command_to_run_first(
     assert "make run" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("default_signals")
 def test_run_leaves_nothing_behind(checkout: Checkout, tmp_path: Path) -> None:
     """Ctrl-C ends a stack that was kept running: exit status 0, no process, no state file, no file of MiniStack's."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    # A shell starts background jobs with SIGINT ignored, which its children would inherit.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = checkout.start("run", "--keep", "--families", "submissions", TMPDIR=str(temporary))
-    signal.signal(signal.SIGINT, before)
     assert process.stdout is not None
     lines = list(itertools.takewhile(lambda line: "aws logs" not in line, process.stdout))
     assert [line for line in lines if "keeps running until Ctrl-C" in line]
