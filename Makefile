@@ -33,9 +33,11 @@ dashboard: $(VENV)/installed  ## write the last run's dashboard.html
 
 # In several processes, each module in one of them, since its tests share what takes long to start. With CI set, pytest
 # would print differences at full length.
-PYTEST := env -u CI -u BUILD_NUMBER $(BIN)/python -m pytest --numprocesses logical --dist loadscope --no-loadscope-reorder
+# One process more than there are cores, since many tests wait for a local stack.
+PROCESSES = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
+PYTEST = env -u CI -u BUILD_NUMBER $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadscope --no-loadscope-reorder
 
-# The tests that start no engine and no stack: in less than half a minute on two cores.
+# The tests that start no engine and no stack: in about half a minute on two cores.
 unit: $(VENV)/installed  ## run the tests that need no engine
 	$(PYTEST) tests/unit $(ARGS)
 
