@@ -4,7 +4,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -192,6 +192,26 @@ def test_a_permission_that_was_taken_away(local: Local) -> None:
     assert state is State.ERROR
     assert text.startswith("SqsFunction may not: dynamodb:PartiQLInsert on arn:aws:dynamodb:")
     assert "sqs:" not in text
+
+
+def test_permissions_are_simulated_with_the_condition_key_of_the_bucket(local: Local) -> None:
+    """IAM's simulator knows no condition key by itself: without it, it would deny every write to the bucket."""
+    iam = local.stack.client("iam")
+
+    class Iam:
+        calls: ClassVar[list[dict[str, Any]]] = []
+
+        def simulate_principal_policy(self, **call: Any) -> Any:
+            self.calls.append(call)
+            return iam.simulate_principal_policy(**call)
+
+    local.stack._clients["iam"] = Iam()
+    assert troubles(functions.permissions, local.stack) == []
+    (write,) = [call for call in Iam.calls if call["ActionNames"] == ["s3:PutObject"]]
+    account = functions.configurations(local.stack)["SqsFunction"]["FunctionArn"].split(":")[4]
+    assert write["ContextEntries"] == [
+        {"ContextKeyName": "s3:ResourceAccount", "ContextKeyValues": [account], "ContextKeyType": "string"}
+    ]
 
 
 def test_a_table_that_is_gone_or_keyed_otherwise(local: Local) -> None:
