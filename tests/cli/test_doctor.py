@@ -20,9 +20,10 @@ from tests.support.local_stack import Command, Local
 from tests.support.template_helpers import FAMILIES, properties, resolve
 
 CANVAS = "636161780776"
+CANVAS_USER = "arn:aws:iam::123456789012:user/canvas-live-events"
 
-# What MiniStack does not do of what the template says.
-NOT_HERE = ("items never expire in ", "point-in-time recovery is disabled in ")
+# What MiniStack does not do of what the template says, and what the local stack leaves open.
+NOT_HERE = ("items never expire in ", "point-in-time recovery is disabled in ", "events of every institution are ")
 
 
 def troubles(check: Any, stack: Stack) -> list[tuple[State, str]]:
@@ -95,6 +96,43 @@ def test_who_may_send(statements: list[dict[str, Any]], states: list[State]) -> 
     assert [each.state for each in queues._senders({"Statement": statements}, CANVAS)] == states
 
 
+@pytest.mark.parametrize(
+    ("principal", "states"),
+    [
+        (CANVAS_USER, [State.OK, State.OK]),
+        # What IAM puts in the place of a user that was deleted. Source: IAM User Guide, "AWS JSON policy elements:
+        # Principal".
+        ("AIDACKCEVSQ6C2EXAMPLE", [State.ERROR, State.ERROR]),
+        (CANVAS, [State.ERROR, State.ERROR]),
+        ([CANVAS_USER, CANVAS], [State.OK, State.ERROR]),
+    ],
+)
+def test_only_the_user_of_canvas_may_send_where_there_is_one(principal: Any, states: list[State]) -> None:
+    """With CanvasUserArn that user must be allowed to send, and Instructure's account, as others, must not."""
+    policy = {"Statement": [statement({"AWS": principal})]}
+    assert [each.state for each in queues._senders(policy, CANVAS_USER)] == states
+
+
+@pytest.mark.parametrize(
+    ("parameters", "warned"),
+    [
+        ({"AllowedRootAccounts": ""}, True),
+        ({"AllowedRootAccounts": "VicYj3cu5BIFpoZhDVU4DZumnlBrWi1grgJEzADs"}, False),
+        ({"AllowedRootAccounts": "", "CanvasUserArn": CANVAS_USER}, False),
+    ],
+)
+def test_accepting_events_of_every_institution_is_a_warning(
+    local: Local, queue_attributes: Any, parameters: dict[str, str], warned: bool
+) -> None:
+    """Without a filter and with Instructure's shared account, whoever gives Canvas the URL of the queue can write."""
+    local.stack.parameters = {**local.stack.parameters, **parameters}
+    sender = parameters.get("CanvasUserArn", CANVAS)
+    queue_attributes(Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement({"AWS": sender})]}))
+    found = troubles(queues.queue, local.stack)
+    text = "events of every institution are accepted: the parameter AllowedRootAccounts is empty"
+    assert found == ([(State.WARNING, text)] if warned else [])
+
+
 def test_a_queue_that_canvas_does_not_take(local: Local) -> None:
     """A name that begins otherwise, or a FIFO queue, is at fault."""
     for name in ("live-events", "canvas-live-events.fifo"):
@@ -116,7 +154,7 @@ def queue_attributes(local: Local) -> Iterator[Any]:
 def test_the_deployed_policy_is_looked_at(local: Local, queue_attributes: Any) -> None:
     """A policy that was changed by hand is found out."""
     queue_attributes(Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement("*")]}))
-    assert [state for state, _ in troubles(queues.queue, local.stack)] == [State.ERROR, State.ERROR]
+    assert [state for state, _ in troubles(queues.queue, local.stack)] == [State.ERROR, State.ERROR, State.WARNING]
 
 
 def test_a_dead_letter_queue_that_is_not_wired(local: Local, queue_attributes: Any) -> None:

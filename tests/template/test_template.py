@@ -68,17 +68,19 @@ def test_dead_letter_queue_accepts_only_the_queue_of_the_stack() -> None:
 
 
 def test_queue_policy_allows_only_canvas_and_only_sending() -> None:
-    """The policy of the queue allows one action to one account."""
+    """The policy of the queue allows one action to one account, or to one user in its place."""
     statements = properties("QueuePolicy")["PolicyDocument"]["Statement"]
     assert [s for s in statements if s["Effect"] == "Allow"] == [
         {
             "Effect": "Allow",
-            "Principal": {"AWS": {"Ref": "CanvasAccountId"}},
+            "Principal": {"AWS": {"Fn::If": ["HasCanvasUser", {"Ref": "CanvasUserArn"}, {"Ref": "CanvasAccountId"}]}},
             "Action": "sqs:SendMessage",
             "Resource": arn("Queue"),
         }
     ]
     assert TEMPLATE["Parameters"]["CanvasAccountId"]["Default"] == "636161780776"
+    assert TEMPLATE["Conditions"]["HasCanvasUser"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "CanvasUserArn"}, ""]}]}
+    assert TEMPLATE["Parameters"]["CanvasUserArn"]["Default"] == ""
 
 
 @pytest.mark.parametrize(
@@ -305,6 +307,16 @@ def test_default_deployment_has_no_stream_resources() -> None:
         ("KinesisStream", "arn:aws-us-gov:kinesis:us-gov-west-1:123456789012:stream/canvas", True),
         ("KinesisStream", "canvas", False),
         ("KinesisStream", "arn:aws:kinesis:us-east-1:123456789012:stream/canvas/consumer/x:1", False),
+        ("CanvasUserArn", "", True),
+        ("CanvasUserArn", "arn:aws:iam::123456789012:user/canvas-live-events", True),
+        ("CanvasUserArn", "arn:aws-us-gov:iam::123456789012:user/lms/canvas@example.edu", True),
+        ("CanvasUserArn", "arn:aws:iam::123456789012:root", False),
+        ("CanvasUserArn", "arn:aws:iam::123456789012:user/*", False),
+        ("CanvasUserArn", "canvas-live-events", False),
+        ("PermissionsBoundary", "", True),
+        ("PermissionsBoundary", "arn:aws:iam::123456789012:policy/boundaries/developer", True),
+        ("PermissionsBoundary", "arn:aws:iam::aws:policy/PowerUserAccess", True),
+        ("PermissionsBoundary", "arn:aws:iam::123456789012:role/developer", False),
         ("AllowedRootAccounts", "", True),
         ("AllowedRootAccounts", "VicYj3cu5BIFpoZhDVU4DZumnlBrWi1grgJEzADs, 21070000000000001", True),
         ("AllowedRootAccounts", "a,", False),
