@@ -218,6 +218,51 @@ def test_a_function_with_reserved_concurrency(local: Local, reserved: int, state
     assert f"aws lambda delete-function-concurrency --function-name {function}" in finding.remedy
 
 
+@pytest.mark.parametrize(("available", "states"), [(10, [State.WARNING]), (11, []), (1000, [])])
+def test_account_without_concurrency_for_the_functions_is_a_warning(
+    local: Local, available: int, states: list[State]
+) -> None:
+    """A new AWS account has few concurrent executions; all of them taken by the queue leave none for the rest."""
+    client = local.stack.client("lambda")
+
+    class Lambda:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(client, name)
+
+        def get_account_settings(self) -> Any:
+            return {"AccountLimit": {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": available}}
+
+    local.stack._clients["lambda"] = Lambda()
+    assert local.stack.parameters["MaximumConcurrency"] == "10"
+    assert [state for state, _ in troubles(functions.functions, local.stack)] == states
+
+
+@pytest.mark.parametrize(
+    ("hours", "states"),
+    [
+        (24, [State.ERROR]),
+        (96, [State.ERROR]),
+        (144, [State.ERROR]),
+        (168, []),
+        (169, [State.INFO]),
+        (8760, [State.INFO]),
+    ],
+)
+def test_retention_of_an_existing_stream(local: Local, hours: int, states: list[State]) -> None:
+    """Too short a retention loses what fails for as long; a long one fills the bucket at the first start."""
+
+    class Kinesis:
+        def describe_stream_summary(self, **_: str) -> Any:
+            return {"StreamDescriptionSummary": {"StreamStatus": "ACTIVE", "RetentionPeriodHours": hours}}
+
+    local.stack._clients["kinesis"] = Kinesis()
+    found = [each for each in storage.stream(local.stack) if each.state is not State.OK]
+    assert [each.state for each in found] == states
+    assert properties("Stream")["RetentionPeriodHours"] == storage._RETENTION_HOURS
+    if states == [State.ERROR]:
+        assert f"--stream-arn {local.stack.stream_arn} --retention-period-hours 168`" in found[0].remedy
+
+
 def test_a_permission_that_was_taken_away(local: Local) -> None:
     """What a role may not do any more is named, with what it is done on."""
     iam, role = local.stack.client("iam"), local.stack.resources["SqsFunctionRole"].physical_id

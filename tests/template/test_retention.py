@@ -3,7 +3,7 @@
 import pytest
 
 from handlers.storage import flow_control
-from tests.support.template_helpers import ROOT, TEMPLATE, Json, of_type, properties
+from tests.support.template_helpers import INTEGERS, ROOT, TEMPLATE, Json, of_type, properties
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -22,10 +22,10 @@ def seconds_in_queue() -> int:
 
 def seconds_of_attempt() -> float:
     """How long an invocation takes, on average, while DynamoDB returns an error for every request at once."""
-    pauses = (
+    pauses: list[float] = [
         min(flow_control._MAX_DELAY_SECONDS, flow_control._BASE_DELAY_SECONDS * 2**attempt) / 2
         for attempt in range(1, flow_control.MAX_ATTEMPTS)
-    )
+    ]
     return sum(pauses)
 
 
@@ -51,7 +51,7 @@ def test_stream_outlasts_the_longest_outage_before_it_gives_a_record_up() -> Non
 def test_queue_keeps_messages_over_the_longest_holidays() -> None:
     """A mapping that was disabled before the holidays loses nothing until they are over."""
     assert properties("Queue")["MessageRetentionPeriod"] == 12 * DAY
-    assert TEMPLATE["Parameters"]["DelayAlarmSeconds"]["MaxValue"] == 12 * DAY
+    assert INTEGERS["DelayAlarmSeconds"][1] == 12 * DAY
 
 
 def test_dead_letter_queue_has_time_left_for_a_message_of_any_age() -> None:
@@ -81,7 +81,7 @@ def test_failed_stream_records_alarm_again_before_they_expire() -> None:
     alarm = properties("FailureBucketWeekAlarm")
     assert alarm["EvaluationPeriods"] * alarm["Period"] == 7 * DAY
     assert alarm["DatapointsToAlarm"] < alarm["EvaluationPeriods"]
-    assert seconds_until(alarm) < TEMPLATE["Parameters"]["RejectedRetentionDays"]["Default"] * DAY
+    assert seconds_until(alarm) < int(TEMPLATE["Parameters"]["RejectedRetentionDays"]["Default"]) * DAY
 
 
 @pytest.mark.parametrize("name", of_type("AWS::CloudWatch::Alarm"))
@@ -90,7 +90,7 @@ def test_alarm_evaluates_no_longer_than_cloudwatch_allows(name: str) -> None:
     alarm = properties(name)
     periods = alarm["EvaluationPeriods"]
     if periods == {"Ref": "SilenceAlarmHours"}:
-        periods = TEMPLATE["Parameters"]["SilenceAlarmHours"]["MaxValue"]
+        _, periods = INTEGERS["SilenceAlarmHours"]
     assert periods * alarm["Period"] <= (7 * DAY if alarm["Period"] >= HOUR else DAY)
 
 
@@ -118,3 +118,18 @@ def test_documents_say_how_long_events_are_retried_and_kept() -> None:
     }
     missing = [(name, text) for name, texts in says.items() for text in texts if text not in (ROOT / name).read_text()]
     assert missing == []
+
+
+# Source: Amazon SQS Developer Guide, "Amazon SQS standard queue quotas", messages per queue (in flight).
+MAX_IN_FLIGHT = 120_000
+
+
+def test_documents_say_when_a_failing_family_holds_up_the_others() -> None:
+    """The rates and times are those at which failing messages reach SQS's limit of messages in flight."""
+    text = " ".join((ROOT / "docs" / "guarantees.md").read_text().split())
+    within_one_receive = round(MAX_IN_FLIGHT / properties("Queue")["VisibilityTimeout"])
+    assert f"With {within_one_receive} failing events per second" in text
+    assert f"with 100 after {MAX_IN_FLIGHT // 100 // 60} minutes" in text
+    hours, seconds = divmod(MAX_IN_FLIGHT // 10, HOUR)
+    assert f"with 10 after {hours} h {seconds // 60} min" in text
+    assert f"below {MAX_IN_FLIGHT / seconds_in_queue():.1f} never" in text

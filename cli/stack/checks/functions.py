@@ -48,6 +48,7 @@ def _on_failure(name: str, mapping: Mapping[str, Any]) -> Finding:
 
 def functions(stack: Stack) -> Findings:
     """Whether the functions are active, know their tables, and time out well before messages reappear."""
+    yield _account_concurrency(stack)
     attributes = attributes_of(stack, stack.queue_url)
     visibility_timeout = int(attributes.get("VisibilityTimeout", 0))
     for name, configuration in configurations(stack).items():
@@ -67,6 +68,19 @@ def functions(stack: Stack) -> Findings:
             f"Messages reappear while they are being processed; it should be six times the timeout. {DEPLOY}",
             State.WARNING,
         )
+
+
+def _account_concurrency(stack: Stack) -> Finding:
+    available = stack.client("lambda").get_account_settings()["AccountLimit"]["UnreservedConcurrentExecutions"]
+    concurrency = int(stack.parameters.get("MaximumConcurrency", 0))
+    return expect(
+        available > concurrency,
+        f"{available} concurrent executions for all functions of the account, and MaximumConcurrency is {concurrency}",
+        f"only {available} concurrent executions for all functions of the account; MaximumConcurrency is {concurrency}",
+        "Invocations beyond them are throttled, and each costs the queue's messages one of their receives. Request an"
+        " increase of Lambda's quota `Concurrent executions` (Service Quotas), or lower MaximumConcurrency.",
+        State.WARNING,
+    )
 
 
 def _reserved(name: str, function: str, stack: Stack) -> Finding:
