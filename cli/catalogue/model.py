@@ -13,7 +13,7 @@ from handlers.items.event_types import SCHEMAS_DIR
 CATALOGUE = SCHEMAS_DIR / "catalogue"
 
 _ENTRY = {"about", "events", "context", "fields"}
-_ALSO = {"renamed", "without_account"}
+_ALSO = {"aliases", "without_account"}
 
 KINDS = frozenset(
     {
@@ -190,12 +190,12 @@ def _family(path: Path) -> Family:
 
 
 def _entity(name: str, table_variable: str, entry: object) -> EntityDefinition:
-    if not isinstance(entry, dict) or entry.keys() - _ALSO not in (_ENTRY | {"id"}, _ENTRY | {"occurrence"}):
+    if not isinstance(entry, dict) or entry.keys() - _ALSO not in (_ENTRY | {"id"}, _ENTRY | {"append_only"}):
         raise CatalogueError(
-            f"[{name}] must have {', '.join(sorted(_ENTRY))} and either id or occurrence; it may also have"
+            f"[{name}] must have {', '.join(sorted(_ENTRY))} and either id or append_only; it may also have"
             f" {', '.join(sorted(_ALSO))}, and nothing else"
         )
-    kind = str(entry.get("occurrence", name))
+    kind = str(entry.get("append_only", name))
     if not _ENTITY_NAME.fullmatch(kind):
         raise CatalogueError(f"[{name}] {kind!r} begins sort keys, so it must be a lower-case word such as activity")
     if entry.get("without_account", True) is not True:
@@ -209,7 +209,7 @@ def _entity(name: str, table_variable: str, entry: object) -> EntityDefinition:
             events=tuple(_list(entry["events"])),
             id_templates=_ids(entry["id"]) if "id" in entry else (),
             context_templates=_templates(entry["context"]),
-            field_aliases=_strings(entry.get("renamed", {}), "renamed"),
+            field_aliases=_strings(entry.get("aliases", {}), "aliases"),
             without_account="without_account" in entry,
             fields={field: _field(field, text) for field, text in _strings(entry["fields"], "fields").items()},
         )

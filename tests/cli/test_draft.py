@@ -330,7 +330,7 @@ about   = "A thing."
 events  = ["thing_created"]
 id      = "thing_id"
 context = "Thing#{thing_id}"
-renamed = { old__name = "old_name" }
+aliases = { old__name = "old_name" }
 
 [thing.fields]
 thing_id       = "lid   The thing."
