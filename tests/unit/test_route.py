@@ -231,9 +231,18 @@ OLD, NEW, LATER = "2026-09-01T08:00:00.000Z", "2026-09-01T08:00:00.001Z", "2026-
             ("module_updated", {"event_time": OLD}, {"workflow_state": "deleted"}),
             ("module_updated", {"event_time": OLD, "event_name": "module_deleted"}, {}),
         ),
-        # A field of that name that the catalogue does not know is no time to go by.
+        # updated_at decides where the catalogue does not know it, too, in either form of a time that Canvas has …
         (
+            ("module_updated", {"event_time": OLD}, {}),
             ("module_created", {"event_time": OLD}, {"updated_at": "2026-09-01T07:00:01Z"}),
+        ),
+        (
+            ("module_updated", {"event_time": OLD}, {"updated_at": "2026-09-01T09:00:00.5+02:00"}),
+            ("module_created", {"event_time": OLD}, {"updated_at": "2026-09-01 07:00:01 UTC"}),
+        ),
+        # … and takes no part if it is none.
+        (
+            ("module_created", {"event_time": OLD}, {"updated_at": "yesterday"}),
             ("module_updated", {"event_time": OLD}, {}),
         ),
     ],
@@ -245,6 +254,34 @@ def test_versions_sort_as_their_events_do(event: Change, older: Any, newer: Any)
         for name, metadata, fields in (older, newer)
     )
     assert max(lower) < min(higher)
+
+
+@pytest.mark.parametrize(
+    "updated_at",
+    [
+        *("", "yesterday", "2026-09-01", "2026-09-01T07:00:01", "2026-09-01 07:00:01", "2026-02-30T07:00:00Z"),
+        *("0001-01-01T00:00:00+14:00", "\x00", "9" * 10_000, 7, 1.5, True, [], ["2026-09-01T07:00:01Z"], {"at": 1}),
+        *(None, ...),
+    ],
+)
+def test_an_unlisted_updated_at_of_another_form_takes_no_part(event: Change, updated_at: Any) -> None:
+    """A field of that name that is no date-time is kept as it came, and the version has none."""
+    item = only(event("module_updated", updated_at=updated_at))
+    assert (item.version or "").startswith("2026-08-30T14:22:08.000000Z##10#")
+    assert body(item).get("updated_at") == (None if updated_at is ... else updated_at)
+
+
+def test_an_unlisted_updated_at_is_kept_as_it_came(event: Change) -> None:
+    """Only the version has the time in UTC: a field that the catalogue does not know stays what it is."""
+    item = only(event("module_updated", updated_at="2026-09-01 09:00:00 +0200"))
+    assert (item.version or "").split("#")[1] == "2026-09-01T07:00:00.000000Z"
+    assert body(item)["updated_at"] == "2026-09-01 09:00:00 +0200"
+
+
+def test_updated_at_is_in_the_versions_of_all_items_of_an_event(event: Change) -> None:
+    """Each item of an event goes by the event's updated_at, whether its own fields have it or not."""
+    items = routed(event("discussion_entry_submitted", updated_at="2026-09-02T16:40:10Z"))
+    assert [(item.version or "").split("#")[1] for item in items] == ["2026-09-02T16:40:10.000000Z"] * 2
 
 
 def test_a_version_is_the_same_text_in_every_release(event: Change) -> None:
