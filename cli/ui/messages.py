@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cli.ui.output import plural
+from handlers.items.canvas_ids import ID_PATTERN, NULLABLE_ID_PATTERN
 from handlers.items.event_types import EventType
 from handlers.outcome import RejectionReason, Violation
 
@@ -35,6 +36,10 @@ _RULES = {
     "nesting": "is nested too deeply ({expected})",
     "number": "has a number that is out of range: use {expected}",
 }
+_PATTERNS = {
+    ID_PATTERN: "is not a valid Canvas id; the key of the item needs one",
+    NULLABLE_ID_PATTERN: "is not a valid Canvas id",
+}
 _CALIPER = "is in Caliper format; select the Canvas format in Canvas Data Services"
 
 
@@ -61,6 +66,8 @@ def unknown_fields(count: int) -> str:
 def _rule(violation: Violation) -> str:
     if violation.rule == "format" and not violation.path:
         return _CALIPER
+    if violation.rule == "pattern" and violation.expected in _PATTERNS:
+        return _PATTERNS[violation.expected]
     sentence = _RULES.get(violation.rule, f"violates the rule {violation.rule}: {{expected}}")
     if violation.expected:
         return sentence.format(expected=violation.expected)

@@ -69,7 +69,7 @@ def _append_only_item(routed: RoutedEvent, destination: Destination, retention: 
     event_time = normalize_datetime(metadata["event_time"])
     attributes = {"body": serialize(routed.body)}
     _add_event_attributes(attributes, routed, event_time)
-    if metadata.get("context_type") is not None and metadata.get("context_id") is not None:
+    if metadata.get("context_type") and metadata.get("context_id"):
         request_context = f"{metadata['context_type']}#{to_local_id(metadata['context_id'], routed.shard)}"
         attributes["request_context"] = serialize(request_context)
     digest = _digest(
@@ -103,7 +103,7 @@ def _add_event_attributes(attributes: dict[str, str], routed: RoutedEvent, event
     actor_id = routed.event.metadata.get("user_id")
     attributes["event_name"] = serialize(routed.event.name)
     attributes["event_time"] = serialize(event_time)
-    if actor_id is not None:
+    if actor_id:
         attributes["user_id"] = serialize(to_local_id(actor_id, routed.shard))
 
 

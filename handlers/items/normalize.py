@@ -1,6 +1,6 @@
 """Normalize a body: Canvas's names for fields, local ids, UTC date-times, strings, redacted URLs, and no nulls."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -13,12 +13,12 @@ Normalizer = Callable[[Any, int | None], Any]
 
 
 def normalize_body(body: Mapping[str, Any], event_type: EventType, shard: int | None) -> dict[str, Any]:
-    """Return the body as items hold it. A missing field means null, so nulls are left out."""
+    """Return the body as items hold it. A missing field means null, so nulls and empty ids are left out."""
     normalizers = _field_normalizers(event_type)
     return {
         name: normalizers[name](value, shard) if name in normalizers else value
         for name, value in _apply_aliases(body, event_type).items()
-        if value is not None
+        if value or not _is_null(name, value, event_type)
     }
 
 
@@ -27,8 +27,17 @@ def _apply_aliases(body: Mapping[str, Any], event_type: EventType) -> Mapping[st
     aliases = event_type.field_aliases
     if aliases.keys().isdisjoint(body):
         return body
-    renamed = {aliases[name]: value for name, value in body.items() if name in aliases and value is not None}
-    return renamed | {name: value for name, value in body.items() if name not in aliases and value is not None}
+    present = {name: value for name, value in body.items() if not _is_null(aliases.get(name, name), value, event_type)}
+    renamed = {aliases[name]: value for name, value in present.items() if name in aliases}
+    return renamed | {name: value for name, value in present.items() if name not in aliases}
+
+
+def _is_null(name: str, value: Any, event_type: EventType) -> bool:
+    return value is None or (value == "" and name in event_type.null_if_empty)
+
+
+def _local_ids(values: Iterable[str | int | None], shard: int | None) -> list[str]:
+    return [to_local_id(value, shard) for value in values if value]
 
 
 def _datetime(value: str, _: int | None) -> str:
@@ -55,6 +64,7 @@ def _url(value: str, _: int | None) -> str:
 NORMALIZERS: Mapping[str, Normalizer] = {
     "gid": to_local_id,
     "lid": to_local_id,
+    "ids": _local_ids,
     "time": _datetime,
     "ruby_time": _ruby_datetime,
     "date": _date,
