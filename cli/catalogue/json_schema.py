@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from cli.catalogue.model import EventTypeDefinition, Field
-from handlers.items.canvas_ids import ID_PATTERN, MAX_ID, NULLABLE_ID_PATTERN
+from handlers.items.canvas_ids import MAX_ID, NULLABLE_ID_PATTERN
 
 Schema = dict[str, Any]
 
@@ -13,9 +13,15 @@ _READING = (
     " 8601: besides the offsets of RFC 3339 such as +05:30, the forms +0530 and +05 are allowed."
 )
 
-# A Canvas id is a positive bigint: as a number, as its digits, or as shard~local.
-_ID: Schema = {"type": ["string", "integer"], "pattern": ID_PATTERN, "minimum": 1, "maximum": MAX_ID}
-_NULLABLE_ID: Schema = {**_ID, "type": [*_ID["type"], "null"], "pattern": NULLABLE_ID_PATTERN}
+# A Canvas id is a positive bigint: as a number, as its digits, or as shard~local. An empty one means null. The pattern
+# is the same for both: a schema with two patterns takes a quarter longer to compile, at every cold start.
+_NULLABLE_ID: Schema = {
+    "type": ["string", "integer", "null"],
+    "pattern": NULLABLE_ID_PATTERN,
+    "minimum": 1,
+    "maximum": MAX_ID,
+}
+_ID: Schema = {**_NULLABLE_ID, "type": ["string", "integer"], "minLength": 1}
 
 # These are parts of keys, which "#" separates. Their maximum length is not in the patterns: a counted repetition takes
 # many times as long to compile, at every cold start.

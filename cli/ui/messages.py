@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cli.ui.output import plural
-from handlers.items.canvas_ids import ID_PATTERN, NULLABLE_ID_PATTERN
+from handlers.items.canvas_ids import NULLABLE_ID_PATTERN
 from handlers.items.event_types import EventType
 from handlers.outcome import RejectionReason, Violation
 
@@ -25,6 +25,7 @@ _RULES = {
     "type": "is not of type {expected}",
     "format": "is not a valid {expected}",
     "pattern": "does not match the pattern {expected}",
+    "minLength": "is empty, but the key of the item needs it",
     "const": "is not {expected}",
     "enum": "is not {expected}",
     "minimum": "is less than {expected}",
@@ -35,10 +36,6 @@ _RULES = {
     "size": "is too large: it must be {expected}",
     "nesting": "is nested too deeply ({expected})",
     "number": "has a number that is out of range: use {expected}",
-}
-_PATTERNS = {
-    ID_PATTERN: "is not a valid Canvas id; the key of the item needs one",
-    NULLABLE_ID_PATTERN: "is not a valid Canvas id",
 }
 _CALIPER = "is in Caliper format; select the Canvas format in Canvas Data Services"
 
@@ -66,8 +63,8 @@ def unknown_fields(count: int) -> str:
 def _rule(violation: Violation) -> str:
     if violation.rule == "format" and not violation.path:
         return _CALIPER
-    if violation.rule == "pattern" and violation.expected in _PATTERNS:
-        return _PATTERNS[violation.expected]
+    if violation.rule == "pattern" and violation.expected == NULLABLE_ID_PATTERN:
+        return "is not a valid Canvas id"
     sentence = _RULES.get(violation.rule, f"violates the rule {violation.rule}: {{expected}}")
     if violation.expected:
         return sentence.format(expected=violation.expected)

@@ -77,8 +77,9 @@ class EventType:
 
     @cached_property
     def null_if_empty(self) -> frozenset[str]:
-        """The fields whose empty string means null: those of a single id."""
-        return frozenset(name for name, kind in self.field_kinds.items() if kind in _NULL_IF_EMPTY)
+        """The fields whose empty string means null, those of a single id, under all their names."""
+        names = {name for name, kind in self.field_kinds.items() if kind in _NULL_IF_EMPTY}
+        return frozenset(names | {alias for alias, name in self.field_aliases.items() if name in names})
 
     @cached_property
     def text_fields(self) -> tuple[str, ...]:

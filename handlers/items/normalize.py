@@ -17,9 +17,15 @@ def normalize_body(body: Mapping[str, Any], event_type: EventType, shard: int | 
     normalizers = _field_normalizers(event_type)
     return {
         name: normalizers[name](value, shard) if name in normalizers else value
-        for name, value in _apply_aliases(body, event_type).items()
-        if value or not _is_null(name, value, event_type)
+        for name, value in _apply_aliases(_without_empty_ids(body, event_type), event_type).items()
+        if value is not None
     }
+
+
+def _without_empty_ids(body: Mapping[str, Any], event_type: EventType) -> Mapping[str, Any]:
+    if "" not in body.values():
+        return body
+    return {name: value for name, value in body.items() if value != "" or name not in event_type.null_if_empty}
 
 
 def _apply_aliases(body: Mapping[str, Any], event_type: EventType) -> Mapping[str, Any]:
@@ -27,13 +33,8 @@ def _apply_aliases(body: Mapping[str, Any], event_type: EventType) -> Mapping[st
     aliases = event_type.field_aliases
     if aliases.keys().isdisjoint(body):
         return body
-    present = {name: value for name, value in body.items() if not _is_null(aliases.get(name, name), value, event_type)}
-    renamed = {aliases[name]: value for name, value in present.items() if name in aliases}
-    return renamed | {name: value for name, value in present.items() if name not in aliases}
-
-
-def _is_null(name: str, value: Any, event_type: EventType) -> bool:
-    return value is None or (value == "" and name in event_type.null_if_empty)
+    renamed = {aliases[name]: value for name, value in body.items() if name in aliases and value is not None}
+    return renamed | {name: value for name, value in body.items() if name not in aliases and value is not None}
 
 
 def _local_ids(values: Iterable[str | int | None], shard: int | None) -> list[str]:

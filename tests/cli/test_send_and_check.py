@@ -48,7 +48,7 @@ def test_check_explains_each_problem(tmp_path: Path, event: Change, canvas_event
     assert f"body.assignment_id is missing. Description: {fields['assignment_id'].about}" in done.out
     assert f"body.due_at is not a valid date-time. Description: {fields['due_at'].about}" in done.out
     assert "body.title is not of type string or null" in done.out
-    assert "body.context_id is not a valid Canvas id; the key of the item needs one." in done.out
+    assert "body.context_id is empty, but the key of the item needs it." in done.out
     assert "body.assignment_group_id is not a valid Canvas id." in done.out
     assert "Jane" not in done.out
     assert "module_updated" not in done.out
