@@ -13,12 +13,12 @@ from handlers.items.event_types import SCHEMAS_DIR
 CATALOGUE = SCHEMAS_DIR / "catalogue"
 
 _ENTRY = {"about", "events", "context", "fields"}
-_ALSO = {"renamed", "without_account"}
+_ALSO = {"aliases", "requires", "without_account"}
 
 KINDS = frozenset(
     {
         *("gid", "lid", "uuid", "str", "url", "state", "text", "time", "ruby_time", "date"),
-        *("num", "int", "bool", "obj", "list"),
+        *("num", "int", "bool", "obj", "list", "ids"),
     }
 )
 
@@ -58,9 +58,10 @@ class EntityDefinition:
     ``kind`` begins the sort key: the entity's name, or the name that several append-only entities share.
     ``table_variable`` is the environment variable with the table's name. ``id_templates`` and ``context_templates``
     give the entity's id and what contains it, such as ``{context_type}#{context_id}``; the first whose fields the
-    event has is used. Append-only entities have no ``id_templates``. ``field_aliases`` maps other names that Canvas
-    uses to the names under which the fields are stored. ``fields`` has members of objects by path.
-    ``without_account`` is true where Canvas sends no root account.
+    event has is used. Append-only entities have no ``id_templates``. ``requires`` is the field without which an event
+    does not describe the entity; None if every event does. ``field_aliases`` maps other names that Canvas uses to the
+    names under which the fields are stored. ``fields`` has members of objects by path. ``without_account`` is true
+    where Canvas sends no root account.
     """
 
     name: str
@@ -70,6 +71,7 @@ class EntityDefinition:
     events: tuple[str, ...]
     id_templates: tuple[str, ...]
     context_templates: tuple[str, ...]
+    requires: str | None
     field_aliases: Mapping[str, str]
     without_account: bool
     fields: Mapping[str, Field]
@@ -93,7 +95,7 @@ class EntityDefinition:
         return tuple(dict.fromkeys(name for template in templates for name in names(template)))
 
     def _is_needed(self, name: str) -> bool:
-        if not self.id_templates:
+        if not self.id_templates or self.requires:
             return False  # an append-only item without a context gets a partition of its own
         return any(
             all(name in names(template) for template in templates)
@@ -190,12 +192,12 @@ def _family(path: Path) -> Family:
 
 
 def _entity(name: str, table_variable: str, entry: object) -> EntityDefinition:
-    if not isinstance(entry, dict) or entry.keys() - _ALSO not in (_ENTRY | {"id"}, _ENTRY | {"occurrence"}):
+    if not isinstance(entry, dict) or entry.keys() - _ALSO not in (_ENTRY | {"id"}, _ENTRY | {"append_only"}):
         raise CatalogueError(
-            f"[{name}] must have {', '.join(sorted(_ENTRY))} and either id or occurrence; it may also have"
+            f"[{name}] must have {', '.join(sorted(_ENTRY))} and either id or append_only; it may also have"
             f" {', '.join(sorted(_ALSO))}, and nothing else"
         )
-    kind = str(entry.get("occurrence", name))
+    kind = str(entry.get("append_only", name))
     if not _ENTITY_NAME.fullmatch(kind):
         raise CatalogueError(f"[{name}] {kind!r} begins sort keys, so it must be a lower-case word such as activity")
     if entry.get("without_account", True) is not True:
@@ -209,7 +211,8 @@ def _entity(name: str, table_variable: str, entry: object) -> EntityDefinition:
             events=tuple(_list(entry["events"])),
             id_templates=_ids(entry["id"]) if "id" in entry else (),
             context_templates=_templates(entry["context"]),
-            field_aliases=_strings(entry.get("renamed", {}), "renamed"),
+            requires=_requires(entry.get("requires")),
+            field_aliases=_strings(entry.get("aliases", {}), "aliases"),
             without_account="without_account" in entry,
             fields={field: _field(field, text) for field, text in _strings(entry["fields"], "fields").items()},
         )
@@ -223,7 +226,7 @@ def _check_fields(entity: EntityDefinition) -> None:
     """Raise ``ValueError`` for keys and aliases of unknown fields, keys of unsuitable kinds, and wrong paths."""
     kinds = {name: field.kind for name, field in entity.fields.items()}
     known = kinds if entity.id_templates else kinds | METADATA
-    for path in (*entity.key_paths, *entity.field_aliases.values()):
+    for path in (*entity.key_paths, *entity.field_aliases.values(), *([entity.requires] if entity.requires else [])):
         if path.removesuffix(".class") not in known:
             raise ValueError(f"{path} is used, but is not among the fields")
     for path in entity.key_paths:
@@ -248,6 +251,12 @@ def _templates(value: object) -> tuple[str, ...]:
     return templates
 
 
+def _requires(value: object) -> str | None:
+    if value is None or (isinstance(value, str) and value.isidentifier()):
+        return value
+    raise ValueError(f"requires must name a field of the body, not {value!r}")
+
+
 def _field(name: str, text: str) -> Field:
     kind, _, about = text.partition(" ")
     if kind not in KINDS:
@@ -259,6 +268,10 @@ def _field(name: str, text: str) -> Field:
 
 
 def _event_type(name: str, entities: tuple[EntityDefinition, ...]) -> EventTypeDefinition:
+    if entities[0].requires:
+        raise CatalogueError(
+            f"[{entities[0].name}] is the first entity of {name}, so it cannot have requires: every event gives an item"
+        )
     tables = {entity.table_variable for entity in entities}
     if len(tables) > 1:
         raise CatalogueError(f"{name} describes entities of several families: {', '.join(sorted(tables))}")

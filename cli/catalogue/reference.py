@@ -18,12 +18,13 @@ Services. A row says the environment variable that names its table, and the key 
 `root_account_uuid`. What the items hold is further down, family by family. In keys and bodies an id is that of Canvas's
 REST API and URLs, local to your institution. Beside the body an item has the attributes that the
 [README](../README.md#what-is-kept) describes. **Each field may be missing, which means null**, but for those that the
-key is made of.
+key is made of. An empty id means null too.
 
 | kind | Canvas sends | the item holds |
 | --- | --- | --- |
 | `gid`, `lid` | an id, as a rule global (`10150000000009001`), or as a rule local (`9001`) | \
 a string, local wherever it can be |
+| `ids` | a list of ids | a list of such strings, without empty ids and nulls |
 | `str`, `text`, `uuid` | a string; `text` is cut at 8,192 characters; `uuid` may be any opaque id | a string |
 | `url` | a URL that may hold an access token | the same, the token masked |
 | `state` | a string of a known list, or a new one | a string |
@@ -96,7 +97,8 @@ def _contexts(entity: EntityDefinition) -> str:
 def _sort_key(entity: EntityDefinition) -> str:
     if not entity.id_templates:
         return f"`{entity.kind}#<event_time>#<digest>`"
-    return ", or else ".join(f"`{entity.kind}#{_placeholders(template)}`" for template in entity.id_templates)
+    only = f", only where the event has `{entity.requires}`" if entity.requires else ""
+    return ", or else ".join(f"`{entity.kind}#{_placeholders(template)}`" for template in entity.id_templates) + only
 
 
 def _placeholders(template: str) -> str:

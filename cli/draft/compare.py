@@ -34,7 +34,7 @@ ACCEPTED_TYPES: Mapping[str, frozenset[ValueType]] = {
     "int": frozenset({ValueType.INTEGER}),
     "bool": frozenset({ValueType.BOOL}),
     "obj": frozenset({ValueType.OBJECT}),
-    "list": frozenset({ValueType.LIST}),
+    **dict.fromkeys(("list", "ids"), frozenset({ValueType.LIST})),
 }
 
 # Kinds whose values are stored in the same way, so that one instead of the other is no difference.

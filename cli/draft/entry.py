@@ -183,7 +183,7 @@ def _family_comment(family: str) -> str:
 
 def _key_lines(key: EntryKey) -> Iterator[str]:
     if key.id is None:
-        yield _with_remark('occurrence = "activity"', key.id_remark)
+        yield _with_remark('append_only = "activity"', key.id_remark)
         yield _with_remark(f"context = [{toml_string(key.context)}]", key.context_remark)
     else:
         yield _with_remark(f"id      = {toml_string(key.id)}", key.id_remark)

@@ -12,12 +12,13 @@ _STRINGS = frozenset({ValueType.STRING, ValueType.TEXT, ValueType.UUID, ValueTyp
 
 # Ids from other systems may look like those of Canvas.
 _EXTERNAL_ID = re.compile(r"(?:^|_)(?:sis(?!_batch)|lti|integration|vendor)_")
+_IDS_NAME = re.compile(r"_ids$")
 _TEXT_NAME = re.compile(r"(?:^|_)(?:body|description|text|title|message|comment|comments|html)$")
 _DECIMAL_NAME = re.compile(r"(?:^|_)(?:points?|scores?|weight|percent\w*|possible|grade|rate|ratio|mastery)(?:_|$)")
 
 # The kind of a field without values; the first pattern that matches its name decides.
 _KINDS_BY_NAME = (
-    ("list", re.compile(r"_ids$")),
+    ("ids", _IDS_NAME),
     ("time", re.compile(r"_at$")),
     ("date", re.compile(r"_date$")),
     ("bool", re.compile(r"^(?:is|has|can)_")),
@@ -88,7 +89,7 @@ def _kind_by_values(name: str, field: ObservedField) -> str | None:
     for value_type, kind in (
         (ValueType.BOOL, "bool"),
         (ValueType.OBJECT, "obj"),
-        (ValueType.LIST, "list"),
+        (ValueType.LIST, "ids" if _IDS_NAME.search(name) and not _EXTERNAL_ID.search(name) else "list"),
         (ValueType.UUID, "uuid"),
     ):
         if types == {value_type}:

@@ -57,6 +57,8 @@ def type_of(name: str, value: Any) -> ValueType:
     match value:
         case None:
             return ValueType.NULL
+        case "" if is_id(name):
+            return ValueType.NULL
         case bool():
             return ValueType.BOOL
         case int():

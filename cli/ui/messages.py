@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cli.ui.output import plural
+from handlers.items.canvas_ids import NULLABLE_ID_PATTERN
 from handlers.items.event_types import EventType
 from handlers.outcome import RejectionReason, Violation
 
@@ -24,6 +25,7 @@ _RULES = {
     "type": "is not of type {expected}",
     "format": "is not a valid {expected}",
     "pattern": "does not match the pattern {expected}",
+    "minLength": "is empty, but the key of the item needs it",
     "const": "is not {expected}",
     "enum": "is not {expected}",
     "minimum": "is less than {expected}",
@@ -61,6 +63,8 @@ def unknown_fields(count: int) -> str:
 def _rule(violation: Violation) -> str:
     if violation.rule == "format" and not violation.path:
         return _CALIPER
+    if violation.rule == "pattern" and violation.expected == NULLABLE_ID_PATTERN:
+        return "is not a valid Canvas id"
     sentence = _RULES.get(violation.rule, f"violates the rule {violation.rule}: {{expected}}")
     if violation.expected:
         return sentence.format(expected=violation.expected)

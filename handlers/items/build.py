@@ -10,7 +10,7 @@ from handlers.items.canvas_ids import to_local_id
 from handlers.items.event_types import EntityMapping
 from handlers.items.item import Item, PrimaryKey, make_item
 from handlers.items.route import Destination, RoutedEvent
-from handlers.items.timestamps import EPOCH, normalize_datetime
+from handlers.items.timestamps import EPOCH, normalize_datetime, normalize_ruby_datetime
 from handlers.outcome import Rejection, RejectionReason, Violation
 from handlers.storage.attribute_value import UnsupportedValue, json_string, serialize
 
@@ -54,8 +54,7 @@ def _entity_item(routed: RoutedEvent, destination: Destination) -> Item:
     if deleted:
         attributes["deleted"] = serialize(deleted)
     _add_event_attributes(attributes, routed, event_time)
-    updated_at = body.get("updated_at", "") if "updated_at" in entity.fields else ""
-    version = "#".join((event_time, updated_at, _rank(event.name, deleted), _digest(key, attributes)))
+    version = "#".join((event_time, _updated_at(routed), _rank(event.name, deleted), _digest(key, attributes)))
     attributes["version"] = serialize(version)
     insert_first = _lifecycle_rank(event.name) == _CREATED
     return make_item(ENTITY, entity.table_variable, key, attributes, version=version, insert_first=insert_first)
@@ -70,7 +69,7 @@ def _append_only_item(routed: RoutedEvent, destination: Destination, retention: 
     event_time = normalize_datetime(metadata["event_time"])
     attributes = {"body": serialize(routed.body)}
     _add_event_attributes(attributes, routed, event_time)
-    if metadata.get("context_type") is not None and metadata.get("context_id") is not None:
+    if metadata.get("context_type") and metadata.get("context_id"):
         request_context = f"{metadata['context_type']}#{to_local_id(metadata['context_id'], routed.shard)}"
         attributes["request_context"] = serialize(request_context)
     digest = _digest(
@@ -104,8 +103,24 @@ def _add_event_attributes(attributes: dict[str, str], routed: RoutedEvent, event
     actor_id = routed.event.metadata.get("user_id")
     attributes["event_name"] = serialize(routed.event.name)
     attributes["event_time"] = serialize(event_time)
-    if actor_id is not None:
+    if actor_id:
         attributes["user_id"] = serialize(to_local_id(actor_id, routed.shard))
+
+
+def _updated_at(routed: RoutedEvent) -> str:
+    """Return the body's ``updated_at`` as versions have it, empty where there is none.
+
+    One that the catalogue does not list may be of any form; only a date-time counts.
+    """
+    updated_at = routed.body.get("updated_at")
+    if not isinstance(updated_at, str):
+        return ""
+    if routed.event_type.field_kinds.get("updated_at") in ("time", "ruby_time"):
+        return updated_at  # normalized already
+    try:
+        return normalize_ruby_datetime(updated_at)
+    except ValueError:
+        return ""
 
 
 # The third part of a version is two digits: "00" a creation or a start, "10" an update, "11" an update to the state

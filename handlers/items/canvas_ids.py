@@ -8,6 +8,8 @@ IDS_PER_SHARD = 10**13
 MAX_ID = 2**63 - 1  # a bigint of Canvas's database
 
 ID_PATTERN = "^(?:[1-9][0-9]{0,18}|[1-9][0-9]{0,5}~[1-9][0-9]{0,12})$"
+# An empty id means null: Canvas sends it for a status of a grade where there is none.
+NULLABLE_ID_PATTERN = "^(?:[1-9][0-9]{0,18}|[1-9][0-9]{0,5}~[1-9][0-9]{0,12})?$"
 
 
 def parse_id(value: str | int) -> int:
@@ -23,7 +25,7 @@ def parse_id(value: str | int) -> int:
 
 def shard_of(root_account_id: str | int | None) -> int | None:
     """Return the shard of an institution, from the global id of its root account; None if the id has no shard."""
-    return None if root_account_id is None else parse_id(root_account_id) // IDS_PER_SHARD or None
+    return parse_id(root_account_id) // IDS_PER_SHARD or None if root_account_id else None
 
 
 def to_local_id(value: str | int, shard: int | None) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 SCHEMAS_DIR = Path(__file__).resolve().parents[2] / "schemas"
 
 _ID_KINDS = frozenset({"gid", "lid"})
+_NULL_IF_EMPTY = _ID_KINDS | {"uuid"}
 
 _PLACEHOLDER = re.compile(r"\{([^}]*)\}")
 
@@ -26,7 +27,8 @@ class EntityMapping:
     ``name`` begins the sort key. ``table_variable`` is the environment variable with the table's name.
     ``id_templates`` and ``context_templates`` are templates for ``%`` that give the entity's id and what contains it,
     such as ``%(context_type)s#%(context_id)s``; the first whose variables the event has is used. ``fields`` are the
-    body fields that the item keeps. An ``append_only`` entity has no id of its own: each event is an item.
+    body fields that the item keeps. An ``append_only`` entity has no id of its own: each event is an item. ``requires``
+    is the body field without which an event does not describe the entity; None if every event does.
     """
 
     name: str
@@ -35,6 +37,7 @@ class EntityMapping:
     context_templates: tuple[str, ...]
     fields: frozenset[str]
     append_only: bool
+    requires: str | None
 
     @property
     def key_paths(self) -> tuple[str, ...]:
@@ -71,6 +74,12 @@ class EventType:
     def known_field_names(self) -> frozenset[str]:
         """All names under which Canvas sends the known fields."""
         return frozenset(self.field_kinds) | frozenset(self.field_aliases)
+
+    @cached_property
+    def null_if_empty(self) -> frozenset[str]:
+        """The fields whose empty string means null, those of a single id, under all their names."""
+        names = {name for name, kind in self.field_kinds.items() if kind in _NULL_IF_EMPTY}
+        return frozenset(names | {alias for alias, name in self.field_aliases.items() if name in names})
 
     @cached_property
     def text_fields(self) -> tuple[str, ...]:
@@ -117,8 +126,16 @@ def _read(path: Path) -> EventType:
         raise SchemaFileError(f"{path.name} is not a schema of this release. Run `make generate`.") from error
 
 
-def _entity(*, name: str, table: str, id: list[str], context: list[str], fields: list[str]) -> EntityMapping:  # noqa: A002  # the catalogue's name for it
+def _entity(
+    *,
+    name: str,
+    table: str,
+    id: list[str],  # noqa: A002  # the catalogue's name for it
+    context: list[str],
+    requires: str | None,
+    fields: list[str],
+) -> EntityMapping:
     ids, contexts = (
         tuple(_PLACEHOLDER.sub(r"%(\1)s", template) for template in templates) for templates in (id, context)
     )
-    return EntityMapping(name, table, ids, contexts, frozenset(fields), append_only=not ids)
+    return EntityMapping(name, table, ids, contexts, frozenset(fields), append_only=not ids, requires=requires)

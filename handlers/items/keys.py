@@ -62,7 +62,7 @@ class _KeyVariables(dict[str, Any]):
         if name == "class":
             return _class_name(path, self[parent])
         value = (self._metadata if parent == "metadata" else self[parent]).get(name)
-        if value is None:
+        if value is None or value == "":
             raise KeyError(path)
         return to_local_id(value, self._shard) if self._event_type.is_canvas_id(path) else str(value)
 

@@ -1,6 +1,6 @@
 """Normalize a body: Canvas's names for fields, local ids, UTC date-times, strings, redacted URLs, and no nulls."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -13,13 +13,19 @@ Normalizer = Callable[[Any, int | None], Any]
 
 
 def normalize_body(body: Mapping[str, Any], event_type: EventType, shard: int | None) -> dict[str, Any]:
-    """Return the body as items hold it. A missing field means null, so nulls are left out."""
+    """Return the body as items hold it. A missing field means null, so nulls and empty ids are left out."""
     normalizers = _field_normalizers(event_type)
     return {
         name: normalizers[name](value, shard) if name in normalizers else value
-        for name, value in _apply_aliases(body, event_type).items()
+        for name, value in _apply_aliases(_without_empty_ids(body, event_type), event_type).items()
         if value is not None
     }
+
+
+def _without_empty_ids(body: Mapping[str, Any], event_type: EventType) -> Mapping[str, Any]:
+    if "" not in body.values():
+        return body
+    return {name: value for name, value in body.items() if value != "" or name not in event_type.null_if_empty}
 
 
 def _apply_aliases(body: Mapping[str, Any], event_type: EventType) -> Mapping[str, Any]:
@@ -29,6 +35,10 @@ def _apply_aliases(body: Mapping[str, Any], event_type: EventType) -> Mapping[st
         return body
     renamed = {aliases[name]: value for name, value in body.items() if name in aliases and value is not None}
     return renamed | {name: value for name, value in body.items() if name not in aliases and value is not None}
+
+
+def _local_ids(values: Iterable[str | int | None], shard: int | None) -> list[str]:
+    return [to_local_id(value, shard) for value in values if value]
 
 
 def _datetime(value: str, _: int | None) -> str:
@@ -55,6 +65,7 @@ def _url(value: str, _: int | None) -> str:
 NORMALIZERS: Mapping[str, Normalizer] = {
     "gid": to_local_id,
     "lid": to_local_id,
+    "ids": _local_ids,
     "time": _datetime,
     "ruby_time": _ruby_datetime,
     "date": _date,

@@ -50,7 +50,13 @@ def route(event: LiveEvent, event_type: EventType) -> RoutedEvent:
     shard = shard_of(event.metadata.get("root_account_id"))
     body = normalize_body(event.body, event_type, shard)
     variables = key_variables(event, body, event_type, shard)
-    destinations = tuple([_destination(entity, variables) for entity in event_type.entities])
+    destinations = tuple(
+        [
+            _destination(entity, variables)
+            for entity in event_type.entities
+            if entity.requires is None or entity.requires in body
+        ]
+    )
     return RoutedEvent(event, event_type, body, root_account or "", shard, destinations)
 
 

@@ -99,7 +99,10 @@ def inferred(name: str, *values: Any) -> kinds.KindInference:
         ("late", [False, True], "bool"),
         ("grade", ["95"], "str"),
         ("grade", ["95", "2018-10-01"], "str"),
-        ("attachment_ids", [["1", "2"]], "list"),
+        ("attachment_ids", [["1", "2"]], "ids"),
+        ("stuck_sis_fields", [["name"]], "list"),
+        ("sis_ids", [["S-1"]], "list"),
+        ("status_id", ["", "3"], "lid"),
         ("integration_data", [{}], "obj"),
         ("syllabus_body", ["Labs on Tuesdays."], "text"),
         ("name", ["x" * 256], "text"),
@@ -119,7 +122,7 @@ def test_values_decide_the_kind(name: str, values: list[Any], kind: str) -> None
     [
         ("folder_id", "lid"),
         ("lti_user_id", "str"),
-        ("attachment_ids", "list"),
+        ("attachment_ids", "ids"),
         ("completed_at", "time"),
         ("all_day_date", "date"),
         ("can_manually_enroll", "bool"),
@@ -330,7 +333,7 @@ about   = "A thing."
 events  = ["thing_created"]
 id      = "thing_id"
 context = "Thing#{thing_id}"
-renamed = { old__name = "old_name" }
+aliases = { old__name = "old_name" }
 
 [thing.fields]
 thing_id       = "lid   The thing."

@@ -39,7 +39,8 @@ def test_check_prints_only_a_summary_for_valid_events(tmp_path: Path, event: Cha
 def test_check_explains_each_problem(tmp_path: Path, event: Change, canvas_events: Command) -> None:
     """It names field, rule and what Canvas sends there, never the value; a valid event beside it is not mentioned."""
     path = tmp_path / "event.jsonl"
-    invalid = event("assignment_updated", assignment_id=..., due_at="Jane's birthday", title=7)
+    wrong_ids = {"context_id": "", "assignment_group_id": "Jane"}
+    invalid = event("assignment_updated", assignment_id=..., due_at="Jane's birthday", title=7, **wrong_ids)
     path.write_text(f"{event('module_updated')}\n{invalid}")
     done = canvas_events("check", str(path))
     assert done.status == 1
@@ -47,6 +48,8 @@ def test_check_explains_each_problem(tmp_path: Path, event: Change, canvas_event
     assert f"body.assignment_id is missing. Description: {fields['assignment_id'].about}" in done.out
     assert f"body.due_at is not a valid date-time. Description: {fields['due_at'].about}" in done.out
     assert "body.title is not of type string or null" in done.out
+    assert "body.context_id is empty, but the key of the item needs it." in done.out
+    assert "body.assignment_group_id is not a valid Canvas id." in done.out
     assert "Jane" not in done.out
     assert "module_updated" not in done.out
     assert "2 records: 1 would be rejected." in done.out

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.guarantees.model import OCCURRENCES, entities_of, is_id
+from tests.guarantees.model import OCCURRENCES, OPAQUE_IDS, documents_updated_at, entities_of, is_id, needed
 from tests.support.engines import SAMPLES
 
 START = datetime(2026, 9, 1, 8, 0, tzinfo=UTC)
@@ -15,6 +15,8 @@ SHARDS = {"Rk3fXcVbqZ7TnWm2LhY8sDpAe5JgU1oK9iC4wQxB": 1015, "another-institution
 
 _FEW = st.integers(1, 3)
 _STATES = st.sampled_from(["active", "published", "deleted", None, ...])
+_NO_ID = st.sampled_from(["", None, ...])
+_NO_TIME = st.sampled_from(["", "yesterday", "2026-09-01", "2026-09-01T08:00:00", "2026-02-30T08:00:00Z", 7, {"at": 1}])
 _TEXTS = st.sampled_from(["", "a", "b", "ü", None, ...])
 
 
@@ -52,18 +54,38 @@ def events(draw: st.DrawFn, names: Sequence[str] = sorted(SAMPLES)) -> str:  # t
         "event_time": draw(instants()),
         "root_account_uuid": uuid,
         "root_account_id": draw(st.sampled_from([str(shard * 10**13 + 1), f"{shard}~1", shard * 10**13 + 1])),
-        "user_id": draw(st.one_of(st.none(), ids(shard))),
+        "user_id": draw(st.one_of(_NO_ID, ids(shard))),
     }
     if name in OCCURRENCES and draw(st.booleans()):
         metadata |= {"context_type": draw(st.sampled_from(["Course", "Group"])), "context_id": draw(ids(shard))}
-    body = {k: draw(ids(shard)) if is_id(name, k) else _with_ids(v, draw, shard) for k, v in event["body"].items()}
+    in_keys = needed(name) if name not in OCCURRENCES else set()
+    body = {
+        k: draw(_id(shard, k in in_keys)) if is_id(name, k) else _with_ids(v, draw, shard)
+        for k, v in event["body"].items()
+    }
     changed = {"workflow_state": draw(_STATES), "title": draw(_TEXTS), "due_at": draw(st.sampled_from([None, ...]))}
-    if "updated_at" in body:
-        changed["updated_at"] = draw(st.one_of(instants(), st.just(None)))
     body |= {k: v for k, v in changed.items() if k in body}
+    documented = instants() | st.sampled_from([None, ...])
+    body["updated_at"] = draw(documented if documents_updated_at(name) else _undocumented())
+    body |= {k: draw(st.sampled_from(["", "an-id", None])) for k in OPAQUE_IDS if k in body}
+    if "attachment_ids" in body:
+        body["attachment_ids"] = draw(st.lists(st.sampled_from(["", None]) | ids(shard), max_size=3))
     body |= {"an_unknown_field": draw(st.sampled_from([1, "1", [1, {"a": None}]]))} if draw(st.booleans()) else {}
     envelope = draw(st.sampled_from(["metadata", "attributes"]))
-    return json.dumps({envelope: metadata, "body": {k: v for k, v in body.items() if v is not ...}})
+    parts = {envelope: metadata, "body": body}
+    return json.dumps({part: {k: v for k, v in said.items() if v is not ...} for part, said in parts.items()})
+
+
+def _id(shard: int, is_needed: bool) -> st.SearchStrategy[Any]:
+    """An id, or in a field that the key can do without now and then none."""
+    return ids(shard) if is_needed else st.one_of(ids(shard), ids(shard), _NO_ID)
+
+
+@st.composite
+def _undocumented(draw: st.DrawFn) -> Any:
+    """The updated_at of an entity of which Canvas documents none: missing, a time as Canvas or Ruby has it, or not."""
+    ruby = f"2026-09-01 0{draw(st.integers(7, 9))}:00:00 {draw(st.sampled_from(['UTC', '+0200', '-0000']))}"
+    return draw(st.one_of(st.just(...), st.just(...), st.just(ruby), instants(), _NO_TIME))
 
 
 def _with_ids(value: Any, draw: st.DrawFn, shard: int) -> Any:

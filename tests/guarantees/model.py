@@ -20,7 +20,11 @@ ENTITIES = {
     # entity: its table, its id, what contains it; after " or " what Canvas sends in place of that
     "assignment": ("assignments", "{assignment_id}", WITHIN),
     "assignment_group": ("assignments", "{assignment_group_id}", WITHIN),
-    "assignment_override": ("assignments", "{assignment_override_id}", "Assignment#{assignment_id}"),
+    "assignment_override": (
+        "assignments",
+        "{assignment_override_id}",
+        "Assignment#{assignment_id} or AssignmentOverride#{assignment_override_id}",
+    ),
     "module": ("modules", "{module_id}", WITHIN),
     "module_item": ("modules", "{module_item_id}", WITHIN),
     "discussion_topic": ("discussions", "{discussion_topic_id}", WITHIN),
@@ -101,6 +105,18 @@ SPEAKS_OF = {
     "outcomes.retry_outcome_alignment_clone": ("outcome_alignment_clone",),
     "heartbeat": ("heartbeat",),
 }
+# Entities that only an event with a certain field describes.
+REQUIRES = {"discussion_submission": "assignment_id"}
+# Entities whose updated_at Canvas documents. Of others it may come one day, in any form, and is kept as it came.
+WITH_UPDATED_AT = {
+    *("assignment", "attachment", "conversation", "course", "course_grade", "discussion_topic", "enrollment"),
+    *("final_grade_custom_status", "grade_override", "learning_outcome", "learning_outcome_group"),
+    *("learning_outcome_link", "learning_outcome_result", "outcome_calculation_method", "outcome_proficiency"),
+    *("outcome_friendly_description", "quiz", "rubric_assessment", "submission", "submission_custom_status"),
+    *("user", "user_account_association"),
+}
+# Ids of no number: an empty one is none, as an empty id of Canvas is.
+OPAQUE_IDS = {"lookup_uuid", "lti_assignment_id", "resource_link_uuid"}
 OCCURRENCES = {"asset_accessed", "logged_in", "logged_out"}
 ACTIVITY_DAYS = 365
 _NOTHING = "\0"
@@ -157,17 +173,19 @@ def versions(text: str) -> dict[Key, Version]:
     metadata = event.get("metadata") or event["attributes"]
     name = metadata["event_name"]
     shard = shard_of(metadata)
-    body = {k: _value(name, k, v, shard) for k, v in event["body"].items() if v is not None}
+    body = {k: _value(name, k, v, shard) for k, v in event["body"].items() if not is_null(name, k, v)}
     if "assignment_id_duplicated__from" in body:
         body.setdefault("assignment_id_duplicated_from", body.pop("assignment_id_duplicated__from"))
     if name in OCCURRENCES:
         return _occurrence(metadata, body, shard)
-    if name == "discussion_entry_submitted":
-        return {
-            **_version(metadata, "discussion_entry", _without(body, ONLY_OF_A_SUBMISSION), shard),
-            **_version(metadata, "discussion_submission", {k: body[k] for k in body if k in OF_A_SUBMISSION}, shard),
-        }
-    return _version(metadata, entities_of(name)[0], body, shard)
+    updated_at = _date_time(event["body"].get("updated_at"))
+    if name != "discussion_entry_submitted":
+        return _version(metadata, entities_of(name)[0], body, shard, updated_at)
+    reply = _version(metadata, "discussion_entry", _without(body, ONLY_OF_A_SUBMISSION), shard, updated_at)
+    if "assignment_id" not in body:
+        return reply
+    of_submission = {k: body[k] for k in body if k in OF_A_SUBMISSION}
+    return {**reply, **_version(metadata, "discussion_submission", of_submission, shard, updated_at)}
 
 
 def newest(texts: Iterable[str]) -> dict[Key, list[dict[str, Any]]]:
@@ -233,6 +251,8 @@ def stage(event_name: str) -> int:
 def keys(metadata: dict[str, Any], body: dict[str, Any], shard: int | None) -> Iterator[tuple[str, str, str]]:
     """Table, context and sort key of each entity that an event speaks of; the ids in ``body`` may have any form."""
     for entity in entities_of(metadata["event_name"]):
+        if entity in REQUIRES and body.get(REQUIRES[entity]) in (None, ""):
+            continue
         table, own, container = ENTITIES[entity]
         account = metadata.get("root_account_uuid") or ""
         filled = [_first(metadata["event_name"], each.split(" or "), body, shard) for each in (container, own)]
@@ -241,7 +261,20 @@ def keys(metadata: dict[str, Any], body: dict[str, Any], shard: int | None) -> I
 
 def shard_of(metadata: dict[str, Any]) -> int | None:
     """The shard of the institution, where it is said."""
-    return _number(metadata["root_account_id"]) // 10**13 if metadata.get("root_account_id") is not None else None
+    return _number(metadata["root_account_id"]) // 10**13 if metadata.get("root_account_id") else None
+
+
+def needed(event_name: str) -> set[str]:
+    """The fields of the body of which an event always has a key: those of the last form of its id and its context."""
+    _, own, container = ENTITIES[entities_of(event_name)[0]]
+    return {path for each in (own, container) for path in _paths(each.rpartition(" or ")[2])}
+
+
+def is_null(event_name: str, field: str, value: Any) -> bool:
+    """Whether a value of the body means null: an empty id does, too."""
+    kind = LATER.get(event_name, {}).get(field)
+    is_of_an_id = kind in ("gid", "lid", "uuid") if kind else is_id(event_name, field) or field in OPAQUE_IDS
+    return value is None or (value == "" and is_of_an_id)
 
 
 def is_id(event_name: str, field: str) -> bool:
@@ -258,28 +291,34 @@ def _first(event_name: str, templates: list[str], body: dict[str, Any], shard: i
     """The first template of which the body says all."""
     for template in templates:
         text = template
-        for path in re.findall("{([^}]*)}", template):
+        for path in _paths(template):
             text = text.replace(f"{{{path}}}", _in_key(event_name, path, body, shard))
         if _NOTHING not in text:
             return text
     raise AssertionError(f"{event_name} says none of {templates}")
 
 
+def _paths(template: str) -> set[str]:
+    return set(re.findall("{([^}]*)}", template))
+
+
 def _in_key(event_name: str, path: str, body: dict[str, Any], shard: int | None) -> str:
     holder, _, member = path.partition(".")
     value = body[holder][member] if member else body.get(holder)
-    if value is None:
+    if value in (None, ""):
         return _NOTHING
     if is_id(event_name, path):
         return _local(value, shard)
     return value if isinstance(value, str) else str(int(value))
 
 
-def _version(metadata: dict[str, Any], entity: str, body: dict[str, Any], shard: int | None) -> dict[Key, Version]:
+def _version(
+    metadata: dict[str, Any], entity: str, body: dict[str, Any], shard: int | None, updated_at: str
+) -> dict[Key, Version]:
     name = metadata["event_name"]
     ((table, context, own),) = [key for key in keys(metadata, body, shard) if key[2].startswith(f"{entity}#")]
     deleted = body.get("workflow_state") == "deleted" or name.endswith("_deleted")
-    age = (_instant(metadata["event_time"]), body.get("updated_at", ""), stage(name), deleted)
+    age = (_instant(metadata["event_time"]), updated_at, stage(name), deleted)
     item = {"context": context, "entity": own, **_item(metadata, body, shard)}
     if deleted:
         item["deleted"] = True
@@ -302,20 +341,43 @@ def _occurrence(metadata: dict[str, Any], body: dict[str, Any], shard: int | Non
 
 
 def _local_context(kind: str | None, number: str | int | None, shard: int | None) -> str | None:
-    return f"{kind}#{_local(number, shard)}" if kind and number is not None else None
+    return f"{kind}#{_local(number, shard)}" if kind and number else None
 
 
 def _item(metadata: dict[str, Any], body: dict[str, Any], shard: int | None) -> dict[str, Any]:
     item = {"event_name": metadata["event_name"], "event_time": _utc(metadata["event_time"]), "body": body}
-    if metadata.get("user_id") is not None:
+    if metadata.get("user_id"):
         item["user_id"] = _local(metadata["user_id"], shard)
     return item
 
 
 def _value(event_name: str, name: str, value: Any, shard: int | None) -> Any:
+    if name == "attachment_ids":
+        return [_local(each, shard) for each in value if each]
+    if name == "updated_at" and not documents_updated_at(event_name):
+        return value
     if name.endswith(("_at", "_valid_until")) or (name == "all_day_date" and "T" in value):
         return _utc(value)
     return _local(value, shard) if is_id(event_name, name) else value
+
+
+def documents_updated_at(event_name: str) -> bool:
+    """Whether Canvas documents an updated_at for events of this type."""
+    return "updated_at" in LATER.get(event_name, ()) or not WITH_UPDATED_AT.isdisjoint(entities_of(event_name))
+
+
+def _date_time(value: Any) -> str:
+    """A time of any entity, in UTC; nothing where the value is no date-time, or has no offset."""
+    ruby = r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) (?:(UTC)|([+-]\d{4}))"
+    iso = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d(:?\d\d)?)"
+    if not isinstance(value, str):
+        return ""
+    if printed := re.fullmatch(ruby, value):
+        value = f"{printed[1]}T{printed[2]}{printed[4] or 'Z'}"
+    try:
+        return _utc(value) if re.fullmatch(iso, value) else ""
+    except (ValueError, OverflowError):
+        return ""
 
 
 def _local(value: str | int, shard: int | None) -> str:

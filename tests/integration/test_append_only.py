@@ -63,6 +63,12 @@ def test_an_access_stands_under_the_person(event: Change) -> None:
     [
         (NOBODY | {"context_type": "Course", "context_id": "10150000000002041"}, {}, "Course#2041"),
         (NOBODY | {"context_type": "Group", "context_id": "9"}, {}, "Group#9"),
+        ({"user_id": "", "context_type": "Group", "context_id": "9"}, {}, "Group#9"),
+        (
+            {"user_id": "", "context_type": "Group", "context_id": ""},
+            {"asset_type": "course", "asset_id": 5},
+            "Course#5",
+        ),
         (NOWHERE, {"asset_type": "course", "asset_id": "10150000000002041"}, "Course#2041"),
         (NOWHERE, {"asset_type": "user", "asset_id": 8123}, "User#8123"),
         (NOWHERE, {"asset_type": "discussion_topic", "asset_id": 5}, "DiscussionTopic#5"),
@@ -101,7 +107,9 @@ def test_no_token_is_kept_in_the_url_of_a_login(event: Change, sent: str, kept: 
     )
 
 
-@pytest.mark.parametrize("asset", [{"asset_type": ...}, {"asset_id": None}, {"asset_type": "a#b"}, {"asset_type": ""}])
+@pytest.mark.parametrize(
+    "asset", [{"asset_type": ...}, {"asset_id": None}, {"asset_id": ""}, {"asset_type": "a#b"}, {"asset_type": ""}]
+)
 def test_what_belongs_to_nobody_is_kept_all_the_same(event: Change, asset: dict[str, Any]) -> None:
     """Where nothing says whose an occurrence is, it is its own context: no partition is shared by all such."""
     first = event("asset_accessed", NOWHERE | {"event_time": TIME}, **asset)

@@ -139,7 +139,7 @@ def test_removing_a_family_restores_every_file(change: Change) -> None:
 
 def test_new_append_only_family_expires_and_is_never_updated(tmp_path: Path) -> None:
     """Table class, time to live and permissions follow from entities that have no id."""
-    result = field_trips(tmp_path, FAMILY.replace('id      = "field_trip_id"', 'occurrence = "field_trip"'))
+    result = field_trips(tmp_path, FAMILY.replace('id      = "field_trip_id"', 'append_only = "field_trip"'))
     resources, condition = result["Resources"], "DeployFieldTrips"
     assert resources["FieldTripsTable"] == resources["ActivityTable"] | {"Condition": condition}
     updates, inserts = resources["WriteTablesPolicy"]["Properties"]["PolicyDocument"]["Statement"]

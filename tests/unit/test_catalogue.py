@@ -69,6 +69,16 @@ def test_an_alternative_is_needed_by_nobody(tmp_path: Path) -> None:
     assert load(tmp_path)["thing_created"].key_fields == ("thing_id",)
 
 
+def test_a_condition_is_needed_by_nobody(tmp_path: Path) -> None:
+    """The key of an entity that an event need not describe asks for nothing; the condition is in the schema."""
+    other = GOOD.split("\n", 3)[3].replace("[thing", "[other").replace('id = "thing_id"', 'id = "other_id"')
+    other = other.replace("events", 'requires = "other_id"\nevents') + 'other_id = "lid  Another."\n'
+    (tmp_path / "things.toml").write_text(GOOD + other)
+    event_type = load(tmp_path)["thing_created"]
+    assert event_type.key_fields == ("thing_id", "course_id")
+    assert [each["requires"] for each in json_schema.schema(event_type, {})["x-entities"]] == [None, "other_id"]
+
+
 def test_a_member_of_an_object_can_be_a_key(tmp_path: Path) -> None:
     """An id within an object is needed by its path, and the schema asks for the object and for the member."""
     member = '"thing.id" = "lid  Its id."\nthing = "obj  The thing."'
@@ -104,15 +114,15 @@ def test_a_member_of_an_object_can_be_a_key(tmp_path: Path) -> None:
         ),
         (
             GOOD.replace('about = "A', 'abuot = "A'),
-            r"things.toml: \[thing\] must have about, context, events, fields and either id or occ",
+            r"things.toml: \[thing\] must have about, context, events, fields and either id or app",
         ),
-        (GOOD.replace("[thing.fields]", "renmaed = {}\n[thing.fields]"), r"\[thing\] must have .* and nothing else"),
+        (GOOD.replace("[thing.fields]", "alaises = {}\n[thing.fields]"), r"\[thing\] must have .* and nothing else"),
         (GOOD.replace("#{course_id}", "#{course_id"), r"things.toml: \[thing\] "),
-        (GOOD.replace('id = "thing_id"', 'id = "thing_id"\nrenamed = { a = "b" }'), r"\[thing\] b is used, but"),
-        (GOOD.replace('id = "thing_id"', ""), r"\[thing\] must have .* either id or occurrence"),
+        (GOOD.replace('id = "thing_id"', 'id = "thing_id"\naliases = { a = "b" }'), r"\[thing\] b is used, but"),
+        (GOOD.replace('id = "thing_id"', ""), r"\[thing\] must have .* either id or append_only"),
         (
-            GOOD.replace('id = "thing_id"', 'id = "thing_id"\noccurrence = "activity"'),
-            r"\[thing\] must have .* either id or occ",
+            GOOD.replace('id = "thing_id"', 'id = "thing_id"\nappend_only = "activity"'),
+            r"\[thing\] must have .* either id or app",
         ),
         (GOOD.replace("#{course_id}", "#{metadata.context_id}"), r"\[thing\] metadata.context_id is used, but"),
         (GOOD.replace("#{course_id}", "%{course_id}"), r"\[thing\] 'Course%{course_id}': a key consists of words"),
@@ -130,10 +140,26 @@ def test_a_member_of_an_object_can_be_a_key(tmp_path: Path) -> None:
             GOOD.replace("lid  Its", "int  Its"),
             r"\[thing\] course_id cannot be part of a key: its kind must be one of gid, lid",
         ),
-        (GOOD.replace('id = "thing_id"', 'occurrence = "a#b"'), r"\[thing\] 'a#b' begins sort keys, so it must be"),
+        (GOOD.replace('id = "thing_id"', 'append_only = "a#b"'), r"\[thing\] 'a#b' begins sort keys, so it must be"),
         (
             GOOD.replace('id = "thing_id"', 'id = "thing_id"\nwithout_account = "yes"'),
             r"\[thing\] without_account must be true or absent",
+        ),
+        (
+            GOOD.replace('id = "thing_id"', 'id = "thing_id"\nrequires = "other_id"'),
+            r"\[thing\] other_id is used, but is not among the fields",
+        ),
+        (
+            GOOD.replace('id = "thing_id"', 'id = "thing_id"\nrequires = "thing.id"'),
+            r"\[thing\] requires must name a field of the body, not 'thing.id'",
+        ),
+        (
+            GOOD.replace('id = "thing_id"', 'id = "thing_id"\nrequires = ["thing_id"]'),
+            r"\[thing\] requires must name a field of the body, not \['thing_id'\]",
+        ),
+        (
+            GOOD.replace('id = "thing_id"', 'id = "thing_id"\nrequires = "course_id"'),
+            r"\[thing\] is the first entity of thing_created, so it cannot have requires",
         ),
         (GOOD.replace('"thing_id"', '"thing.id"'), r"\[thing\] thing.id is used, but is not among the fields"),
         (
@@ -201,7 +227,8 @@ def test_the_functions_read_in_the_schemas_what_the_catalogue_says(name: str) ->
     said, read = load()[name], deployed.load()[name]
     assert read.name == name
     assert [
-        (each.name, each.table_variable, each.fields, each.append_only, each.key_paths) for each in read.entities
+        (each.name, each.table_variable, each.fields, each.append_only, each.key_paths, each.requires)
+        for each in read.entities
     ] == [
         (
             each.kind,
@@ -209,6 +236,7 @@ def test_the_functions_read_in_the_schemas_what_the_catalogue_says(name: str) ->
             frozenset(each.fields) - read.member_kinds.keys(),
             not each.id_templates,
             each.key_paths,
+            each.requires,
         )
         for each in said.entities
     ]

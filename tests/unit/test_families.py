@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cli.catalogue.model import Family, families
+from cli.catalogue.model import EntityDefinition, Family, families, names
 from cli.catalogue.samples import as_self_hosted
 from handlers.intake.decode import decode
 from handlers.intake.validate import validate
@@ -21,10 +21,15 @@ from tests.support.engines import SAMPLES, Change
 CATALOGUE = load()
 FAMILIES = families()
 STATES = [name for name, event_type in CATALOGUE.items() if not event_type.entities[0].append_only]
-KEYS: dict[str, list[list[str]]] = {
-    event_name: said["keys"]
+_WORKED_OUT: dict[str, dict[str, Any]] = {
+    event_name: said
     for path in sorted((Path(__file__).parents[1] / "keys").glob("*.toml"))
     for event_name, said in tomllib.loads(path.read_text()).items()
+}
+KEYS: dict[str, list[list[str]]] = {event_name: said["keys"] for event_name, said in _WORKED_OUT.items()}
+# By event type and field: the keys where an event has no such field.
+KEYS_WITHOUT: dict[str, dict[str, list[list[str]]]] = {
+    event_name: said.get("without", {}) for event_name, said in _WORKED_OUT.items()
 }
 
 
@@ -41,7 +46,7 @@ def keys(text: str) -> list[list[str]]:
 
 
 def test_every_event_type_that_canvas_has_is_known() -> None:
-    """Ninety types that Canvas sends, five that only its documentation has, and what comes are each in a family."""
+    """Ninety-one types that Canvas sends, four that only its documentation has, and what comes are each in a family."""
     assert len(CATALOGUE) >= 95
     assert {f"{family.name.upper()}_TABLE" for family in FAMILIES} == {family.table_variable for family in FAMILIES}
 
@@ -51,6 +56,41 @@ def test_every_event_type_has_its_key_worked_out(family: Family) -> None:
     """Nobody adds an event type without having thought about the key that its sample must get."""
     missing = {event for entity in family.entities for event in entity.events} - KEYS.keys()
     assert not missing, f"write the keys of these samples by hand into tests/keys/{family.name}.toml: {missing}"
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_every_alternative_key_is_worked_out(family: Family) -> None:
+    """Nobody adds an alternative to a key, or a condition, without having thought about the keys on its other side."""
+    missing = [
+        (event, fields)
+        for entity in family.entities
+        for event in entity.events
+        for fields in _decisive_fields(entity)
+        if fields.isdisjoint(KEYS_WITHOUT[event])
+    ]
+    assert not missing, f"add the keys without one of these fields to tests/keys/{family.name}.toml: {missing}"
+
+
+def _decisive_fields(entity: EntityDefinition) -> list[set[str]]:
+    """Sets of fields without any of which events of an entity have other keys."""
+    if not entity.id_templates:
+        return []  # tests/integration/test_append_only.py
+    alternatives = [each for each in (entity.id_templates, entity.context_templates) if len(each) > 1]
+    return [
+        *(set(names(templates[0])) for templates in alternatives),
+        *([{entity.requires}] if entity.requires else []),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("event_name", "field"), [(event_name, field) for event_name, fields in KEYS_WITHOUT.items() for field in fields]
+)
+@pytest.mark.parametrize("value", [..., None, ""])
+def test_without_a_field_the_keys_are_those_worked_out(
+    event: Change, event_name: str, field: str, value: object
+) -> None:
+    """A missing field, a null and an empty id give the same keys: those said in tests/keys."""
+    assert keys(event(event_name, **{field: value})) == KEYS_WITHOUT[event_name][field]
 
 
 @pytest.mark.parametrize("event_name", SAMPLES)
@@ -86,6 +126,8 @@ def test_the_form_of_an_id_changes_no_key(event_name: str) -> None:
 
 
 def _reformed(value: Any, form: Any) -> Any:
+    if value == "":
+        return value
     number = int(value)
     return form(number % 10**13) if number // 10**13 in (0, 1015) else value
 
@@ -171,7 +213,10 @@ def test_a_field_called_as_a_member_is_none(event: Change, value: Any) -> None:
     assert keys(text) == KEYS["course_progress"]
 
 
-@pytest.mark.parametrize("objects", [{"course": {"id": "a#b"}}, {"course": {}}, {"user": {"id": None}}, {"user": None}])
+@pytest.mark.parametrize(
+    "objects",
+    [{"course": {"id": "a#b"}}, {"course": {"id": ""}}, {"course": {}}, {"user": {"id": None}}, {"user": None}],
+)
 def test_a_member_that_a_key_needs_must_be_an_id(event: Change, objects: dict[str, Any]) -> None:
     """What is no id within an object is refused by the schema, as it is elsewhere."""
     with pytest.raises(Rejection) as caught:

@@ -60,13 +60,13 @@ def test_what_names_an_entity_in_its_context_stands_below_it(
     assert [(context, set(tables)) for context, tables in hierarchy.below(entity)] == below
 
 
-OCCURRENCES = """
+APPEND_ONLY = """
 about = "What people did."
 table = "ACTIVITY_TABLE"
 [page_view]
 about = "A page that somebody saw."
 events = ["page_viewed"]
-occurrence = "activity"
+append_only = "activity"
 context = ["User#{metadata.user_id}", "{metadata.context_type}#{metadata.context_id}"]
 [page_view.fields]
 url = "str The page."
@@ -75,7 +75,7 @@ url = "str The page."
 
 def test_occurrences_stand_below_nothing_and_come_last(tmp_path: Path) -> None:
     """Of what happened there may be any number: nobody gets it by looking at a person, and the newest is first."""
-    (tmp_path / "activity.toml").write_text(OCCURRENCES)
+    (tmp_path / "activity.toml").write_text(APPEND_ONLY)
     (tmp_path / "users.toml").write_text(
         'about = "People."\ntable = "USERS_TABLE"\n'
         + entity("user", "user_id", "User#{user_id}")

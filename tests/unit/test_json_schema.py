@@ -18,7 +18,6 @@ from tests.support.engines import SAMPLES, Change
 CATALOGUE = load()
 DEPLOYED = event_types.load()
 WRONG_IDS = [
-    "",
     "2107~0",
     "21070000000000565.0",
     "abc",
@@ -124,6 +123,14 @@ def test_ids_come_in_every_form_and_no_other(event: Change, event_type: EventTyp
                 assert not accepts(event(event_type.name, **{name: wrong})), (name, wrong)
 
 
+@pytest.mark.parametrize("event_type", CATALOGUE.values(), ids=CATALOGUE)
+def test_an_empty_id_is_taken_where_no_key_needs_it(event: Change, event_type: EventTypeDefinition) -> None:
+    """Canvas sends an empty id for none: only where the key needs the id is that refused."""
+    for name, field in fields_of(event_type).items():
+        if field.kind in ("gid", "lid"):
+            assert accepts(event(event_type.name, **{name: ""})) == (name not in needed(event_type)), name
+
+
 WRONG_BY_KIND: dict[str, list[Any]] = {
     "str": [True, 1.5, {}, []],
     "state": [True, 1, 1.5, {}, []],
@@ -138,13 +145,14 @@ WRONG_BY_KIND: dict[str, list[Any]] = {
     "bool": ["true", 1, {}],
     "obj": ["{}", 1, []],
     "list": ["[]", 1, {}],
+    "ids": ["1", 1, {}, [0], ["abc"], [["1"]], [{}]],
 }
 RIGHT_BY_KIND: dict[str, list[Any]] = {
     "str": ["", "ü"],
     "state": ["active", "a_state_of_tomorrow"],
     "text": ["", "x" * 10_000],
     "url": ["", "https://canvas.example.edu/?a=ü"],
-    "uuid": ["8b81d12c-fda4-4317-8d83-e987a6d2014a", "opaque"],
+    "uuid": ["8b81d12c-fda4-4317-8d83-e987a6d2014a", "opaque", ""],
     "time": ["2019-11-01T19:11:11Z", "2019-11-01T19:11:11.123456+05:30"],
     "ruby_time": ["2019-11-01T19:11:11Z", "2019-11-05 07:38:00 -0800", "2019-11-05 07:38:00 UTC"],
     "date": ["2019-08-10", "2019-08-10T00:00:00Z"],
@@ -153,6 +161,7 @@ RIGHT_BY_KIND: dict[str, list[Any]] = {
     "bool": [True, False],
     "obj": [{}, {"a": None}],
     "list": [[], [1]],
+    "ids": [[], ["565", 565, "2107~565", "", None]],
 }
 
 
@@ -191,6 +200,7 @@ def test_metadata_that_an_item_cannot_be_made_of_is_refused(event: Change, metad
 def test_the_rest_of_the_metadata_may_be_anything(event: Change) -> None:
     """Of metadata that nothing is made of, nothing is asked."""
     assert accepts(event("module_created", {"context_id": [], "client_ip": None, "new": {"a": 1}, "user_id": None}))
+    assert accepts(event("module_created", {"root_account_id": "", "user_id": ""}))
 
 
 def test_there_is_a_sample_of_each_event_type() -> None:

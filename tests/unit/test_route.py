@@ -109,6 +109,53 @@ def test_a_graded_reply_is_two_items(event: Change) -> None:
     }
 
 
+@pytest.mark.parametrize("nothing", [..., None, ""])
+def test_an_ungraded_reply_is_one_item(event: Change, nothing: object) -> None:
+    """discussion_entry_submitted comes for ungraded replies too: without an assignment there is no submission."""
+    reply = only(event("discussion_entry_submitted", assignment_id=nothing, submission_id=...))
+    assert dict(reply.key)["entity"] == "discussion_entry#30021"
+    assert body(reply).keys() == {"discussion_entry_id", "discussion_topic_id", "user_id", "text", "created_at"}
+
+
+@pytest.mark.parametrize("nothing", [..., None, ""])
+def test_an_override_of_no_assignment_is_its_own_context(event: Change, nothing: object) -> None:
+    """An override of a module, a page or a file has no assignment, and is kept under itself."""
+    item = only(event("assignment_override_updated", assignment_id=nothing))
+    assert dict(item.key) == {"context": f"{UUID}#AssignmentOverride#52", "entity": "assignment_override#52"}
+    assert "assignment_id" not in body(item)
+
+
+def test_an_empty_id_is_null(event: Change) -> None:
+    """A status that is given first or taken away has an empty id, which no item has; its empty name stays."""
+    given, taken = only(event("submission_custom_grade_status")), only(event("final_grade_custom_status"))
+    assert body(given)["old_submission_status"] == body(taken)["override_status"] == ""
+    assert "old_submission_status_id" not in body(given)
+    assert "override_status_id" not in body(taken)
+    assert "lti_assignment_id" not in body(only(event("assignment_created", lti_assignment_id="")))
+    assert "user_id" not in attributes(only(event("module_updated", {"user_id": ""})))
+
+
+def test_an_empty_id_does_not_hide_the_field_under_its_other_name(event: Change) -> None:
+    """Where the right name has an empty id and the misspelt one an id, the id is kept, and the other way round."""
+    for right, misspelt in (("", "2"), ("2", "")):
+        both = {"assignment_id_duplicated_from": right, "assignment_id_duplicated__from": misspelt}
+        assert body(only(event("assignment_created", **both)))["assignment_id_duplicated_from"] == "2"
+
+
+def test_an_empty_id_of_the_root_account_leaves_the_shard_unknown(event: Change) -> None:
+    """An empty root_account_id is none: a global id cannot be keyed then, a local one can."""
+    nowhere = {"root_account_id": ""}
+    assert dict(only(event("module_created", nowhere)).key)["entity"] == "module#77"
+    assert rejection_of(event("assignment_created", nowhere)).reason is RejectionReason.UNROUTABLE
+
+
+def test_a_list_of_ids_is_kept_in_one_form(event: Change) -> None:
+    """Ids in a list are local strings as others are; empty ones and nulls are none."""
+    files = ["10150000000061007", 61008, "1015~61009", "", None, "120000001234567"]
+    kept = body(only(event("submission_comment_created", attachment_ids=files)))
+    assert kept["attachment_ids"] == ["61007", "61008", "61009", "120000001234567"]
+
+
 def test_a_topic_of_a_group_is_keyed_by_the_group(event: Change) -> None:
     """The context of a topic is what its body says, whatever page it was written on."""
     item = only(event("discussion_topic_updated", context_type="Group", context_id="88"))
@@ -231,9 +278,18 @@ OLD, NEW, LATER = "2026-09-01T08:00:00.000Z", "2026-09-01T08:00:00.001Z", "2026-
             ("module_updated", {"event_time": OLD}, {"workflow_state": "deleted"}),
             ("module_updated", {"event_time": OLD, "event_name": "module_deleted"}, {}),
         ),
-        # A field of that name that the catalogue does not know is no time to go by.
+        # updated_at decides where the catalogue does not know it, too, in either form of a time that Canvas has …
         (
+            ("module_updated", {"event_time": OLD}, {}),
             ("module_created", {"event_time": OLD}, {"updated_at": "2026-09-01T07:00:01Z"}),
+        ),
+        (
+            ("module_updated", {"event_time": OLD}, {"updated_at": "2026-09-01T09:00:00.5+02:00"}),
+            ("module_created", {"event_time": OLD}, {"updated_at": "2026-09-01 07:00:01 UTC"}),
+        ),
+        # … and takes no part if it is none.
+        (
+            ("module_created", {"event_time": OLD}, {"updated_at": "yesterday"}),
             ("module_updated", {"event_time": OLD}, {}),
         ),
     ],
@@ -245,6 +301,34 @@ def test_versions_sort_as_their_events_do(event: Change, older: Any, newer: Any)
         for name, metadata, fields in (older, newer)
     )
     assert max(lower) < min(higher)
+
+
+@pytest.mark.parametrize(
+    "updated_at",
+    [
+        *("", "yesterday", "2026-09-01", "2026-09-01T07:00:01", "2026-09-01 07:00:01", "2026-02-30T07:00:00Z"),
+        *("0001-01-01T00:00:00+14:00", "\x00", "9" * 10_000, 7, 1.5, True, [], ["2026-09-01T07:00:01Z"], {"at": 1}),
+        *(None, ...),
+    ],
+)
+def test_an_unlisted_updated_at_of_another_form_takes_no_part(event: Change, updated_at: Any) -> None:
+    """A field of that name that is no date-time is kept as it came, and the version has none."""
+    item = only(event("module_updated", updated_at=updated_at))
+    assert (item.version or "").startswith("2026-08-30T14:22:08.000000Z##10#")
+    assert body(item).get("updated_at") == (None if updated_at is ... else updated_at)
+
+
+def test_an_unlisted_updated_at_is_kept_as_it_came(event: Change) -> None:
+    """Only the version has the time in UTC: a field that the catalogue does not know stays what it is."""
+    item = only(event("module_updated", updated_at="2026-09-01 09:00:00 +0200"))
+    assert (item.version or "").split("#")[1] == "2026-09-01T07:00:00.000000Z"
+    assert body(item)["updated_at"] == "2026-09-01 09:00:00 +0200"
+
+
+def test_updated_at_is_in_the_versions_of_all_items_of_an_event(event: Change) -> None:
+    """Each item of an event goes by the event's updated_at, whether its own fields have it or not."""
+    items = routed(event("discussion_entry_submitted", updated_at="2026-09-02T16:40:10Z"))
+    assert [(item.version or "").split("#")[1] for item in items] == ["2026-09-02T16:40:10.000000Z"] * 2
 
 
 def test_a_version_is_the_same_text_in_every_release(event: Change) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from handlers.intake import violations
 from handlers.intake.decode import LiveEvent, decode
 from handlers.intake.validate import validate
-from handlers.items.canvas_ids import ID_PATTERN, MAX_ID
+from handlers.items.canvas_ids import ID_PATTERN, MAX_ID, NULLABLE_ID_PATTERN
 from handlers.items.event_types import EventType, load
 from handlers.outcome import Rejection, RejectionReason, Violation
 from tests.support.engines import SAMPLES, Change
@@ -194,7 +194,15 @@ def test_what_the_quick_engine_cannot_read_is_judged_by_the_other(event: Change)
         (lambda event: event["body"].pop("module_id"), Violation("body.module_id", "required", "")),
         (lambda event: event["body"].update(position="1"), Violation("body.position", "type", "integer or null")),
         (lambda event: event["body"].update(module_id=0), Violation("body.module_id", "minimum", "1")),
-        (lambda event: event["body"].update(module_id="1\n"), Violation("body.module_id", "pattern", ID_PATTERN)),
+        (
+            lambda event: event["body"].update(module_id="1\n"),
+            Violation("body.module_id", "pattern", NULLABLE_ID_PATTERN),
+        ),
+        (lambda event: event["body"].update(module_id=""), Violation("body.module_id", "minLength", "1")),
+        (
+            lambda event: event["metadata"].update(user_id=" "),
+            Violation("metadata.user_id", "pattern", NULLABLE_ID_PATTERN),
+        ),
         (
             lambda event: event["metadata"].update(event_time="1\n"),
             Violation("metadata.event_time", "format", "date-time"),
