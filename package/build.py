@@ -102,8 +102,9 @@ def install(architecture: str, folder: Path) -> None:
         sys.exit(NO_PIP)
     options = ["--require-hashes", "--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHON}"]
     options += [f"--platform=manylinux_2_{minor}_{MACHINES[architecture]}" for minor in GLIBC_MINORS]
-    # Without dependencies, because the lock file is complete, and pip would choose them for the Python that runs it.
-    options += ["--no-deps", "--no-compile", "--quiet", "--disable-pip-version-check"]
+    # The lock file is complete; pip would choose dependencies and check Requires-Python for the Python that runs it.
+    options += ["--no-deps", "--ignore-requires-python"]
+    options += ["--no-compile", "--quiet", "--disable-pip-version-check"]
     command = [sys.executable, "-m", "pip", "install", *options, "--target", str(folder), "-r", "requirements.txt"]
     if subprocess.run(command, check=False).returncode:
         sys.exit(NOT_INSTALLED)

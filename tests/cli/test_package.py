@@ -76,7 +76,7 @@ class Build:
     def _add_wheel(self, name: str, files: dict[str, str]) -> None:
         distribution, version, *tags = name.removesuffix(".whl").split("-")
         info = f"{distribution}-{version}.dist-info"
-        metadata = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        metadata = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\nRequires-Python: ==3.13.*\n"
         with zipfile.ZipFile(self.index / name, "w") as wheel:
             for path, text in files.items():
                 wheel.writestr(path, text)
@@ -114,7 +114,7 @@ def build(tmp_path: Path) -> Build:
 
 @pytest.mark.parametrize("architecture", NATIVE_WHEELS)
 def test_package_has_the_compiled_library_of_the_architecture(build: Build, architecture: str) -> None:
-    """Whatever machine builds it, a package gets the wheels of the architecture that the template chooses."""
+    """A package gets the wheels for the functions, whatever machine and whatever version of Python build it."""
     status, output = build.run(architecture)
     assert status == 0, output
     assert (build.package() / "native" / "native.so").read_text() == architecture
