@@ -4,11 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DYNAMODB_LOCAL := .cache/dynamodb-local
 
-SAM ?= sam
 PYTHON313 ?= python3.13
 
 .DEFAULT_GOAL := help
-.PHONY: help install run dashboard unit test prove soak build bench check generate lock dynamodb-local clean
+.PHONY: help install run dashboard unit test prove soak bench check generate lock dynamodb-local clean
 .SILENT:
 
 help:  ## list the targets
@@ -20,7 +19,6 @@ help:  ## list the targets
 	  "make test ARGS='-k order'" \
 	  'make prove EXAMPLES=200' \
 	  'make soak EVENTS=20000 SEED=7' \
-	  'make build ARCHITECTURE=x86_64' \
 	  'make install PYTHON=python3.13'
 
 install: $(VENV)/installed  ## install what the other targets need
@@ -54,12 +52,6 @@ prove: $(VENV)/installed $(DYNAMODB_LOCAL)/DynamoDBLocal.jar  ## search for fail
 
 soak: $(VENV)/installed  ## process events despite injected faults
 	$(BIN)/python -m tests.guarantees.soak $(if $(EVENTS),--events $(EVENTS)) $(if $(SEED),--seed $(SEED))
-
-# The wheels of the libraries have no bytecode and much that no function needs, and Lambda cannot save what it compiles.
-build: $(VENV)/installed  ## build what `sam deploy` deploys
-	$(SAM) build $(if $(ARCHITECTURE),--parameter-overrides Architecture=$(ARCHITECTURE))
-	$(PYTHON313) -m compileall -q --invalidation-mode unchecked-hash .aws-sam/build
-	$(BIN)/python -m cli.packaging.slim_package
 
 bench: $(VENV)/installed  ## measure speed against other handlers
 	PYTHON313=$(PYTHON313) $(BIN)/python -m tests.benchmarks

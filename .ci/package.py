@@ -1,4 +1,4 @@
-"""Prove that a package for Lambda runs with nothing but its own content, and holds nothing else than what runs."""
+"""Prove that a package for Lambda runs with nothing but its own content."""
 
 import contextlib
 import io
@@ -44,10 +44,4 @@ slow = ("jsonschema", "rpds")
 assert sys.modules.keys().isdisjoint(slow), "imported before an event is invalid"
 handle(sqs.handler, invalid)
 assert_from_package(*slow)
-for stranger in ("cli", "tests", "events", "moto", "ministack", "pytest", "aws_lambda_powertools/event_handler"):
-    assert not (package / stranger).exists(), stranger
-described = {path.name for path in (package / "botocore" / "data").iterdir()}
-shared = {"endpoints.json", "partitions.json", "sdk-default-configuration.json", "_retry.json"}
-assert described == {"dynamodb"} | shared, described
-size = sum(path.stat().st_size for path in package.rglob("*") if path.is_file())
-print(f"{package.name}: runs by itself, {size / 1e6:.1f} MB unpacked")
+print(f"{package.name}: runs by itself")

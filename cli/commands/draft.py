@@ -35,7 +35,7 @@ Next: 1. Check the lines marked "review", write down what the fields mean, and p
       2. For each new type, add an event with fictional people as events/samples/<event type>.json, and the key that
          it must get, worked out by hand, to tests/keys/<family>.toml.
       3. make generate && make test
-      4. make build && sam deploy
+      4. sam build && sam deploy
       5. canvas-events rejected redrive --reason unknown_event_type --dry-run, then without --dry-run.\
 """
 

@@ -235,5 +235,5 @@ def _package() -> bytes:
 
 def _files_to_package() -> Iterator[Path]:
     for link in (ROOT / "package").iterdir():
-        if link.is_dir():
+        if link.is_symlink():
             yield from (path for path in link.resolve().rglob("*") if path.is_file() and path.suffix != ".pyc")

@@ -1,1 +1,1 @@
-"""The deployment package."""
+"""The installation of the command and of what it needs."""

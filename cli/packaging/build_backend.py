@@ -13,7 +13,7 @@ build_editable = build_meta.build_editable
 _EXPLANATION = """\
 canvas-events works on the files of its checkout, so it can only be installed from there: run `make`, or
 `pip install --editable .` in a virtual environment with the packages of requirements-dev.txt.
-To deploy the functions, use `make build`.
+To deploy the functions, use `sam build`.
 """
 
 

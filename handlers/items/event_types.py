@@ -105,7 +105,7 @@ def load(folder: Path = SCHEMAS_DIR) -> dict[str, EventType]:
     """
     event_types = {path.stem: _read(path) for path in sorted(folder.glob("*.json"))}
     if not event_types:
-        raise SchemaFileError(f"There are no schemas in {folder}. Run `make generate` before `make build`.")
+        raise SchemaFileError(f"There are no schemas in {folder}. Run `make generate` before `sam build`.")
     return event_types
 
 

@@ -60,7 +60,7 @@ def main() -> int:
             missed += not row.is_within_bounds
     console.print(table)
     if not cold_start.PACKAGE.exists():
-        console.print("The cold start was not measured, since there is no package. Run `make build` first.")
+        console.print("The cold start was not measured, since there is no package. Run `sam build` first.")
     return 1 if missed else 0
 
 

@@ -497,7 +497,7 @@ def test_schemas_that_differ_are_named(local: Local, monkeypatch: pytest.MonkeyP
 
 
 def test_only_the_schemas_of_a_package_are_compared(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bytecode, which `make build` adds, and the catalogue's own files, which no function reads, may differ."""
+    """Bytecode, which `sam build` adds, and the catalogue's own files, which no function reads, may differ."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as package:
         for path in SCHEMAS_DIR.glob("*.json"):

@@ -156,4 +156,4 @@ def test_without_schemas_it_is_told_how_to_make_them(
     monkeypatch.setattr(deployed, "load", partial(deployed.load, tmp_path))
     done = canvas_events("check", "events/samples/module_created.json")
     assert (done.status, done.out) == (1, "")
-    assert done.err == f"error: There are no schemas in {tmp_path}. Run `make generate` before `make build`.\n"
+    assert done.err == f"error: There are no schemas in {tmp_path}. Run `make generate` before `sam build`.\n"

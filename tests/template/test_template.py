@@ -380,9 +380,27 @@ def test_write_ceiling_applies_to_every_table_and_is_off_by_default(table: str) 
     }
 
 
-def test_package_contains_only_runtime_files() -> None:
-    """The package for Lambda is the handlers, the schemas and the locked dependencies."""
+def test_package_folder_links_to_runtime_files_only() -> None:
+    """The package for Lambda is the handlers, the schemas and the locked dependencies; the rest builds it."""
     package = ROOT / "package"
-    assert {path.name for path in package.iterdir()} == {"handlers", "schemas", "requirements.txt"}
-    assert (package / "handlers").resolve() == ROOT / "handlers"
-    assert (package / "schemas").resolve() == ROOT / "schemas"
+    assert {path.name: path.resolve() for path in package.iterdir() if path.is_symlink()} == {
+        name: ROOT / name for name in ("handlers", "schemas")
+    }
+    builders = {"requirements.txt", "build.py", "Makefile", "arm64", "x86_64", "handlers", "schemas"}
+    assert {path.name for path in package.iterdir()} == builders
+
+
+def test_both_functions_are_built_with_the_makefile_of_their_architecture() -> None:
+    """`sam build` verifies the hashes of the libraries, for whichever architecture the parameter chooses."""
+    for name in ("SqsFunction", "KinesisFunction"):
+        metadata = RESOURCES[name]["Metadata"]
+        assert metadata["BuildMethod"] == "makefile"
+        assert metadata["ContextPath"] == {"Fn::Sub": "package/${Architecture}"}
+    for architecture in TEMPLATE["Parameters"]["Architecture"]["AllowedValues"]:
+        assert f"ARCHITECTURE := {architecture}\n" in (ROOT / "package" / architecture / "Makefile").read_text()
+
+
+def test_package_is_built_for_the_python_of_the_functions() -> None:
+    """The libraries and their bytecode are those for the runtime of the template."""
+    (version,) = re.findall(r'^PYTHON = "(.+)"', (ROOT / "package" / "build.py").read_text(), re.MULTILINE)
+    assert {properties(name)["Runtime"] for name in of_type("AWS::Lambda::Function")} == {f"python{version}"}

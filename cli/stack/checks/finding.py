@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 # CloudFormation compares templates, so it does not repair a resource that was changed or deleted by hand.
-DEPLOY = "Changed by hand: docs/runbook.md#changed-by-hand. Not deployed yet: `make build && sam deploy`."
+DEPLOY = "Changed by hand: docs/runbook.md#changed-by-hand. Not deployed yet: `sam build && sam deploy`."
 NO_TABLE = f"If this is not intended: {DEPLOY}"
 
 _NOT_FOUND = frozenset(
