@@ -8,9 +8,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from cli.catalogue import model
-from cli.draft.entry import class_name
 from cli.errors import CommandError
-from cli.stack.hierarchy import Hierarchy, StoredItem, strip_account
+from cli.stack.hierarchy import Hierarchy, StoredItem, class_name, strip_account
 from cli.stack.root_account import only_root_account
 from cli.stack.stack import Stack, family, open_stack
 from cli.stack.table_reader import DEFAULT_NEWEST, Reader

@@ -56,3 +56,8 @@ class Hierarchy:
 def strip_account(context: str) -> str:
     """A context without its root account: ``Course#2041``."""
     return context.partition("#")[2]
+
+
+def class_name(kind: str) -> str:
+    """The class of an entity as contexts have it: ``DiscussionTopic`` for ``discussion_topic``."""
+    return "".join(word.capitalize() for word in kind.split("_"))
