@@ -12,7 +12,7 @@ from typing import Any
 from cli.errors import CommandError
 from cli.local.ministack import LocalAws, deploy, ministack
 from cli.redrive import event_files
-from cli.stack.table_reader import plain_values
+from cli.stack.plain_values import plain_values
 from cli.ui import output
 
 HANDLERS = {"aws:sqs": "handlers.sqs", "aws:kinesis": "handlers.kinesis"}

@@ -14,6 +14,8 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
+MAX_MESSAGE_LENGTH = 300  # of an error that AWS returned
+
 _LOG_IN = "Log in (`aws sso login`, `aws configure`), or choose a profile with --profile."
 
 _BY_CODE = {
@@ -60,5 +62,5 @@ def _describe_response(error: ClientError) -> str:
             f"your AWS identity may not call {error.operation_name}. Ask the administrator of the AWS account for that"
             " permission, or choose another profile with --profile."
         )
-    message = error.response.get("Error", {}).get("Message", "")
-    return _BY_CODE.get(code) or f"AWS rejected {error.operation_name}: {code} {message}".rstrip()
+    message = " ".join(error.response.get("Error", {}).get("Message", "").split())  # a proxy may send a whole page
+    return _BY_CODE.get(code) or f"AWS rejected {error.operation_name}: {code} {message[:MAX_MESSAGE_LENGTH]}".rstrip()

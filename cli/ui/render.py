@@ -5,6 +5,7 @@ import html
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,14 @@ from cli.stack.hierarchy import Hierarchy, StoredItem, strip_account
 from cli.ui import output
 from cli.ui.messages import describe_violation
 from handlers.items.timestamps import parse_datetime
-from handlers.outcome import Violation
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
     from rich.padding import Padding
     from rich.text import Text
     from rich.tree import Tree
+
+    from cli.redrive.rejected_item import RejectedRecord
 
 _HEADLINES = (
     *("title", "name", "group_name", "group_category_name", "display_name", "asset_name", "subject"),
@@ -60,17 +62,19 @@ def contents(context: str, items: Iterable[StoredItem], hierarchy: Hierarchy) ->
     return tree
 
 
-def rejections(items: Iterable[StoredItem]) -> "Group":
-    """The rejected records, in groups with the same reason, event type and errors."""
+def rejections(records: Iterable["RejectedRecord"]) -> "Group":
+    """The rejected records, in groups with the same reason, event type and errors; without malformed ones."""
     from rich.console import Group
 
     counts: Counter[tuple[str, str, tuple[str, ...]]] = Counter()
-    newest: dict[tuple[str, str, tuple[str, ...]], str] = {}
-    for item in items:
-        errors = (Violation(error["path"], error["rule"], error["expected"]) for error in item["errors"])
-        group = (item["reason"], item.get("event_name", ""), tuple(describe_violation(error, None) for error in errors))
+    newest: dict[tuple[str, str, tuple[str, ...]], datetime] = {}
+    for record in records:
+        if record.enqueued_at is None:
+            continue
+        errors = tuple(describe_violation(violation, None) for violation in record.violations)
+        group = (record.reason, record.event_name or "", errors)
         counts[group] += 1
-        newest[group] = max(newest.get(group, ""), item["record"].partition("#")[0])
+        newest[group] = max(newest.get(group, record.enqueued_at), record.enqueued_at)
     parts: list[RenderableType] = []
     for group in sorted(counts):
         parts += _rejection(*group, counts[group], newest[group])
@@ -88,14 +92,12 @@ def fields(title: str, rows: Iterable[tuple[str, object, str]]) -> "Group":
 
 
 def _rejection(
-    reason: str, event_name: str, errors: tuple[str, ...], count: int, newest: str
+    reason: str, event_name: str, errors: tuple[str, ...], count: int, newest: datetime
 ) -> Iterator["RenderableType"]:
     heading = output.text(reason, "bold")
     if event_name:
         heading.append(f" · {output.visible(event_name)}", "not bold")
-    yield heading.append(
-        f" · {output.plural(count, 'record')}, newest {output.age(parse_datetime(newest))} ago", "not bold"
-    )
+    yield heading.append(f" · {output.plural(count, 'record')}, newest {output.age(newest)} ago", "not bold")
     for error in errors:
         yield _indented(error)
 
