@@ -91,8 +91,9 @@ def _list(args: argparse.Namespace) -> int:
     from cli.ui import render
     from cli.ui.output import plural, print_json, stdout
 
+    selection = _selection(args)
     table = RejectedTable(open_stack(args))
-    records = _read(table, _selection(args))
+    records = _read(table, selection)
     if args.json:
         print_json([_as_json(record) for record in records])
     elif not records:

@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from cli.redrive.dry_run import DryRun
 from cli.redrive.redrive import Backlog, BacklogEntry, EntryT, RedriveResult, RedriveStatus, redrive
 from cli.redrive.selection import Selection
@@ -29,7 +27,7 @@ def run(
         ):
             for result in progress.track(steps, description=f"redriving {backlog.name}"):
                 results.append(result)  # noqa: PERF402  # what was appended before an exception is printed
-    except (KeyboardInterrupt, SystemExit, BotoCoreError, ClientError):
+    except BaseException:  # whatever ends it, what was done is reported
         _print_results(results, preview=preview, as_json=as_json)
         info("Interrupted. No record is lost: run the command again to continue.")
         raise

@@ -1,5 +1,10 @@
 """AWS errors as sentences: what is wrong and what to do."""
 
+import json
+import traceback
+from typing import Any
+
+from botocore import parsers
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -14,6 +19,9 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
+MALFORMED_RESPONSE = (
+    "AWS returned a malformed response. A proxy or a login page of your network may have answered instead."
+)
 MAX_MESSAGE_LENGTH = 300  # of an error that AWS returned
 
 _LOG_IN = "Log in (`aws sso login`, `aws configure`), or choose a profile with --profile."
@@ -35,6 +43,34 @@ _BY_CODE = {
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
 
 
+class MalformedResponseError(BotoCoreError):
+    """A response is not in the format of its service."""
+
+    fmt = MALFORMED_RESPONSE
+
+
+def reject_malformed_response(operation_model: Any, response_dict: Any, **_: object) -> None:
+    """Raise ``MalformedResponseError`` for a success without a result; a handler of botocore's event ``before-parse``.
+
+    botocore takes JSON that it cannot parse, and any XML, for a result without members.
+    """
+    protocol = operation_model.service_model.resolved_protocol
+    # Of the other protocols the body may be a stream, as that of an object is.
+    if response_dict["status_code"] >= 300 or protocol not in ("json", "query"):
+        return
+    body = response_dict["body"]
+    is_xml = f"<{operation_model.name}Response".encode() in body
+    if not (_is_json_object(body) if protocol == "json" else is_xml):
+        raise MalformedResponseError
+
+
+def _is_json_object(body: bytes) -> bool:
+    try:
+        return isinstance(json.loads(body or "{}"), dict)  # an operation without a result may respond with nothing
+    except (ValueError, RecursionError):
+        return False
+
+
 def describe(error: Exception) -> str | None:
     """One sentence about an error that AWS returned or boto3 raised on the way there; None for any other error."""
     match error:
@@ -50,9 +86,17 @@ def describe(error: Exception) -> str | None:
             return f"there are no AWS credentials. {_LOG_IN} For the stack on this machine pass --local."
         case ConnectionError() | HTTPClientError():
             return f"AWS does not respond: {error}"
+        case MalformedResponseError():
+            return str(error)
         case BotoCoreError():
             return f"could not reach AWS: {error}"
-    return None
+    return MALFORMED_RESPONSE if _is_raised_by_parser(error) else None
+
+
+def _is_raised_by_parser(error: Exception) -> bool:
+    """Whether botocore could not parse a response, for which it does not always have an error of its own."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return isinstance(error, parsers.ResponseParserError) or any(f.filename == parsers.__file__ for f in frames)
 
 
 def _describe_response(error: ClientError) -> str:

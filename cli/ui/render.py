@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from cli.stack.hierarchy import Hierarchy, StoredItem, strip_account
+from cli.stack.hierarchy import Hierarchy, StoredItem, malformation, strip_account
 from cli.ui import output
 from cli.ui.messages import describe_violation
 from handlers.items.timestamps import parse_datetime
@@ -27,6 +27,7 @@ _HEADLINES = (
     *("text", "body", "syllabus_body", "type"),
 )
 MAX_HEADLINE_LENGTH = 60
+MAX_ROUNDED_EXPONENT = 20
 _DETAILS = {
     "workflow_state": "{}",
     "state": "{}",
@@ -117,7 +118,13 @@ def _add_items(tree: "Tree", context: str, by_context: dict[str, list[StoredItem
 
 
 def _line(item: StoredItem, *, append_only: bool) -> "Text":
-    body = item["body"]
+    from boto3.dynamodb.types import Binary
+
+    problem = malformation(item)
+    if problem:
+        return output.text(item["entity"], "cyan").append(f" malformed item: {problem}", "red")
+    # No event has binary values, and boto3's cannot be converted to text.
+    body = {name: value for name, value in item["body"].items() if not isinstance(value, Binary)}
     headline = next((_headline(str(body[name])) for name in _HEADLINES if name in body), "")
     details = ", ".join(_details(item["entity"], body))
     context = f" in {item['request_context']}" if "request_context" in item else ""
@@ -151,7 +158,10 @@ def _details(entity: str, body: Mapping[str, Any]) -> Iterator[str]:
 def _value(name: str, value: Any) -> Any:
     if name.endswith("_at"):
         return _time(str(value))
-    return output.readable(round(value, 2)) if isinstance(value, Decimal) else value
+    if not isinstance(value, Decimal):
+        return value
+    is_large = value.adjusted() > MAX_ROUNDED_EXPONENT  # rounding would need more digits than Decimal has
+    return output.readable(value if is_large else round(value, 2))
 
 
 def _time(value: str) -> str:
@@ -165,7 +175,7 @@ def _time(value: str) -> str:
 
 def _headline(markup: str) -> str:
     """The first words of a text, without its markup."""
-    words = html.unescape(re.sub(r"<[^>]*>", " ", markup)).split()
+    words = html.unescape(re.sub(r"<[^<>]*>", " ", markup)).split()
     text = " ".join(words)
     if len(text) <= MAX_HEADLINE_LENGTH:
         return text

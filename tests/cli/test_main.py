@@ -126,6 +126,24 @@ def test_output_that_cannot_be_encoded_is_escaped(tmp_path: Path, encoding: dict
         assert "\\" in done.stdout
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["check", "events/samples/module_created.json"], ["event", "grade_change"], ["completion", "bash"], ["--version"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_output_that_cannot_be_written_is_an_error(arguments: list[str]) -> None:
+    """On a full disk a command ends with one line and exit status 1, whichever way it prints its result."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cli", *arguments], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True,
+            check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: No space left on device. What was to be written is incomplete: free space, and run the command again.\n"
+    )
+
+
 @pytest.mark.parametrize("option", ["--region", "--profile"])
 def test_local_with_an_option_for_aws_is_a_usage_error(
     canvas_events: Command, capsys: pytest.CaptureFixture[str], option: str
