@@ -54,19 +54,29 @@ def reject_malformed_response(operation_model: Any, response_dict: Any, **_: obj
 
     botocore takes JSON that it cannot parse, and any XML, for a result without members.
     """
-    protocol = operation_model.service_model.resolved_protocol
-    # Of the other protocols the body may be a stream, as that of an object is.
-    if response_dict["status_code"] >= 300 or protocol not in ("json", "query"):
+    shape = operation_model.output_shape
+    has_result = shape is not None and shape.members and not operation_model.has_streaming_output
+    if response_dict["status_code"] >= 300 or not has_result:
         return
     body = response_dict["body"]
-    is_xml = f"<{operation_model.name}Response".encode() in body
-    if not (_is_json_object(body) if protocol == "json" else is_xml):
+    match operation_model.service_model.resolved_protocol:
+        case "json" | "rest-json":
+            is_malformed = not _is_json_object(body)
+        case "query":
+            is_malformed = f"<{operation_model.name}Response".encode() not in body
+        case "rest-xml":
+            tags = (f"<{member.serialization.get('name', name)}" for name, member in shape.members.items())
+            # Without a body the result is in the headers.
+            is_malformed = bool(body) and not any(tag.encode() in body for tag in tags)
+        case _:  # botocore fails by itself
+            is_malformed = False
+    if is_malformed:
         raise MalformedResponseError
 
 
 def _is_json_object(body: bytes) -> bool:
     try:
-        return isinstance(json.loads(body or "{}"), dict)  # an operation without a result may respond with nothing
+        return isinstance(json.loads(body), dict)
     except (ValueError, RecursionError):
         return False
 

@@ -167,6 +167,30 @@ def test_a_mistake_in_a_catalogue_file_is_told(
     assert done.err.startswith("error: things.toml: [thing] must have ")
 
 
+def test_catalogue_file_that_is_not_text_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, canvas_events: Command
+) -> None:
+    """A file in another encoding is named, without a traceback."""
+    (tmp_path / "things.toml").write_bytes(b'about = "\xff"')
+    monkeypatch.setattr(model, "load", partial(model.load, tmp_path))
+    done = canvas_events("generate", "--check")
+    assert (done.status, done.out) == (1, "")
+    assert done.err.startswith("error: things.toml: 'utf-8' codec")
+
+
+def test_sample_event_that_is_not_json_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, canvas_events: Command
+) -> None:
+    """`event` names a sample file that is not JSON."""
+    sample = tmp_path / "samples" / "module_created.json"
+    sample.parent.mkdir()
+    sample.write_text("{")
+    monkeypatch.setattr("cli.catalogue.samples.EVENTS", tmp_path)
+    done = canvas_events("event", "module_created")
+    assert (done.status, done.out) == (1, "")
+    assert done.err.startswith(f"error: {sample} is not valid JSON: ")
+
+
 def test_without_schemas_it_is_told_how_to_make_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, canvas_events: Command
 ) -> None:

@@ -232,7 +232,27 @@ def test_response_that_is_not_one_of_aws_is_one_sentence(
     assert done.err == f"error: {aws_errors.MALFORMED_RESPONSE}\n"
 
 
-@pytest.mark.parametrize("page", [b"<html><br></html>", b"[]", b"null", b"\xff\xfe", b'"text"', b"{", b"7"])
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command[:2]))
+def test_malformed_response_ends_no_command_in_a_traceback(
+    canvas_events: Command, local: Local, command: list[str]
+) -> None:
+    """Whichever service a page answers for, the command says so; `doctor` goes on with its other checks."""
+
+    def answer_with_page(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:
+        if operation_model.service_model.service_name != "cloudformation":
+            response_dict["body"] = b"<html></html>"
+
+    events = local.stack.session.events
+    events.register_first("before-parse", answer_with_page)
+    try:
+        done = canvas_events(*command, "--local")
+    finally:
+        events.unregister("before-parse", answer_with_page)
+    assert "AWS returned a malformed response" in (done.out if command == ["doctor"] else done.err)
+    assert done.status == (0 if command == ["doctor"] else 1)
+
+
+@pytest.mark.parametrize("page", [b"", b"<html><br></html>", b"[]", b"null", b"\xff\xfe", b'"text"', b"{", b"7"])
 def test_malformed_json_of_a_service_is_one_sentence(
     login_page: type[LoginPage], monkeypatch: pytest.MonkeyPatch, page: bytes
 ) -> None:
@@ -243,6 +263,7 @@ def test_malformed_json_of_a_service_is_one_sentence(
     session.events.register("before-parse", aws_errors.reject_malformed_response)
     for service, call, request in (
         ("dynamodb", "scan", {"TableName": "t"}),
+        ("lambda", "get_function", {"FunctionName": "f"}),
         ("sqs", "receive_message", {"QueueUrl": f"{aws.endpoint}/q"}),
         ("kinesis", "put_records", {"StreamName": "s", "Records": [{"Data": b"x", "PartitionKey": "1"}]}),
     ):
