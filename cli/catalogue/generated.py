@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.catalogue import json_schema, model, reference, template
-from cli.catalogue.samples import EVENTS, INVOCATION_BUILDERS, invocation_files
+from cli.catalogue.samples import EVENTS, INVOCATION_BUILDERS, invocation_files, read_json
 from cli.errors import CommandError
 from handlers.items.event_types import SCHEMAS_DIR
 
@@ -51,7 +51,7 @@ def _schemas() -> Iterator[tuple[Path, str]]:
 
 def _sample(event_type: str) -> Any:
     try:
-        return json.loads((EVENTS / "samples" / f"{event_type}.json").read_text())
+        return read_json(EVENTS / "samples" / f"{event_type}.json")
     except FileNotFoundError:
         raise CommandError(
             f"{event_type} is in the catalogue but has no sample event. Add one, with fictional people, as"

@@ -184,7 +184,7 @@ def _family(path: Path) -> Family:
         entries = tomllib.loads(path.read_text(encoding="utf-8"))
         about, table_variable = str(entries.pop("about", "")), str(entries.pop("table", ""))
         entities = tuple(_entity(name, table_variable, entry) for name, entry in entries.items())
-    except (CatalogueError, tomllib.TOMLDecodeError) as error:
+    except (CatalogueError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CatalogueError(f"{path.name}: {error}") from error
     if not about or not table_variable.endswith("_TABLE"):
         raise CatalogueError(f'{path.name}: the file must begin with about = "…" and table = "…_TABLE"')

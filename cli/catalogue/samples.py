@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from cli.errors import CommandError
 from handlers.items.event_types import SCHEMAS_DIR
 
 EVENTS = SCHEMAS_DIR.parent / "events"
@@ -161,7 +162,15 @@ def _stream_record(number: int, text: str) -> dict[str, Any]:
 
 
 def _one_line(path: Path) -> str:
-    return _compact(json.loads(path.read_text(encoding="utf-8")))
+    return _compact(read_json(path))
+
+
+def read_json(path: Path) -> Any:
+    """Return the document in a file of ``events/``. Raises ``CommandError`` naming a file that is not JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise CommandError(f"{path} is not valid JSON: {error}. Correct it.") from None
 
 
 def _compact(document: object) -> str:

@@ -42,8 +42,6 @@ def add_parser(commands: Any) -> None:
 
 
 def _purge(args: argparse.Namespace) -> int:
-    from botocore.exceptions import BotoCoreError, ClientError
-
     from cli.errors import CommandError
     from cli.stack.old_activity import OldActivity
     from cli.stack.stack import open_stack
@@ -65,7 +63,7 @@ def _purge(args: argparse.Namespace) -> int:
     try:
         with output.progress() as progress:
             activity.delete(progress)
-    except (KeyboardInterrupt, BotoCoreError, ClientError):
+    except BaseException:  # whatever ends it, what was done is reported
         output.info(
             f"Stopped after about {output.plural(activity.counts.total(), 'item')}. Run the same command again."
         )

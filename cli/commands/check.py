@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from cli.ui.output import plural, print_json, stdout
 
     dry_run = DryRun()
-    evaluated = [(record, dry_run.evaluate(record.data)) for record in event_files.read(args.files)]
+    evaluated = check_report.evaluate(event_files.read(args.files), dry_run)
     invalid = sum(not evaluation.is_storable for _, evaluation in evaluated)
     if args.json:
         print_json(check_report.as_json(evaluated, dry_run))

@@ -1,7 +1,7 @@
 """``dlq``: list and redrive the messages of the dead-letter queue."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli.ui import arguments
@@ -60,9 +60,10 @@ def _list(args: argparse.Namespace) -> int:
     dry_run = DryRun(stack.catalogue, stack.environment)
     with output.progress() as progress:
         batches = progress.track(queue.batches(Selection.from_args(args)), description=f"reading {queue.name}")
-        found = [(letter, dry_run.evaluate(letter.records[0].data)) for batch in batches for letter in batch]
+        # Without their data, which together may be large.
+        found = [_as_json(letter, dry_run.evaluate(letter.records[0].data)) for batch in batches for letter in batch]
     if args.json:
-        print_json([_as_json(letter, evaluation) for letter, evaluation in found])
+        print_json(found)
     else:
         if found:
             stdout().print(_table(found))
@@ -79,13 +80,13 @@ def _as_json(letter: "DeadLetter", evaluation: "Evaluation") -> dict[str, Any]:
     }
 
 
-def _table(found: Sequence[tuple["DeadLetter", "Evaluation"]]) -> Any:
+def _table(found: Sequence[Mapping[str, Any]]) -> Any:
     from cli.ui.output import age, table
 
     groups: dict[tuple[str, str], list[datetime]] = {}
-    for letter, evaluation in found:
-        group = (evaluation.outcome.event_name or "", evaluation.result)
-        groups.setdefault(group, []).append(letter.enqueued_at)
+    for message in found:
+        group = (message["event_name"] or "", message["dry_run_result"])
+        groups.setdefault(group, []).append(message["enqueued_at"])
     rows = (
         (*group, f"{age(min(times))} ago", f"{age(max(times))} ago", len(times))
         for group, times in sorted(groups.items())

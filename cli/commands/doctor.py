@@ -61,7 +61,6 @@ def run(args: argparse.Namespace) -> int:
 def examine(stack: Stack) -> Iterator[tuple[str, Finding]]:
     """Every check's findings, each with its area; a check that AWS does not answer is reported as not checked."""
     from botocore.exceptions import BotoCoreError, ClientError
-    from botocore.parsers import ResponseParserError
 
     from cli.ui import aws_errors
 
@@ -76,8 +75,11 @@ def examine(stack: Stack) -> Iterator[tuple[str, Finding]]:
                 yield area, missing_resource(error) or Finding(State.NOT_CHECKED, str(aws_errors.describe(error)))
             except OSError as error:
                 yield area, Finding(State.NOT_CHECKED, f"the download failed: {error}")
-            except ResponseParserError:
-                yield area, Finding(State.NOT_CHECKED, "AWS returned a malformed response")
+            except Exception as error:
+                sentence = aws_errors.describe(error)
+                if sentence is None:
+                    raise
+                yield area, Finding(State.NOT_CHECKED, sentence)
 
 
 def _show(findings: list[tuple[str, Finding]]) -> None:

@@ -1,6 +1,7 @@
 """``failures``: list and redrive the batches of the stream that Lambda gave up on."""
 
 import argparse
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli.ui import arguments
@@ -39,19 +40,31 @@ def add_parser(commands: Any) -> None:
 
 def _list(args: argparse.Namespace) -> int:
     from cli.redrive.failed_batches import FailureBucket
+    from cli.redrive.redrive import BacklogEntry
+    from cli.redrive.report import print_malformed
     from cli.redrive.selection import Selection
     from cli.stack.stack import open_stack
     from cli.ui import output
-    from cli.ui.output import age, plural, print_json, stdout
+    from cli.ui.output import print_json
 
     bucket = FailureBucket(open_stack(args))
     with output.progress() as progress:
         batches = progress.track(bucket.batches(Selection.from_args(args)), description=f"reading {bucket.name}")
         # Without their records, which together may be large.
         found = [_as_json(batch) for entries in batches for batch in entries]
+    malformed = [BacklogEntry(id=batch["id"], error=batch["error"]) for batch in found if batch["error"]]
     if args.json:
         print_json(found)
-        return 0
+    else:
+        _print_table(found)
+    print_malformed(malformed, bucket.malformed_remedy)
+    return 1 if malformed else 0
+
+
+def _print_table(found: Sequence[Mapping[str, Any]]) -> None:
+    from cli.ui import output
+    from cli.ui.output import age, plural, stdout
+
     if found:
         columns = ("object", "given up because", "shard", "arrived.", "records#")
         rows = (
@@ -61,7 +74,6 @@ def _list(args: argparse.Namespace) -> int:
         )  # fmt: skip
         stdout().print(output.table(columns, rows))
     stdout().print(f"{plural(sum(batch['records'] for batch in found), 'record')} in {plural(len(found), 'object')}.")
-    return 0
 
 
 def _as_json(batch: "FailedBatch") -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,18 +73,35 @@ def _find(args: argparse.Namespace) -> int:
     from cli.ui import output
 
     stack = open_stack(args)
-    record, items = _search(args, stack)
+    record, items, unreadable = _search(args, stack)
     if args.json:
-        output.print_json(_found_as_json(record.person, items))
-        return 0
-    if items:
-        output.stdout().print(_item_table(items) if args.items else _summary(items))
-    output.stdout().print(f"{output.plural(len(items), 'item')} of user {record.person.user_id}.")
-    return 0
+        output.print_json(_found_as_json(record.person, items) | {"unreadable": unreadable})
+    else:
+        if items:
+            output.stdout().print(_item_table(items) if args.items else _summary(items))
+        output.stdout().print(f"{output.plural(len(items), 'item')} of user {record.person.user_id}.")
+    return _report_unreadable(unreadable)
 
 
-def _search(args: argparse.Namespace, stack: "Stack") -> tuple["ErasureRecord", list["PersonalItem"]]:
-    """The person's erasure record and items. Of a global id the local form is used when nothing has the global one."""
+def _report_unreadable(unreadable: Sequence[str]) -> int:
+    """Name the malformed items that may concern the person; return 1 if there are any, else 0."""
+    from cli.ui import output
+
+    for item in unreadable:
+        output.info(f"Cannot be read: {item}.")
+    if unreadable:
+        output.info(
+            "They may hold data of the person. Look at them in the DynamoDB console, delete or repair them, and run the"
+            " command again; `canvas-events rejected purge RECORD` deletes a rejected record."
+        )
+    return 1 if unreadable else 0
+
+
+def _search(args: argparse.Namespace, stack: "Stack") -> tuple["ErasureRecord", list["PersonalItem"], list[str]]:
+    """The person's erasure record, their items, and the items that cannot be read.
+
+    Of a global id the local form is used when nothing has the global one.
+    """
     from cli.personal_data.erasure import ErasureRecord
     from cli.personal_data.person import Person, possible_user_ids
     from cli.personal_data.search import PersonSearch
@@ -97,12 +114,13 @@ def _search(args: argparse.Namespace, stack: "Stack") -> tuple["ErasureRecord", 
         person = Person(account, user_id, set(args.also))
         record = ErasureRecord(args.records, person)
         with output.progress() as progress:
-            items = PersonSearch(stack, person, progress).run()
+            search = PersonSearch(stack, person, progress)
+            items = search.run()
         if items:
             break
     if user_id != possible[0]:
         output.info(f"Nothing has the id {possible[0]}: using {user_id}, its form on the root account's own shard.")
-    return record, items
+    return record, items, search.unreadable
 
 
 def _erase(args: argparse.Namespace) -> int:
@@ -112,25 +130,29 @@ def _erase(args: argparse.Namespace) -> int:
 
     stack = open_stack(args)
     _check_kinds(args.keep, stack)
-    record, items = _search(args, stack)
+    record, items, unreadable = _search(args, stack)
     record.keep |= set(args.keep)
     planned = count_planned(items, record.keep)
     if args.dry_run or not items:
-        _report(args, record, planned)
+        _report(args, record, planned, unreadable)
         output.info("Dry run: nothing was changed." if items else "Nothing is left to erase.")
-        return 0
+        return _report_unreadable(unreadable)
     if not args.yes:
         output.stderr().print(_counts_table(planned))
     person = record.person
     question = f"Erase user {person.user_id} of the root account {person.root_account} for good?"
     if not output.confirmed(question, yes=args.yes):
         return 1
-    return _apply(args, stack, record, items)
+    return _apply(args, stack, record, items, unreadable)
 
 
-def _apply(args: argparse.Namespace, stack: "Stack", record: "ErasureRecord", items: list["PersonalItem"]) -> int:
-    from botocore.exceptions import BotoCoreError, ClientError
-
+def _apply(
+    args: argparse.Namespace,
+    stack: "Stack",
+    record: "ErasureRecord",
+    items: list["PersonalItem"],
+    unreadable: list[str],
+) -> int:
     from cli.personal_data.erasure import Action, Eraser
     from cli.ui import output
 
@@ -141,11 +163,11 @@ def _apply(args: argparse.Namespace, stack: "Stack", record: "ErasureRecord", it
         with output.progress() as progress:
             for _ in progress.track(eraser.run(items), total=len(items), description="erasing"):
                 pass
-    except (KeyboardInterrupt, BotoCoreError, ClientError):
-        _report(args, record, eraser.counts)
+    except BaseException:  # whatever ends it, what was done is reported
+        _report(args, record, eraser.counts, unreadable)
         output.info("Stopped before the end. Run the same command again to erase the rest.")
         raise
-    _report(args, record, eraser.counts)
+    _report(args, record, eraser.counts, unreadable)
     output.info(
         f"Repeat this after {REPEAT_AFTER_DAYS} days, when no event from before can arrive any more. Keep"
         f" {record.path} until then: it holds the ids of the person's work. Not searched: queues, stream, failure"
@@ -154,7 +176,7 @@ def _apply(args: argparse.Namespace, stack: "Stack", record: "ErasureRecord", it
     changed = sum(count for (_, _, action), count in eraser.counts.items() if action is Action.CHANGED)
     if changed:
         output.info(f"{output.plural(changed, 'item')} changed since the search and not erased: run the command again.")
-    return 1 if changed else 0
+    return _report_unreadable(unreadable) or (1 if changed else 0)
 
 
 def _check_kinds(keep: Iterable[str], stack: "Stack") -> None:
@@ -169,7 +191,7 @@ def _check_kinds(keep: Iterable[str], stack: "Stack") -> None:
         )
 
 
-def _report(args: argparse.Namespace, record: "ErasureRecord", counts: "Counts") -> None:
+def _report(args: argparse.Namespace, record: "ErasureRecord", counts: "Counts", unreadable: Sequence[str]) -> None:
     from cli.ui import output
 
     if args.json:
@@ -180,7 +202,7 @@ def _report(args: argparse.Namespace, record: "ErasureRecord", counts: "Counts")
         ]
         output.print_json({
             "root_account": person.root_account, "user_id": person.user_id, "dry_run": args.dry_run, "counts": rows,
-            "record": str(record.path),
+            "unreadable": unreadable, "record": str(record.path),
         })  # fmt: skip
     elif counts:
         output.stdout().print(_counts_table(counts))

@@ -8,7 +8,8 @@ from cli.errors import CommandError
 from cli.ui import arguments
 
 if TYPE_CHECKING:
-    from cli.redrive.rejected_records import RejectedItem, RejectedTable
+    from cli.redrive.rejected_item import RejectedRecord
+    from cli.redrive.rejected_records import RejectedTable
     from cli.redrive.selection import Selection
     from cli.stack.stack import Stack
 
@@ -76,12 +77,12 @@ def _selection(args: argparse.Namespace) -> "Selection":
     return Selection.from_args(args)
 
 
-def _read(table: "RejectedTable", selection: "Selection", *, payloads: bool = False) -> "list[RejectedItem]":
+def _read(table: "RejectedTable", selection: "Selection", *, payloads: bool = False) -> "list[RejectedRecord]":
     from cli.ui import output
 
     with output.progress() as progress:
-        items = table.read(selection, payloads=payloads)
-        return list(progress.track(items, description="reading rejected records"))
+        records = table.read(selection, payloads=payloads)
+        return list(progress.track(records, description="reading rejected records"))
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -91,79 +92,89 @@ def _list(args: argparse.Namespace) -> int:
     from cli.ui.output import plural, print_json, stdout
 
     selection = _selection(args)
-    items = _read(RejectedTable(open_stack(args)), selection)
+    table = RejectedTable(open_stack(args))
+    records = _read(table, selection)
     if args.json:
-        print_json([_as_json(item) for item in items])
-    elif not items:
+        print_json([_as_json(record) for record in records])
+    elif not records:
         stdout().print("No matching rejected records.")
     else:
-        stdout().print(_record_table(items) if args.one_per_line else render.rejections(items))
-        stdout().print(f"{plural(len(items), 'record')}.")
-    return 0
+        stdout().print(_record_table(records) if args.one_per_line else render.rejections(records))
+        stdout().print(f"{plural(len(records), 'record')}.")
+    return _report_malformed(records, table.malformed_remedy)
 
 
-def _record_table(items: "Iterable[RejectedItem]") -> Any:
+def _report_malformed(records: "Iterable[RejectedRecord]", remedy: str) -> int:
+    """Name the malformed records; return 1 if there are any, else 0."""
+    from cli.redrive.report import print_malformed
+
+    malformed = [record for record in records if record.error]
+    print_malformed(malformed, remedy)
+    return 1 if malformed else 0
+
+
+def _record_table(records: "Iterable[RejectedRecord]") -> Any:
     from cli.ui import messages, output
 
     rows = (
         (
-            item["record"][: len("2026-09-07T12:00:00")].replace("T", " "),
-            item["reason"],
-            item.get("event_name"),
-            messages.list_violations(item["errors"]),
-            item["record"].rpartition("#")[2][:SHORT_DIGEST_LENGTH],
+            f"{record.enqueued_at:%Y-%m-%d %H:%M:%S}" if record.enqueued_at else "",
+            record.reason,
+            record.event_name,
+            record.error or messages.list_violations(record.violations),
+            record.id.rpartition("#")[2][:SHORT_DIGEST_LENGTH],
         )
-        for item in items
+        for record in records
     )
     return output.table(("enqueued at.", "reason.", "event type", "broken rules", "digest."), rows)
 
 
 def _show(args: argparse.Namespace) -> int:
-    from cli.redrive.rejected_records import RejectedTable, payload
+    from cli.redrive.rejected_item import with_data
+    from cli.redrive.rejected_records import RejectedTable
     from cli.stack.stack import open_stack
     from cli.ui.output import info, print_json
 
     selection = _selection(args)
     stack = open_stack(args)
-    items = _read(RejectedTable(stack), selection, payloads=True)
+    table = RejectedTable(stack)
+    compressed = _read(table, selection, payloads=True)
+    malformed: list[RejectedRecord] = []
+    documents: list[dict[str, Any]] = []
+    for record in map(with_data, compressed):
+        if record.error:
+            malformed.append(record)
+        if args.json:
+            documents.append(_as_json(record, with_payload=args.payload))
+        elif not record.error:
+            _print_record(record, stack, with_payload=args.payload)
     if args.json:
-        print_json([
-            _as_json(item) | ({"payload": payload(item).decode(errors="replace")} if args.payload else {})
-            for item in items
-        ])  # fmt: skip
-    else:
-        for item in items:
-            _print_record(item, stack, with_payload=args.payload)
-    if not items:
+        print_json(documents)
+    if not compressed:
         info("No matching rejected records.")
-    return 0 if items else 1
+    return _report_malformed(malformed, table.malformed_remedy) or (0 if compressed else 1)
 
 
-def _print_record(item: "RejectedItem", stack: "Stack", *, with_payload: bool) -> None:
-    from datetime import UTC, datetime
-
+def _print_record(record: "RejectedRecord", stack: "Stack", *, with_payload: bool) -> None:
     from rich.text import Text
 
-    from cli.redrive.rejected_records import payload
     from cli.ui import messages, output
     from handlers.items.timestamps import format_utc
-    from handlers.outcome import Violation
 
     console = output.stdout()
-    event_type = stack.catalogue.get(item.get("event_name", ""))
-    data = payload(item)
+    event_type = stack.catalogue.get(record.event_name or "")
+    data = record.records[0].data
     facts = {
-        "record": item["record"],
-        "source": f"{item['source']['arn']} {item['source']['id']}",
-        "rejected at": item["rejected_at"],
-        "expires at": format_utc(datetime.fromtimestamp(int(item["expires_at"]), UTC)),
-        "remedy": messages.REMEDIES.get(item["reason"], ""),
+        "record": record.id,
+        "source": f"{record.source_arn} {record.source_id}",
+        "rejected at": record.rejected_at,
+        "expires at": format_utc(record.expires_at) if record.expires_at else "",
+        "remedy": messages.REMEDIES.get(record.reason, ""),
         "payload": f"{len(data):,} bytes"
         + ("" if with_payload else "; --payload prints it: it may hold personal data"),
     }
-    console.print(output.text(f"{item['reason']} {item.get('event_name', '')}", "bold red"), soft_wrap=True)
-    for error in item["errors"]:
-        violation = Violation(error["path"], error["rule"], error["expected"])
+    console.print(output.text(f"{record.reason} {record.event_name or ''}", "bold red"), soft_wrap=True)
+    for violation in record.violations:
         console.print(output.text(f"  {messages.describe_violation(violation, event_type)}"), soft_wrap=True)
     for name, fact in facts.items():
         console.print(output.text(f"  {name:<11} {fact}"), soft_wrap=True)
@@ -193,23 +204,35 @@ def _purge(args: argparse.Namespace) -> int:
     if args.yes and selection == Selection() and not args.all:
         raise CommandError("no record is selected and --yes skips the confirmation: add --all to delete all records.")
     table = RejectedTable(open_stack(args))
-    items = _read(table, selection)
+    records = _read(table, selection)
     if args.json:
-        print_json([_as_json(item) for item in items])
-    elif items:
-        output.stdout().print(render.rejections(items))
-    if not items:
+        print_json([_as_json(record) for record in records])
+    elif records:
+        output.stdout().print(render.rejections(records))
+    if not records:
         info("No matching rejected records, so there is nothing to delete.")
         return 0
+    status = _report_malformed(records, "What is malformed is deleted too.")
     if args.dry_run:
-        info(f"Dry run: {plural(len(items), 'record')} would be deleted for good.")
-        return 0
-    if not output.confirmed(f"Delete {plural(len(items), 'record')} for good?", yes=args.yes):
+        info(f"Dry run: {plural(len(records), 'record')} would be deleted for good.")
+        return status
+    if not output.confirmed(f"Delete {plural(len(records), 'record')} for good?", yes=args.yes):
         return 1
-    table.delete_keys((item["reason"], item["record"]) for item in items)
-    info(f"{plural(len(items), 'record')} deleted.")
+    table.delete(records)
+    info(f"{plural(len(records), 'record')} deleted.")
     return 0
 
 
-def _as_json(item: "RejectedItem") -> dict[str, Any]:
-    return {name: value for name, value in item.items() if name != "payload"}
+def _as_json(record: "RejectedRecord", *, with_payload: bool = False) -> dict[str, Any]:
+    key = {"reason": record.reason, "record": record.id}
+    if record.error or record.expires_at is None:
+        return key | {"error": record.error}
+    return {
+        **key,
+        **({"event_name": record.event_name} if record.event_name is not None else {}),
+        "rejected_at": record.rejected_at,
+        "errors": [{"path": v.path, "rule": v.rule, "expected": v.expected} for v in record.violations],
+        "source": {"arn": record.source_arn, "id": record.source_id},
+        "expires_at": int(record.expires_at.timestamp()),
+        **({"payload": record.records[0].data.decode(errors="replace")} if with_payload else {}),
+    }

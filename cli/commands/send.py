@@ -40,7 +40,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Send the records of the files; return 0 when all of them were sent, else 1."""
-    from cli.redrive import event_files, publisher
+    from cli.redrive import check_report, event_files, publisher
     from cli.redrive.dry_run import DryRun
     from cli.redrive.publisher import SendResult
     from cli.stack.stack import open_stack
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     stack = open_stack(args)
     destination = publisher.queue(stack) if args.to == "queue" else publisher.stream(stack)
     dry_run = DryRun(stack.catalogue, stack.environment)
-    _check([(record, dry_run.evaluate(record.data)) for record in records], dry_run, stack, args)
+    _check(check_report.evaluate(records, dry_run), dry_run, stack, args)
     results = [SendResult() for _ in records] if args.dry_run else _send(records, destination)
     return _report(records, results, destination, args)
 

@@ -8,9 +8,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from cli.catalogue import model
-from cli.draft.entry import class_name
 from cli.errors import CommandError
-from cli.stack.hierarchy import Hierarchy, StoredItem, strip_account
+from cli.stack.hierarchy import Hierarchy, StoredItem, class_name, malformation, strip_account
 from cli.stack.root_account import only_root_account
 from cli.stack.stack import Stack, family, open_stack
 from cli.stack.table_reader import DEFAULT_NEWEST, Reader
@@ -69,7 +68,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show a context; returns 0 when there is something to show, 1 otherwise."""
+    """Show a context; returns 0 when there is something to show and nothing is malformed, 1 otherwise."""
     stack = open_stack(args)
     context = _context(args.context, args.account, stack)
     hierarchy = Hierarchy(model.load())
@@ -88,13 +87,16 @@ def run(args: argparse.Namespace) -> int:
             info(hint)
     if args.json:
         print_json(items)
-    elif args.entity and "#" in args.entity and len(items) == 1:
+    elif args.entity and "#" in args.entity and len(items) == 1 and not malformation(items[0]):
         stdout().print(fields(items[0]))
     elif items:
         stdout(whole_lines=True).print(render.contents(strip_account(context), items, hierarchy))
     for sentence in reader.left_out:
         info(sentence)
-    return 0 if items else 1
+    malformed = [item for item in items if malformation(item)]
+    for item in malformed:
+        info(f"Malformed item: {item['context']} {item['entity']}: {malformation(item)}.")
+    return 0 if items and not malformed else 1
 
 
 def fields(item: StoredItem) -> "Group":

@@ -46,8 +46,6 @@ def add_parser(commands: Any) -> None:
 
 
 def _copy(args: argparse.Namespace) -> int:
-    from botocore.exceptions import BotoCoreError, ClientError
-
     from cli.stack.stack import open_stack
     from cli.stack.table_copy import TableCopy, only_of_kinds
     from cli.stack.table_scan import scan
@@ -61,7 +59,7 @@ def _copy(args: argparse.Namespace) -> int:
             items = scan(client, copy.source, progress, f"copying {args.source}")
             kinds = _kinds_in(copy.target, stack)
             copy.run(only_of_kinds(items, kinds, copy.target) if kinds else items, dry_run=args.dry_run)
-    except (KeyboardInterrupt, BotoCoreError, ClientError):
+    except BaseException:  # whatever ends it, what was done is reported
         _report(args, copy)
         output.info("Stopped before the end. Run the same command again to copy the rest.")
         raise
@@ -109,7 +107,7 @@ def _unknown_fields(args: argparse.Namespace) -> int:
         )
     variables = [deployed[name] for name in args.families or sorted(deployed)]
     with output.progress() as progress:
-        found = list_unknown_fields(stack, variables, args.type, progress)
+        found, malformed = list_unknown_fields(stack, variables, args.type, progress)
     if args.json:
         output.print_json([entry._asdict() for entry in found])
     elif found:
@@ -121,4 +119,6 @@ def _unknown_fields(args: argparse.Namespace) -> int:
         output.info("`canvas-events show CONTEXT ENTITY` shows an example.")
     else:
         output.stdout().print("The catalogue knows every field.")
-    return 0
+    for item in malformed:
+        output.info(f"Malformed item: {item}.")
+    return 1 if malformed else 0

@@ -18,6 +18,7 @@ from cli.draft.observed import (
     is_type,
     merge_fields,
 )
+from cli.stack.hierarchy import class_name
 from cli.ui.output import visible
 
 MAX_LINE_LENGTH = 120
@@ -134,11 +135,6 @@ def common_meanings(entities: Iterable[EntityDefinition]) -> dict[str, str]:
                 counts.setdefault(f"{name} {field.kind}", Counter())[field.about] += 1
     commonest = {key: (*abouts.most_common(1)[0], abouts.total()) for key, abouts in counts.items()}
     return {key: about for key, (about, count, total) in commonest.items() if 1 < count > total / 2}
-
-
-def class_name(name: str) -> str:
-    """Return the class of an entity as keys have it: ``DiscussionTopic`` for ``discussion_topic``."""
-    return "".join(word.capitalize() for word in name.split("_"))
 
 
 def to_toml(entry: DraftEntry) -> str:

@@ -1,13 +1,15 @@
 """The events that are drafted from: files, or rejected events of a stack."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from cli.draft.observed import ObservedEventType
 from cli.errors import CommandError
-from cli.redrive import event_files, rejected_records
+from cli.redrive import event_files, rejected_item
+from cli.redrive.rejected_item import RejectedRecord
 from cli.redrive.rejected_records import RejectedTable
+from cli.redrive.report import print_malformed
 from cli.redrive.selection import Selection
 from cli.stack.stack import Stack
 from cli.ui.output import info, plural, progress
@@ -37,15 +39,30 @@ def from_rejected(stack: Stack, patterns: Sequence[str]) -> list[ObservedEventTy
     without events.
     """
     selection = Selection(reason=RejectionReason.UNKNOWN_EVENT_TYPE)
+    table = RejectedTable(stack)
+    malformed: list[RejectedRecord] = []
     with progress() as shown:
-        items = shown.track(RejectedTable(stack).read(selection, payloads=True), description="reading rejected events")
-        payloads = (rejected_records.payload(item) for item in items if _matches(item.get("event_name", ""), patterns))
-        event_types = from_events(payloads, "the table of rejected events")
+        records = shown.track(table.read(selection, payloads=True), description="reading rejected events")
+        event_types = from_events(_data(records, patterns, malformed), table.name)
+    print_malformed(malformed, table.malformed_remedy)
     missing = [pattern for pattern in patterns if not any(fnmatchcase(each.name, pattern) for each in event_types)]
     if missing or not event_types:
         which = f"of the type {', '.join(missing)}" if missing else "of an unknown type"
         raise CommandError(f"the stack {stack.name} has no rejected events {which}.")
     return event_types
+
+
+def _data(
+    records: Iterable[RejectedRecord], patterns: Sequence[str], malformed: list[RejectedRecord]
+) -> Iterator[bytes]:
+    """Yield the data of the records that match; add those that are malformed to a list."""
+    for record in records:
+        if not record.error and not _matches(record.event_name or "", patterns):
+            continue
+        whole = rejected_item.with_data(record)
+        if whole.error:
+            malformed.append(whole)
+        yield from (outgoing.data for outgoing in whole.records)
 
 
 def _matches(event_name: str, patterns: Sequence[str]) -> bool:

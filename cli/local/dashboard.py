@@ -121,15 +121,22 @@ class Widget:
 def latest_snapshot() -> Snapshot:
     """Take a snapshot of the stack that is running on this machine, or load that of the last run.
 
-    Raises ``CommandError`` when there is neither.
+    Raises ``CommandError`` when there is neither, or when the file of the last run is damaged.
     """
     aws = running_stack()
     if aws and _is_running(aws.endpoint):
         return snapshot(aws)
     if LAST_RUN.exists():
-        loaded: Snapshot = json.loads(LAST_RUN.read_text(encoding="utf-8"))
-        return loaded
+        return _last_snapshot()
     raise CommandError("There is no run to show. Run `make run` first, then `make dashboard`.")
+
+
+def _last_snapshot() -> Snapshot:
+    try:
+        loaded: Snapshot = json.loads(LAST_RUN.read_text(encoding="utf-8"))
+    except ValueError:
+        raise CommandError(f"{LAST_RUN} is damaged. Run `make run` again, then `make dashboard`.") from None
+    return loaded
 
 
 def snapshot(aws: LocalAws) -> Snapshot:

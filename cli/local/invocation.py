@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,8 +13,9 @@ from typing import Any
 from cli.errors import CommandError
 from cli.local.ministack import LocalAws, deploy, ministack
 from cli.redrive import event_files
-from cli.stack.table_reader import plain_values
+from cli.stack.plain_values import plain_values
 from cli.ui import output
+from handlers.telemetry.errors import describe_error
 
 HANDLERS = {"aws:sqs": "handlers.sqs", "aws:kinesis": "handlers.kinesis"}
 TIMEOUT_MS = 60_000  # as in template.yaml
@@ -22,7 +24,8 @@ TIMEOUT_MS = 60_000  # as in template.yaml
 def run(path: Path, *, as_json: bool = False) -> int:
     """Show the handler's response to the invocation in a file (``-``: standard input) and the items; returns 0.
 
-    Raises ``CommandError`` for a file that cannot be read or has no invocation from SQS or Kinesis.
+    Raises ``CommandError`` for a file that cannot be read or has no invocation from SQS or Kinesis, and when the
+    handler fails.
     """
     event, module = _read(str(path))
     with ministack() as aws:
@@ -33,7 +36,7 @@ def run(path: Path, *, as_json: bool = False) -> int:
             print("log and metrics:")
         # The functions log to standard output, which is for the JSON alone.
         with contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):
-            response = import_module(module).handler(event, _context())
+            response = _invoke(import_module(module).handler, event)
         items = {variable: scan(aws, table) for variable, table in table_variables(outputs).items()}
     written = {variable: found for variable, found in items.items() if found}
     if as_json:
@@ -78,6 +81,17 @@ def _read(path: str) -> tuple[dict[str, Any], str]:
         raise CommandError(
             f"{event_files.display_name(path)} is not a Lambda invocation from SQS or Kinesis: it needs Records whose"
             f" eventSource is {' or '.join(HANDLERS)}. `canvas-events event TYPE` prints an example."
+        ) from None
+
+
+def _invoke(handler: Callable[[Any, Any], Any], event: object) -> Any:
+    """Return the handler's response. Raises ``CommandError`` for what would be an error of the invocation."""
+    try:
+        return handler(event, _context())
+    except Exception as error:  # noqa: BLE001  # Lambda reports whatever a handler raises
+        raise CommandError(
+            f"the handler failed: {describe_error(error)}. Lambda would deliver the whole batch again. Compare the"
+            " invocation with an example: `canvas-events event TYPE`."
         ) from None
 
 

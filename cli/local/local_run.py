@@ -25,6 +25,7 @@ from cli.local import dashboard
 from cli.local.function_logs import FATES, complete_logs, settle
 from cli.local.invocation import scan, table_variables
 from cli.local.ministack import STACK, LocalAws, deploy, ministack, published
+from cli.redrive import rejected_item
 from cli.stack.hierarchy import Hierarchy, StoredItem, strip_account
 from cli.stack.stack import family
 from cli.ui import arguments, output, render
@@ -139,7 +140,7 @@ def _show(
         if any(strip_account(item["context"]) == context for item in items):
             console.print("", render.contents(context, items, Hierarchy(_known())), sep="\n")
     console.print("\n[bold]Rejected records[/bold], with the error in each")
-    console.print(render.rejections(rejected))
+    console.print(render.rejections(map(rejected_item.parse, rejected)))
 
 
 def _totals_table(records: list[DemoRecord], totals: Totals) -> Table:

@@ -68,7 +68,7 @@ class ErasureRecord:
         try:
             document = json.loads(self.path.read_text(encoding="utf-8"))
             identifiers, work, keep = (set(map(str, document[name])) for name in ("identifiers", "work", "keep"))
-        except (OSError, ValueError, LookupError, TypeError):
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
             raise CommandError(
                 f"{self.path} is not an erasure record: restore it, or move it away and erase once more."
             ) from None

@@ -70,7 +70,8 @@ def _is_named_by(name: str, value: Any, holder: dict[str, Any], person: Person, 
     if name in WORK_FIELDS and "quiz_id" not in holder:  # a quiz submission has ids of its own
         return f"{WORK_FIELDS[name]}#{to_local_id(value, shard)}" in person.work
     typed = _TYPED_FIELD.fullmatch(name)
-    of_type = str(holder.get(f"{typed[1]}_type")).lower() if typed else ""
+    type_name = holder.get(f"{typed[1]}_type") if typed else None
+    of_type = type_name.lower() if isinstance(type_name, str) else ""
     if f"{of_type}_id" in WORK_FIELDS:
         return f"{of_type.title()}#{to_local_id(value, shard)}" in person.work
     return bool(of_type == "user" or _PERSON_FIELD.fullmatch(name)) and _is_the_person(value, person, shard)

@@ -47,7 +47,7 @@ class Person:
             item["context"] == self.context
             or item["entity"] == f"course_progress#{self.user_id}"
             or self.user_id in map(body.get, SUBJECT_FIELDS)
-            or body.get(UUID_FIELD) in self.identifiers
+            or (isinstance(body.get(UUID_FIELD), str) and body[UUID_FIELD] in self.identifiers)
         )
 
     def is_actor(self, item: StoredItem) -> bool:
@@ -58,7 +58,9 @@ class Person:
         """Remember what an item about the person says about their work and their other names."""
         body, kind = item["body"], item["entity"].partition("#")[0]
         if kind not in _WITHOUT_OWN_WORK:
-            self.work |= {f"{type_}#{body[name]}" for name, type_ in WORK_FIELDS.items() if name in body}
+            self.work |= {
+                f"{type_}#{body[name]}" for name, type_ in WORK_FIELDS.items() if isinstance(body.get(name), str)
+            }
         names: list[Any] = []
         # Not where the person is only an observed student: the other names are the observer's.
         if self.user_id in (body.get("user_id"), body.get("student_id")):

@@ -4,8 +4,7 @@ A person is named by fields of bodies, by keys, and by the items under their sub
 name only who wrote them.
 """
 
-import gzip
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,8 +14,9 @@ from rich.progress import Progress
 
 from cli.personal_data.payloads import names_person
 from cli.personal_data.person import GRADER, SUBJECT_FIELDS, UUID_FIELD, Person
-from cli.stack.hierarchy import StoredItem
-from cli.stack.stack import Stack
+from cli.redrive.rejected_item import MalformedItemError, decompress
+from cli.stack.hierarchy import StoredItem, malformation
+from cli.stack.stack import Stack, family
 from cli.stack.table_scan import document_client, scan
 from handlers.items import rejection
 
@@ -65,9 +65,13 @@ class PersonalItem:
 
 
 class PersonSearch:
-    """Searches all tables of a stack for a person."""
+    """Searches all tables of a stack for a person.
+
+    ``unreadable`` names the malformed items that may concern the person, each with what is wrong.
+    """
 
     def __init__(self, stack: Stack, person: Person, progress: Progress) -> None:
+        self.unreadable: list[str] = []
         self._stack, self._person, self._progress = stack, person, progress
         self._client = document_client(stack)
         self._found: dict[tuple[str, str, str], PersonalItem] = {}
@@ -78,6 +82,7 @@ class PersonSearch:
         Reads every table whole. The person learns their other names and their work on the way.
         """
         self._found.clear()
+        self.unreadable.clear()
         occurrences = self._stack.append_only_tables
         entities = [variable for variable in self._stack.entity_tables if variable not in occurrences]
         for variable in sorted(entities, key=lambda name: (name not in _SCANNED_FIRST, name)):
@@ -94,7 +99,7 @@ class PersonSearch:
         return scan(self._client, table, self._progress, f"reading {variable}", FilterExpression=condition)
 
     def _search_entities(self, variable: str) -> None:
-        for item in self._scan(variable, self._entity_condition()):
+        for item in self._readable(variable, self._scan(variable, self._entity_condition())):
             if self._person.is_subject(item):
                 self._person.learn(item)
                 self._add(variable, Relation.ABOUT, item)
@@ -119,7 +124,7 @@ class PersonSearch:
             answers = pool.map(lambda query: self._query(*query), queries)
             watched = self._progress.track(answers, total=len(queries), description="reading the person's work")
             for (variable, _), items in zip(queries, watched, strict=True):
-                for item in items:
+                for item in self._readable(variable, items):
                     self._add(variable, Relation.ABOUT, item)
 
     def _query(self, variable: str, context: str) -> list[StoredItem]:
@@ -136,11 +141,31 @@ class PersonSearch:
         for item in self._scan(variable, Attr("context").eq(person.context) | viewed):
             if item["context"] == person.context:
                 self._add(variable, Relation.ACTIVITY, {name: item[name] for name in ("context", "entity")})
-            elif item.get(REQUEST_CONTEXT) == f"User#{person.user_id}" or self._shows_the_person(item["body"]):
-                self._add(variable, Relation.VIEWED, item)
+                continue
+            for readable in self._readable(variable, [item]):
+                in_profile = readable.get(REQUEST_CONTEXT) == f"User#{person.user_id}"
+                if in_profile or self._shows_the_person(readable["body"]):
+                    self._add(variable, Relation.VIEWED, readable)
+
+    def _readable(self, variable: str, items: Iterable[StoredItem]) -> Iterator[StoredItem]:
+        """Yield the items that can be read, and note the others."""
+        for item in items:
+            has_version = variable in self._stack.append_only_tables or isinstance(item.get("version"), str)
+            problem = malformation(item) or (None if has_version else "version is not text")
+            if problem:
+                self._note(f"{family(variable)} {item['context']} {item['entity']}: {problem}")
+            else:
+                yield item
+
+    def _note(self, problem: str) -> None:
+        if problem not in self.unreadable:  # an item may be found twice
+            self.unreadable.append(problem)
 
     def _shows_the_person(self, body: StoredItem) -> bool:
-        asset = f"{str(body.get('asset_type', '')).title()}#{body.get('asset_id')}"
+        asset_type, asset_id = body.get("asset_type"), body.get("asset_id")
+        if not (isinstance(asset_type, str) and isinstance(asset_id, str)):
+            return False
+        asset = f"{asset_type.title()}#{asset_id}"
         return asset == f"User#{self._person.user_id}" or asset in self._person.work
 
     def _rejected(self) -> Iterator[PersonalItem]:
@@ -148,7 +173,12 @@ class PersonSearch:
         names = {"#reason": "reason", "#record": "record", "#payload": "payload"}
         request = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
         for item in scan(self._client, table, self._progress, f"reading {rejection.TABLE_VARIABLE}", **request):
-            if names_person(gzip.decompress(bytes(item["payload"])), self._person):
+            try:
+                data = decompress(item.get("payload"))
+            except MalformedItemError as error:
+                self._note(f"{family(rejection.TABLE_VARIABLE)} {item['reason']} {item['record']}: {error}")
+                continue
+            if names_person(data, self._person):
                 key = {name: item[name] for name in ("reason", "record")}
                 yield PersonalItem(rejection.TABLE_VARIABLE, Relation.REJECTED, key)
 

@@ -5,8 +5,18 @@ from typing import Any
 
 from cli.redrive.dry_run import DryRun, Evaluation
 from cli.redrive.event_files import FileRecord
-from cli.ui import messages
+from cli.ui import messages, output
 from cli.ui.output import stdout, text
+
+MAX_RECORDS_WITHOUT_PROGRESS = 1_000  # which take a fraction of a second
+
+
+def evaluate(records: Iterable[FileRecord], dry_run: DryRun) -> list[tuple[FileRecord, Evaluation]]:
+    """Evaluate records, with progress; return each with its evaluation."""
+    records = list(records)
+    with output.progress(long=len(records) > MAX_RECORDS_WITHOUT_PROGRESS) as progress:
+        tracked = progress.track(records, description="checking")
+        return [(record, dry_run.evaluate(record.data)) for record in tracked]
 
 
 def print_problems(evaluated: Iterable[tuple[FileRecord, Evaluation]], dry_run: DryRun) -> None:

@@ -36,6 +36,7 @@ class DeadLetterQueue:
     """The dead-letter queue of a stack."""
 
     name = "the dead-letter queue"
+    malformed_remedy = ""  # any text can be read as a record, and SQS delivers nothing else
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack

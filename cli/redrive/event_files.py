@@ -1,7 +1,6 @@
 """Records from files: an event, an array of events, one event per line, or a Lambda invocation."""
 
 import base64
-import binascii
 import json
 import os
 import re
@@ -129,7 +128,7 @@ def _record_data(location: str, record: Any) -> bytes:
             return base64.b64decode(record["kinesis"]["data"], validate=True)
         body: str = record["body"]
         return body.encode("utf-8", "surrogatepass")
-    except (TypeError, LookupError, AttributeError, binascii.Error):
+    except (TypeError, LookupError, AttributeError, ValueError):  # ValueError: data that is not ASCII, or not Base64
         raise CommandError(
             f"{location} is not an SQS message or a Kinesis record. `canvas-events event TYPE` prints an example."
         ) from None

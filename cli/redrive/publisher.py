@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from botocore.exceptions import ClientError
+
 from cli.errors import CommandError
 from cli.stack.stack import Stack
+from cli.ui import aws_errors
 
 MAX_ATTEMPTS = 5
 BASE_DELAY_SECONDS = 0.2
@@ -19,6 +22,16 @@ _SQS_TEXT = re.compile("[\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 
 # Amazon Kinesis API reference, "PutRecords": 5 MiB in every region, 10 MiB where the quota was raised.
 MAX_RECORDS, MAX_RECORDS_BYTES = 500, 5 * 1024 * 1024
+
+# With these codes a service rejects a whole request, for the sake of one record: a data size, a message attribute.
+# Amazon Kinesis API reference, "PutRecords" and "Common Errors"; Amazon SQS API reference, "SendMessageBatch".
+_RECORD_ERRORS = frozenset(
+    {
+        *("InvalidArgumentException", "ValidationException", "SerializationException"),
+        *("AWS.SimpleQueueService.BatchRequestTooLong", "BatchRequestTooLong"),
+        *("InvalidMessageContents", "InvalidParameterValue"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -64,6 +77,8 @@ class Queue:
 
     def validate(self, record: OutgoingRecord) -> str | None:
         """Return why SQS does not accept the record, or None."""
+        if len(record.data) > MAX_MESSAGES_BYTES:
+            return f"SQS accepts at most {MAX_MESSAGES_BYTES:,} bytes, and the record has {len(record.data):,}"
         try:
             text = _SQS_TEXT.fullmatch(record.data.decode())
         except UnicodeDecodeError:
@@ -94,7 +109,7 @@ class Stream:
         self.name = f"the stream {arn.rpartition('/')[2]}"
 
     def validate(self, record: OutgoingRecord) -> str | None:
-        """Return why Kinesis does not accept the record, or None."""
+        """Return why Kinesis does not accept the record, or None; how large it may be is a setting of the stream."""
         return None if record.data else "Kinesis does not accept an empty record"
 
     def put(self, records: Sequence[OutgoingRecord]) -> list[tuple[SendResult, bool]]:
@@ -153,8 +168,20 @@ def send(
 def _send_batch(
     destination: RecordDestination, records: Sequence[OutgoingRecord], batch: Sequence[int], results: list[SendResult]
 ) -> list[int]:
-    """Send the records with these numbers, set their results, and return the numbers that may be retried."""
-    responses = destination.put([records[number] for number in batch])
+    """Send the records with these numbers, set their results, and return the numbers that may be retried.
+
+    A request that the service rejects for one of its records is sent in halves, so that the others are sent.
+    """
+    try:
+        responses = destination.put([records[number] for number in batch])
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") not in _RECORD_ERRORS:
+            raise
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            halves = (batch[:middle], batch[middle:])
+            return [number for half in halves for number in _send_batch(destination, records, half, results)]
+        responses = [(SendResult(error=aws_errors.describe(error)), False)]
     for number, (result, _) in zip(batch, responses, strict=True):
         results[number] = result
     return [number for number, (_, may_retry) in zip(batch, responses, strict=True) if may_retry]

@@ -20,7 +20,7 @@ from handlers.outcome import Fate
 
 @dataclass(frozen=True, kw_only=True)
 class BacklogEntry:
-    """What a backlog keeps, and deletes, as one: ``records`` of it, or the ``error`` why they cannot be read."""
+    """What a backlog keeps, and deletes, as one: ``records`` of it, or the ``error`` why it is malformed."""
 
     id: str
     records: tuple[OutgoingRecord, ...] = ()
@@ -34,6 +34,7 @@ class Backlog(Protocol[EntryT]):
     """Where records wait to be redriven: the rejected table, the dead-letter queue, the on-failure bucket."""
 
     name: str
+    malformed_remedy: str  # what to do about an entry with an error
 
     def batches(self, selection: Selection) -> Generator[Sequence[EntryT], None, None]:
         """Read the selected entries, a bounded number at a time."""
@@ -59,12 +60,14 @@ class RedriveResult:
     """What became of a record of the entry ``id``.
 
     ``reason`` says why it was not sent, or what the dry run says against a record that was sent all the same.
+    ``is_malformed`` means that the entry fails every time, since its records cannot be read.
     """
 
     id: str
     status: RedriveStatus
     event_name: str | None = None
     reason: str | None = None
+    is_malformed: bool = False
 
 
 def redrive(
@@ -87,7 +90,7 @@ def redrive(
 
 def _evaluate(entry: BacklogEntry, dry_run: DryRun, *, force: bool) -> list[RedriveResult]:
     if entry.error:
-        return [RedriveResult(entry.id, RedriveStatus.FAILED, reason=entry.error)]
+        return [RedriveResult(entry.id, RedriveStatus.FAILED, reason=entry.error, is_malformed=True)]
     results = []
     for record in entry.records:
         evaluation = dry_run.evaluate(record.data)

@@ -1,66 +1,63 @@
 """The table of rejected events: read its records, redrive them, delete them."""
 
-import gzip
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
 from typing import Any
 
-from boto3.dynamodb.types import Binary
-
-from cli.redrive import publisher
-from cli.redrive.publisher import OutgoingRecord, RecordDestination
-from cli.redrive.redrive import BacklogEntry
+from cli.redrive import publisher, rejected_item
+from cli.redrive.publisher import RecordDestination
+from cli.redrive.rejected_item import RejectedRecord
 from cli.redrive.selection import Selection
+from cli.stack.plain_values import plain_values
 from cli.stack.stack import Stack
-from cli.stack.table_reader import plain_values
+from cli.stack.table_scan import delete_items
 from handlers.items.timestamps import format_utc
 from handlers.outcome import RejectionReason
 
-BATCH_SIZE = 200  # records in memory at once, of at most 1 MiB each
-
-# An item of the table, as plain values: see handlers/items/rejection.py.
-RejectedItem = dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RejectedRecord(BacklogEntry):
-    """A record of the table: ``id`` is its sort key, ``reason`` its partition key.
-
-    ``source_arn`` is the ARN of the queue or stream that it came through.
-    """
-
-    reason: str
-    source_arn: str
+BATCH_SIZE, BATCH_BYTES = 200, 64 * 1024 * 1024  # of records in memory at once, and of their data
 
 
 class RejectedTable:
     """The table of rejected events of a stack."""
 
     name = "the table of rejected events"
+    malformed_remedy = (
+        "The functions do not write such items: look at it in the DynamoDB console, then delete it with"
+        " `canvas-events rejected purge RECORD`."
+    )
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
 
-    def read(self, selection: Selection, *, payloads: bool) -> Iterator[RejectedItem]:
-        """Read the selected items, by reason and then oldest first, with their payloads or without.
+    def read(self, selection: Selection, *, payloads: bool) -> Iterator[RejectedRecord]:
+        """Read the selected records, by reason and then oldest first, with their compressed payloads or without.
 
-        Expired items that DynamoDB has not deleted yet are left out. ``selection.ids`` are sort keys, digests, or
-        beginnings of digests.
+        A malformed item gives a record with an ``error``. Expired items that DynamoDB has not deleted yet are left
+        out. ``selection.ids`` are sort keys, digests, or beginnings of digests.
         """
-        return islice(self._query(selection, payloads=payloads), selection.limit)
+        items = map(rejected_item.parse, self._query(selection, payloads=payloads))
+        return islice((record for record in items if _matches(record.id, selection.ids)), selection.limit)
 
     def batches(self, selection: Selection) -> Generator[Sequence[RejectedRecord], None, None]:
-        """Read the selected records with their payloads.
+        """Read the selected records with their data.
 
-        Only those that were enqueued before now: otherwise this would read, and a redrive send, again and again what
-        is rejected again in the meantime.
+        Only those that were enqueued before now: otherwise a redrive would send again and again what is rejected again
+        in the meantime.
         """
         now = datetime.now(UTC)
-        items = self.read(replace(selection, until=min(selection.until or now, now)), payloads=True)
-        while batch := [_record(item) for item in islice(items, BATCH_SIZE)]:
+        batch: list[RejectedRecord] = []
+        batch_bytes = 0
+        for record in map(rejected_item.with_data, self.read(selection, payloads=True)):
+            if record.enqueued_at and record.enqueued_at > now:
+                continue
+            batch.append(record)
+            batch_bytes += sum(len(outgoing.data) for outgoing in record.records)
+            if len(batch) == BATCH_SIZE or batch_bytes >= BATCH_BYTES:
+                yield batch
+                batch, batch_bytes = [], 0
+        if batch:
             yield batch
 
     def destination(self, entry: RejectedRecord) -> RecordDestination:
@@ -68,20 +65,14 @@ class RejectedTable:
         return self._stream if entry.source_arn == self._stack.stream_arn else self._queue
 
     def delete(self, entries: Sequence[RejectedRecord]) -> None:
-        """Delete records."""
-        self.delete_keys((record.reason, record.id) for record in entries)
+        """Delete records.
 
-    def delete_keys(self, keys: Iterable[tuple[str, str]]) -> None:
-        """Delete the items with these keys: pairs of reason and sort key.
-
-        The condition of a delete could guard nothing more. A key holds the time at which the record was enqueued and
-        its digest, and its item is only ever inserted. So no other record can have the key, and a record that was sent
-        and rejected again has another one.
+        The condition of a delete could guard nothing more than the key. It holds the time at which the record was
+        enqueued and its digest, and its item is only ever inserted. So no other record can have the key, and a record
+        that was sent and rejected again has another one.
         """
-        resource = self._stack.session.resource("dynamodb", endpoint_url=self._stack.endpoint)
-        with resource.Table(self._stack.rejected_table).batch_writer() as writer:
-            for reason, record in keys:
-                writer.delete_item(Key={"reason": reason, "record": record})
+        keys = ({"reason": record.reason, "record": record.id} for record in entries)
+        delete_items(self._stack, self._stack.rejected_table, keys)
 
     @cached_property
     def _queue(self) -> RecordDestination:
@@ -91,46 +82,38 @@ class RejectedTable:
     def _stream(self) -> RecordDestination:
         return publisher.stream(self._stack)
 
-    def _query(self, selection: Selection, *, payloads: bool) -> Iterator[RejectedItem]:
+    def _query(self, selection: Selection, *, payloads: bool) -> Iterator[dict[str, Any]]:
         names = {"#reason": "reason", "#record": "record", "#source": "source", "#errors": "errors"}
         names |= {"#at": "rejected_at", "#event": "event_name", "#expires": "expires_at"}
         names |= {"#payload": "payload"} if payloads else {}
-        conditions = ["#expires > :now", *(["#event = :event"] if selection.event_type else [])]
+        # NOT: so that an item without such a number, which nothing deletes, is not left out.
+        conditions = ["NOT #expires <= :now", *(["#event = :event"] if selection.event_type else [])]
         values: dict[str, Any] = {
-            ":from": {"S": format_utc(selection.since) if selection.since else "0"},
-            # "~" sorts after every character of a key.
-            ":to": {"S": (format_utc(selection.until) if selection.until else "") + "~"},
             ":now": {"N": str(int(datetime.now(UTC).timestamp()))},
             **({":event": {"S": selection.event_type}} if selection.event_type else {}),
         }
+        key_condition, bounds = _key_condition(selection)
         for reason in [selection.reason] if selection.reason else [reason.value for reason in RejectionReason]:
             pages = self._stack.client("dynamodb").get_paginator("query").paginate(
                 TableName=self._stack.rejected_table,
-                KeyConditionExpression="#reason = :reason AND #record BETWEEN :from AND :to",
+                KeyConditionExpression=key_condition,
                 FilterExpression=" AND ".join(conditions),
                 ProjectionExpression=", ".join(names),
                 ExpressionAttributeNames=names,
-                ExpressionAttributeValues=values | {":reason": {"S": reason}},
+                ExpressionAttributeValues=values | bounds | {":reason": {"S": reason}},
             )  # fmt: skip
             for page in pages:
-                yield from (
-                    item for item in map(plain_values, page["Items"]) if _matches(item["record"], selection.ids)
-                )
+                yield from map(plain_values, page["Items"])
 
 
-def payload(item: RejectedItem) -> bytes:
-    """Return the record itself, as it came except that secrets in URLs are redacted."""
-    packed: Binary = item["payload"]
-    return gzip.decompress(bytes(packed))  # type: ignore[call-overload]  # boto3's types claim that it returns text
-
-
-def _record(item: RejectedItem) -> RejectedRecord:
-    return RejectedRecord(
-        id=item["record"],
-        records=(OutgoingRecord(payload(item)),),
-        reason=item["reason"],
-        source_arn=item["source"]["arn"],
-    )
+def _key_condition(selection: Selection) -> tuple[str, dict[str, Any]]:
+    """The condition for the keys of a reason, and its values; without bounds of time, it includes malformed keys."""
+    since = {"S": format_utc(selection.since) if selection.since else "0"}
+    # "~" sorts after every character of a key.
+    until = {"S": f"{format_utc(selection.until) if selection.until else ''}~"}
+    if selection.since or selection.until:
+        return "#reason = :reason AND #record BETWEEN :since AND :until", {":since": since, ":until": until}
+    return "#reason = :reason", {}
 
 
 def _matches(record: str, ids: Sequence[str]) -> bool:

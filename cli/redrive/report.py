@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from cli.redrive.dry_run import DryRun
-from cli.redrive.redrive import Backlog, EntryT, RedriveResult, RedriveStatus, redrive
+from cli.redrive.redrive import Backlog, BacklogEntry, EntryT, RedriveResult, RedriveStatus, redrive
 from cli.redrive.selection import Selection
 from cli.stack.stack import Stack
 from cli.ui import output
 from cli.ui.output import info, plural, print_json, stdout
+
+MAX_NAMED = 100  # malformed entries on standard error; --json has all of them
 
 
 def run(
@@ -27,12 +27,12 @@ def run(
         ):
             for result in progress.track(steps, description=f"redriving {backlog.name}"):
                 results.append(result)  # noqa: PERF402  # what was appended before an exception is printed
-    except (KeyboardInterrupt, SystemExit, BotoCoreError, ClientError):
+    except BaseException:  # whatever ends it, what was done is reported
         _print_results(results, preview=preview, as_json=as_json)
         info("Interrupted. No record is lost: run the command again to continue.")
         raise
     _print_results(results, preview=preview, as_json=as_json)
-    _print_remarks(results, backlog.name, preview=preview)
+    _print_remarks(results, backlog, preview=preview)
     totals = Counter(result.status for result in results)
     return 1 if totals[RedriveStatus.HELD_BACK] or totals[RedriveStatus.FAILED] else 0
 
@@ -60,19 +60,31 @@ def _print_results(results: Sequence[RedriveResult], *, preview: bool, as_json: 
     stdout().print(f"{plural(len(results), 'record')}: {listed}.", soft_wrap=True)
 
 
-def _print_remarks(results: Sequence[RedriveResult], backlog_name: str, *, preview: bool) -> None:
-    found = {result.status for result in results}
+def _print_remarks(results: Sequence[RedriveResult], backlog: Backlog[EntryT], *, preview: bool) -> None:
+    found = {result.status for result in results if not result.is_malformed}
     if preview:
         info("Dry run: nothing was sent or deleted.")
     if RedriveStatus.HELD_BACK in found:
         info(
-            f"What is held back stays in {backlog_name}. Fix the cause and redrive again; --force sends it anyway,"
+            f"What is held back stays in {backlog.name}. Fix the cause and redrive again; --force sends it anyway,"
             " except what would be ignored."
         )
     if RedriveStatus.FAILED in found:
-        info(f"What failed stays in {backlog_name}. Redrive again to retry it.")
+        info(f"What failed stays in {backlog.name}. Redrive again to retry it.")
     if RedriveStatus.SENT in found:
         info(
             "The functions process what was sent in the background. If they reject a record again, it becomes a new"
             " rejected record: `canvas-events rejected list --since 10m`."
         )
+    malformed = [BacklogEntry(id=result.id, error=result.reason) for result in results if result.is_malformed]
+    print_malformed(malformed, backlog.malformed_remedy)
+
+
+def print_malformed(entries: Sequence[BacklogEntry], remedy: str) -> None:
+    """Name the malformed entries of a backlog on standard error, each with what is wrong, and say what to do."""
+    for entry in entries[:MAX_NAMED]:
+        info(f"{entry.id}: {entry.error}")
+    if len(entries) > MAX_NAMED:
+        info(f"… and {len(entries) - MAX_NAMED:,} more malformed: --json has all of them.")
+    if entries:
+        info(remedy)

@@ -53,6 +53,20 @@ class Hierarchy:
         return entities + [item for item in reversed(by_key) if self.is_append_only(item["entity"])]
 
 
+def malformation(item: StoredItem) -> str | None:
+    """What is wrong with an entity's item that the functions cannot have written; None if it is as they write it."""
+    if not isinstance(item.get("body"), dict):
+        return "body is not a map"
+    if not isinstance(item.get("event_name"), str):
+        return "event_name is not text"
+    return None
+
+
 def strip_account(context: str) -> str:
     """A context without its root account: ``Course#2041``."""
     return context.partition("#")[2]
+
+
+def class_name(kind: str) -> str:
+    """The class of an entity as contexts have it: ``DiscussionTopic`` for ``discussion_topic``."""
+    return "".join(word.capitalize() for word in kind.split("_"))

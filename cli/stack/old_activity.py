@@ -51,5 +51,5 @@ class OldActivity:
             ProjectionExpression=", ".join(names), ExpressionAttributeNames=names,
         )  # fmt: skip
         for item in items:
-            self.counts[variable, item.pop("event_name")] += 1
+            self.counts[variable, str(item.pop("event_name", "(no event type)"))] += 1
             yield item

@@ -131,10 +131,13 @@ def open_stack(options: argparse.Namespace) -> Stack:
 
     Raises ``CommandError`` when it does not exist, and boto3's exceptions when AWS cannot be reached.
     """
+    from cli.ui import aws_errors
+
     aws = ministack.require_running_stack() if options.local else None
     if aws is None and ministack.running_stack():
         info("Note: a local stack is running; this command uses AWS. Pass --local to use the local stack.")
     session, endpoint = (aws.session, aws.endpoint) if aws else (_session(options), None)
+    session.events.register("before-parse", aws_errors.reject_malformed_response, unique_id="malformed-response")
     cloudformation = _client(session, "cloudformation", endpoint)
     described = _describe(cloudformation, options.stack, session.region_name)
     pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=options.stack)

@@ -26,12 +26,14 @@ class Reader:
     """
 
     def __init__(self, stack: Stack, hierarchy: Hierarchy, newest: int = DEFAULT_NEWEST) -> None:
+        from cli.stack.plain_values import document_resource  # boto3, which no help loads
+
         self.left_out: list[str] = []
         self._tables = stack.entity_tables
         self._append_only = stack.append_only_tables
         self._hierarchy = hierarchy
         self._newest = newest
-        resource = stack.session.resource("dynamodb", endpoint_url=stack.endpoint)
+        resource = document_resource(stack)
         self._handles: dict[str, Any] = {name: resource.Table(table) for name, table in self._tables.items()}
 
     def read(self, context: str, entity: str = "") -> list[StoredItem]:
@@ -138,10 +140,3 @@ def _of(context: str, entity: str = "") -> "ConditionBase":
 def _some(contexts: list[str]) -> str:
     first = ", ".join(map(strip_account, contexts[:3]))
     return first if len(contexts) <= 3 else f"{first} and {len(contexts) - 3:,} more"
-
-
-def plain_values(item: Mapping[str, Any]) -> StoredItem:
-    """Convert an item in DynamoDB's form to plain values; numbers become ``Decimal``."""
-    from boto3.dynamodb.types import TypeDeserializer
-
-    return {name: TypeDeserializer().deserialize(value) for name, value in item.items()}

@@ -1,6 +1,6 @@
 """Rejections and schema violations in words: what is wrong, what the field means, what to do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cli.ui.output import plural
@@ -50,9 +50,9 @@ def describe_violation(violation: Violation, event_type: EventType | None) -> st
     return f"{path} {_rule(violation)}.{f' Description: {about}' if about else ''}"
 
 
-def list_violations(errors: Sequence[Mapping[str, str]]) -> str:
-    """The violations of a rejected item in short, one a line."""
-    return "\n".join(f"{error['path']} {error['rule']} {error['expected']}".strip() for error in errors)
+def list_violations(violations: Iterable[Violation]) -> str:
+    """The violations of a rejected record in short, one a line."""
+    return "\n".join(f"{v.path} {v.rule} {v.expected}".strip() for v in violations)
 
 
 def unknown_fields(count: int) -> str:

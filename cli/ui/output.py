@@ -126,7 +126,9 @@ def readable(value: object) -> object:
 
     if isinstance(value, Binary):
         size = len(bytes(value))  # type: ignore[call-overload]  # boto3's types declare text, which it is not
-        return f"({size} bytes, gzip)"
+        return f"({size} bytes)"
+    if isinstance(value, set):
+        return sorted(value, key=str)
     raise TypeError(f"{type(value).__name__} is not a value of an item")
 
 

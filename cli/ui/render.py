@@ -5,14 +5,14 @@ import html
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from cli.stack.hierarchy import Hierarchy, StoredItem, strip_account
+from cli.stack.hierarchy import Hierarchy, StoredItem, malformation, strip_account
 from cli.ui import output
 from cli.ui.messages import describe_violation
 from handlers.items.timestamps import parse_datetime
-from handlers.outcome import Violation
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from rich.text import Text
     from rich.tree import Tree
 
+    from cli.redrive.rejected_item import RejectedRecord
+
 _HEADLINES = (
     *("title", "name", "group_name", "group_category_name", "display_name", "asset_name", "subject"),
     *("text", "body", "syllabus_body", "type"),
 )
 MAX_HEADLINE_LENGTH = 60
+MAX_ROUNDED_EXPONENT = 20
 _DETAILS = {
     "workflow_state": "{}",
     "state": "{}",
@@ -60,17 +63,19 @@ def contents(context: str, items: Iterable[StoredItem], hierarchy: Hierarchy) ->
     return tree
 
 
-def rejections(items: Iterable[StoredItem]) -> "Group":
-    """The rejected records, in groups with the same reason, event type and errors."""
+def rejections(records: Iterable["RejectedRecord"]) -> "Group":
+    """The rejected records, in groups with the same reason, event type and errors; without malformed ones."""
     from rich.console import Group
 
     counts: Counter[tuple[str, str, tuple[str, ...]]] = Counter()
-    newest: dict[tuple[str, str, tuple[str, ...]], str] = {}
-    for item in items:
-        errors = (Violation(error["path"], error["rule"], error["expected"]) for error in item["errors"])
-        group = (item["reason"], item.get("event_name", ""), tuple(describe_violation(error, None) for error in errors))
+    newest: dict[tuple[str, str, tuple[str, ...]], datetime] = {}
+    for record in records:
+        if record.enqueued_at is None:
+            continue
+        errors = tuple(describe_violation(violation, None) for violation in record.violations)
+        group = (record.reason, record.event_name or "", errors)
         counts[group] += 1
-        newest[group] = max(newest.get(group, ""), item["record"].partition("#")[0])
+        newest[group] = max(newest.get(group, record.enqueued_at), record.enqueued_at)
     parts: list[RenderableType] = []
     for group in sorted(counts):
         parts += _rejection(*group, counts[group], newest[group])
@@ -88,14 +93,12 @@ def fields(title: str, rows: Iterable[tuple[str, object, str]]) -> "Group":
 
 
 def _rejection(
-    reason: str, event_name: str, errors: tuple[str, ...], count: int, newest: str
+    reason: str, event_name: str, errors: tuple[str, ...], count: int, newest: datetime
 ) -> Iterator["RenderableType"]:
     heading = output.text(reason, "bold")
     if event_name:
         heading.append(f" · {output.visible(event_name)}", "not bold")
-    yield heading.append(
-        f" · {output.plural(count, 'record')}, newest {output.age(parse_datetime(newest))} ago", "not bold"
-    )
+    yield heading.append(f" · {output.plural(count, 'record')}, newest {output.age(newest)} ago", "not bold")
     for error in errors:
         yield _indented(error)
 
@@ -115,7 +118,13 @@ def _add_items(tree: "Tree", context: str, by_context: dict[str, list[StoredItem
 
 
 def _line(item: StoredItem, *, append_only: bool) -> "Text":
-    body = item["body"]
+    from boto3.dynamodb.types import Binary
+
+    problem = malformation(item)
+    if problem:
+        return output.text(item["entity"], "cyan").append(f" malformed item: {problem}", "red")
+    # No event has binary values, and boto3's cannot be converted to text.
+    body = {name: value for name, value in item["body"].items() if not isinstance(value, Binary)}
     headline = next((_headline(str(body[name])) for name in _HEADLINES if name in body), "")
     details = ", ".join(_details(item["entity"], body))
     context = f" in {item['request_context']}" if "request_context" in item else ""
@@ -149,7 +158,10 @@ def _details(entity: str, body: Mapping[str, Any]) -> Iterator[str]:
 def _value(name: str, value: Any) -> Any:
     if name.endswith("_at"):
         return _time(str(value))
-    return output.readable(round(value, 2)) if isinstance(value, Decimal) else value
+    if not isinstance(value, Decimal):
+        return value
+    is_large = value.adjusted() > MAX_ROUNDED_EXPONENT  # rounding would need more digits than Decimal has
+    return output.readable(value if is_large else round(value, 2))
 
 
 def _time(value: str) -> str:
@@ -163,7 +175,7 @@ def _time(value: str) -> str:
 
 def _headline(markup: str) -> str:
     """The first words of a text, without its markup."""
-    words = html.unescape(re.sub(r"<[^>]*>", " ", markup)).split()
+    words = html.unescape(re.sub(r"<[^<>]*>", " ", markup)).split()
     text = " ".join(words)
     if len(text) <= MAX_HEADLINE_LENGTH:
         return text

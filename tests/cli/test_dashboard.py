@@ -46,6 +46,20 @@ def test_dashboard_names_a_file_that_it_cannot_write(
     assert done.err == f"error: Could not write {page}: No such file or directory. Choose another file with --output.\n"
 
 
+def test_damaged_file_of_the_last_run_is_an_error(
+    canvas_events: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A run that ended on a full disk leaves half a file, which is named with what to do."""
+    last_run = tmp_path / "dashboard.json"
+    last_run.write_text('{"taken": "2026-09')
+    monkeypatch.setattr(dashboard, "LAST_RUN", last_run)
+    monkeypatch.setattr("cli.local.ministack.STACK_FILE", tmp_path / "local-stack.json")
+    done = canvas_events("dashboard", "--output", str(tmp_path / "dashboard.html"))
+    assert (done.status, done.err) == (
+        1, f"error: {last_run} is damaged. Run `make run` again, then `make dashboard`.\n",
+    )  # fmt: skip
+
+
 def test_other_commands_do_not_load_the_plotting_library() -> None:
     """The plotting library takes a second to load, so only writing the page loads it."""
     program = "import sys, cli.commands; cli.commands.parser(); sys.exit('matplotlib' in sys.modules)"

@@ -126,6 +126,24 @@ def test_output_that_cannot_be_encoded_is_escaped(tmp_path: Path, encoding: dict
         assert "\\" in done.stdout
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["check", "events/samples/module_created.json"], ["event", "grade_change"], ["completion", "bash"], ["--version"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_output_that_cannot_be_written_is_an_error(arguments: list[str]) -> None:
+    """On a full disk a command ends with one line and exit status 1, whichever way it prints its result."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cli", *arguments], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True,
+            check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: No space left on device. What was to be written is incomplete: free space, and run the command again.\n"
+    )
+
+
 @pytest.mark.parametrize("option", ["--region", "--profile"])
 def test_local_with_an_option_for_aws_is_a_usage_error(
     canvas_events: Command, capsys: pytest.CaptureFixture[str], option: str
@@ -147,6 +165,30 @@ def test_a_mistake_in_a_catalogue_file_is_told(
     done = canvas_events("generate", "--check")
     assert (done.status, done.out) == (1, "")
     assert done.err.startswith("error: things.toml: [thing] must have ")
+
+
+def test_catalogue_file_that_is_not_text_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, canvas_events: Command
+) -> None:
+    """A file in another encoding is named, without a traceback."""
+    (tmp_path / "things.toml").write_bytes(b'about = "\xff"')
+    monkeypatch.setattr(model, "load", partial(model.load, tmp_path))
+    done = canvas_events("generate", "--check")
+    assert (done.status, done.out) == (1, "")
+    assert done.err.startswith("error: things.toml: 'utf-8' codec")
+
+
+def test_sample_event_that_is_not_json_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, canvas_events: Command
+) -> None:
+    """`event` names a sample file that is not JSON."""
+    sample = tmp_path / "samples" / "module_created.json"
+    sample.parent.mkdir()
+    sample.write_text("{")
+    monkeypatch.setattr("cli.catalogue.samples.EVENTS", tmp_path)
+    done = canvas_events("event", "module_created")
+    assert (done.status, done.out) == (1, "")
+    assert done.err.startswith(f"error: {sample} is not valid JSON: ")
 
 
 def test_without_schemas_it_is_told_how_to_make_them(

@@ -113,9 +113,10 @@ def test_erasure_record_is_private_and_in_the_chosen_folder(
 def test_unusable_erasure_record_stops_the_erasure(person: Local, canvas_events: Command, tmp_path: Path) -> None:
     """Without what it remembers, work of the person might be missed; so nothing is erased by half."""
     record = tmp_path / f"erasure-{ACCOUNT}-8123.json"
-    record.write_text('{"work": 7}')
-    done = canvas_events("person", "erase", "8123", "--yes", "--local")
-    assert (done.status, "is not an erasure record" in done.err) == (1, True)
+    for content in ('{"work": 7}', "[]", "{", "[" * 100_000, ""):
+        record.write_text(content)
+        done = canvas_events("person", "erase", "8123", "--yes", "--local")
+        assert (done.status, "is not an erasure record" in done.err) == (1, True)
     record.unlink()
     missing = canvas_events("person", "erase", "8123", "--yes", "--local", "--records", str(tmp_path / "missing"))
     assert (missing.status, "cannot be written" in missing.err) == (1, True)

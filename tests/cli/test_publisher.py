@@ -5,6 +5,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 
 from cli.redrive import publisher
@@ -134,3 +135,51 @@ def test_records_throttled_by_kinesis_are_retried() -> None:
         results = send(Stream(client, ARN), [OutgoingRecord(b"a", "7"), OutgoingRecord(b"b")])
     stub.assert_no_pending_responses()
     assert results == [SendResult("1"), SendResult("2")]
+
+
+@pytest.mark.parametrize("bad", [0, 2, 4])
+def test_request_that_is_rejected_for_one_record_is_sent_in_halves(bad: int) -> None:
+    """A record larger than the stream accepts fails with Kinesis's message, and the others are sent."""
+    kinesis = FakeKinesis(max_record_bytes=10)
+    records = [OutgoingRecord(b"x" * 11 if number == bad else b"x") for number in range(5)]
+    results = send(Stream(kinesis, ARN), records)
+    assert [number for number, result in enumerate(results) if result.error] == [bad]
+    assert results[bad].error == "AWS rejected PutRecords: ValidationException Member must have length at most 10"
+    assert kinesis.accepted == 4
+
+
+def test_request_that_is_rejected_for_all_records_raises() -> None:
+    """A stream that does not exist is reported once, and not for each record."""
+    client = boto3.client("kinesis", region_name="eu-west-1")
+    stub = Stubber(client)
+    stub.add_client_error("put_records", "ResourceNotFoundException")
+    with stub, pytest.raises(ClientError):
+        send(Stream(client, ARN), [OutgoingRecord(b"a"), OutgoingRecord(b"b")])
+    stub.assert_no_pending_responses()
+
+
+def test_message_larger_than_sqs_accepts_is_not_sent() -> None:
+    """A record of the stream may be larger than 1 MiB, and SQS would reject the batch that it is in."""
+    client, stub = sqs()
+    stub.add_response("send_message_batch", {"Successful": accepted(0), "Failed": []})
+    with stub:
+        large, sent = send(Queue(client, URL), [OutgoingRecord(b"x" * 1_048_577), OutgoingRecord(b"x" * 1_048_576)])
+    assert large.error == "SQS accepts at most 1,048,576 bytes, and the record has 1,048,577"
+    assert sent == SendResult("id-0")
+
+
+class FakeKinesis:
+    """A Kinesis client that rejects a request with too large a record, as the service does."""
+
+    def __init__(self, max_record_bytes: int) -> None:
+        self.accepted = 0
+        self._max_record_bytes = max_record_bytes
+
+    def put_records(self, **request: Any) -> dict[str, Any]:
+        """Accept the records of a request, or none of them."""
+        records = request["Records"]
+        if any(len(record["Data"]) > self._max_record_bytes for record in records):
+            message = f"Member must have length at most {self._max_record_bytes}"
+            raise ClientError({"Error": {"Code": "ValidationException", "Message": message}}, "PutRecords")
+        self.accepted += len(records)
+        return {"Records": [{"SequenceNumber": "1", "ShardId": "shardId-000000000000"} for _ in records]}

@@ -12,7 +12,8 @@ from cli.redrive import publisher, rejected_records
 from cli.redrive.dry_run import DryRun
 from cli.redrive.publisher import OutgoingRecord, RecordDestination, SendResult
 from cli.redrive.redrive import RedriveStatus, redrive
-from cli.redrive.rejected_records import RejectedRecord, RejectedTable
+from cli.redrive.rejected_item import RejectedRecord
+from cli.redrive.rejected_records import RejectedTable
 from cli.redrive.selection import Selection
 from handlers.outcome import RejectionReason
 from tests.support.engines import Change

@@ -20,7 +20,8 @@ from rich.console import Console
 from cli.__main__ import main
 from cli.catalogue import generated
 from cli.catalogue.generated import ROOT
-from cli.local import local_run
+from cli.errors import CommandError
+from cli.local import invocation, local_run
 from cli.local.invocation import scan, table_variables
 from cli.local.local_run import demo_records
 from cli.local.ministack import REGION
@@ -147,6 +148,9 @@ def test_invoke_reads_an_invocation_from_standard_input(checkout: Checkout) -> N
         (None, "cannot be read"),
         ("{", "is not a Lambda invocation"),
         ('{"Records": [{"eventSource": "aws:s3"}]}', "aws:kinesis"),
+        ('{"Records": [{"eventSource": []}]}', "is not a Lambda invocation"),
+        ("[" * 100_000, "is not a Lambda invocation"),
+        ('{"a":' * 100_000 + "1" + "}" * 100_000, "is not a Lambda invocation"),
     ],
 )
 def test_invoke_says_what_is_wrong_with_a_file(
@@ -158,6 +162,20 @@ def test_invoke_says_what_is_wrong_with_a_file(
         path.write_text(text)
     assert main(["invoke", str(path)]) == 1
     assert complaint in capsys.readouterr().err
+
+
+def test_failure_of_a_handler_is_one_sentence() -> None:
+    """An invocation that the handler cannot process is an error with the place of the failure, and no traceback."""
+
+    def fail(event: Any, context: object) -> None:
+        del context
+        raise KeyError(event["secret"])
+
+    with pytest.raises(
+        CommandError, match=r"the handler failed: KeyError at test_run\.py:\d+\. Lambda would"
+    ) as failed:
+        invocation._invoke(fail, {"secret": "Jane"})
+    assert "Jane" not in str(failed.value)
 
 
 def test_generate_check_names_what_is_out_of_date(

@@ -8,6 +8,7 @@ import pytest
 from cli.catalogue.generated import ROOT
 from cli.catalogue.model import load
 from cli.catalogue.samples import EVENTS, as_self_hosted, rejected_samples, samples, sqs_event
+from cli.redrive import check_report
 from tests.support.engines import Change
 from tests.support.local_stack import Command, Local, eventually
 
@@ -150,3 +151,75 @@ def test_send_reports_what_sqs_does_not_accept(local: Local, tmp_path: Path, can
     assert f"Not sent: {invalid}: SQS accepts only non-empty text" in done.err
     assert "1 record sent" in done.out
     eventually(lambda: local.entities() == ["module#77"])
+
+
+@pytest.mark.parametrize(("records", "is_terminal", "is_shown"), [(3, True, True), (3, False, False), (2, True, False)])
+def test_check_shows_progress_on_a_terminal_for_large_files(
+    tmp_path: Path,
+    event: Change,
+    canvas_events: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    records: int,
+    is_terminal: bool,
+    is_shown: bool,
+) -> None:
+    """Progress is on standard error, and neither in a pipe nor for a file that takes no time."""
+    monkeypatch.setattr(check_report, "MAX_RECORDS_WITHOUT_PROGRESS", 2)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    path = tmp_path / "events.jsonl"
+    path.write_text("\n".join([event("module_updated")] * records))
+    done = canvas_events("check", str(path))
+    assert done.out == f"{records} records: none would be rejected.\n"
+    assert ("checking" in done.err) is is_shown
+
+
+HOSTILE_FILES: dict[str, bytes] = {
+    "nothing": b"",
+    "a null byte": b"\0",
+    "bytes that are not text": b"\xff\xfe\x00",
+    "UTF-16": '{"a": 1}'.encode("utf-16"),
+    "deep JSON": b"[" * 100_000,
+    "deep and complete JSON": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    "JSON as deep as can be parsed": b'{"Records": [' + b"[" * 900 + b"]" * 900 + b"]}",
+    "an endless number": b"9" * 10_000,
+    "numbers that are none": b"[NaN, Infinity, -Infinity]",
+    "null": b"null",
+    "an array of anything": b'[null, 7, "x", [], {}, true]',
+    "records that are anything": b'{"Records": [null]}',
+    "records of no service": b'{"Records": [{}]}',
+    "data that is not ASCII": '{"Records": [{"eventSource": "aws:kinesis", "kinesis": {"data": "ü"}}]}'.encode(),
+    "data that is a number": b'{"Records": [{"eventSource": "aws:kinesis", "kinesis": {"data": 7}}]}',
+    "a body that is a number": b'{"Records": [{"eventSource": "aws:sqs", "body": 7}]}',
+    "a source that is an array": b'{"Records": [{"eventSource": []}]}',
+    "half a surrogate pair": b'{"Records": [{"eventSource": "aws:sqs", "body": "\\ud800"}]}',
+    "an event with half a surrogate pair": b'{"metadata": {"event_name": "\\ud800"}, "body": {}}',
+    "metadata of arrays": b'{"metadata": {"event_name": [], "event_time": []}, "body": []}',
+    "a body of every type": b'{"metadata": {"event_name": "module_note_created", "event_time": 1e999},'
+    b' "body": {"": "", "a.b": [[]], "\\u001b": {"id": {}}, "x_id": [1, "a"], "y": -1e308}}',
+    "a name of 100 KB": b'{"metadata": {"event_name": "' + b"x" * 100_000 + b'"}, "body": {}}',
+    "lines that are anything": b"{}\nnull\n7\n[]\n\xff\n",
+}
+
+
+@pytest.mark.parametrize("content", HOSTILE_FILES.values(), ids=HOSTILE_FILES.keys())
+def test_no_file_ends_in_a_traceback(tmp_path: Path, canvas_events: Command, content: bytes) -> None:
+    """`check` and `draft` report what is wrong with any file and exit with 1; an error is one line."""
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    for arguments in (["check"], ["check", "--json"], ["draft"]):
+        done = canvas_events(*arguments, str(path))
+        assert done.status == 1
+        errors = [line for line in done.err.splitlines() if line.startswith("error: ")]
+        assert len(errors) == 1 or done.out
+        assert "\x1b" not in done.out + done.err
+
+
+def test_send_reports_records_of_hostile_files(tmp_path: Path, local: Local, canvas_events: Command) -> None:
+    """`send --force` sends or reports each record, whatever it is."""
+    for number, content in enumerate(HOSTILE_FILES.values()):
+        path = tmp_path / f"{number}"
+        path.write_bytes(content)
+        done = canvas_events("send", "--dry-run", "--local", str(path))
+        assert (done.status, done.err.count("error: ")) == (1, 1)
+    assert local.visible_in(local.stack.queue_url) == 0

@@ -1,10 +1,16 @@
 """What a person is told when the stack, AWS or the way there is not as it should be."""
 
+import json
 import re
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
 from botocore import exceptions
 from botocore.exceptions import ClientError
@@ -180,3 +186,87 @@ def test_the_command_is_installed_beside_python() -> None:
     command = Path(sys.executable).parent / "canvas-events"
     done = subprocess.run([command, "--help"], cwd="/", capture_output=True, text=True, check=True)
     assert done.stdout.startswith("usage: canvas-events")
+
+
+class LoginPage(BaseHTTPRequestHandler):
+    """Answers every request as the login page of a network does."""
+
+    page = b""
+
+    def do_GET(self) -> None:
+        """Respond with the page."""
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.page)))
+        self.end_headers()
+        self.wfile.write(self.page)
+
+    do_POST = do_PUT = do_GET  # noqa: N815  # the names of the base class
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the signature of the base class
+        """Log nothing."""
+
+
+@pytest.fixture
+def login_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[LoginPage]]:
+    """A server that answers everything with a page, as the local stack."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), LoginPage) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        file = tmp_path / "local-stack.json"
+        file.write_text(json.dumps({"endpoint": f"http://127.0.0.1:{server.server_port}"}))
+        monkeypatch.setattr(cli_ministack, "STACK_FILE", file)
+        yield LoginPage
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("page", [b"", b"<html><br></html>", b"<html></html>", b"[]", b"null", b"\xff\xfe", b"{"])
+def test_response_that_is_not_one_of_aws_is_one_sentence(
+    canvas_events: Command, login_page: type[LoginPage], monkeypatch: pytest.MonkeyPatch, page: bytes
+) -> None:
+    """A page in place of a response, well-formed or not, is an error with its likely cause."""
+    monkeypatch.setattr(login_page, "page", page)
+    done = canvas_events("rejected", "list", "--local")
+    assert (done.status, done.out) == (1, "")
+    assert done.err == f"error: {aws_errors.MALFORMED_RESPONSE}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command[:2]))
+def test_malformed_response_ends_no_command_in_a_traceback(
+    canvas_events: Command, local: Local, command: list[str]
+) -> None:
+    """Whichever service a page answers for, the command says so; `doctor` goes on with its other checks."""
+
+    def answer_with_page(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:
+        if operation_model.service_model.service_name != "cloudformation":
+            response_dict["body"] = b"<html></html>"
+
+    events = local.stack.session.events
+    events.register_first("before-parse", answer_with_page)
+    try:
+        done = canvas_events(*command, "--local")
+    finally:
+        events.unregister("before-parse", answer_with_page)
+    assert "AWS returned a malformed response" in (done.out if command == ["doctor"] else done.err)
+    assert done.status == (0 if command == ["doctor"] else 1)
+
+
+@pytest.mark.parametrize("page", [b"", b"<html><br></html>", b"[]", b"null", b"\xff\xfe", b'"text"', b"{", b"7"])
+def test_malformed_json_of_a_service_is_one_sentence(
+    login_page: type[LoginPage], monkeypatch: pytest.MonkeyPatch, page: bytes
+) -> None:
+    """Botocore takes such JSON for a result without members, or fails with an error that is not its own."""
+    monkeypatch.setattr(login_page, "page", page)
+    aws = cli_ministack.require_running_stack()
+    session: Any = boto3.Session("test", "test", region_name="eu-west-1")
+    session.events.register("before-parse", aws_errors.reject_malformed_response)
+    for service, call, request in (
+        ("dynamodb", "scan", {"TableName": "t"}),
+        ("lambda", "get_function", {"FunctionName": "f"}),
+        ("sqs", "receive_message", {"QueueUrl": f"{aws.endpoint}/q"}),
+        ("kinesis", "put_records", {"StreamName": "s", "Records": [{"Data": b"x", "PartitionKey": "1"}]}),
+    ):
+        client = session.client(service, endpoint_url=aws.endpoint)
+        with pytest.raises(aws_errors.MalformedResponseError):
+            getattr(client, call)(**request)

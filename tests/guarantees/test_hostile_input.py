@@ -17,7 +17,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cli.stack.table_reader import plain_values
+from cli.stack.plain_values import plain_values
 from handlers.deadline import Deadline
 from handlers.intake.record import Record
 from handlers.items.event_types import load

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import handlers.kinesis
 from cli.catalogue.samples import rejected_samples
-from cli.stack.table_reader import plain_values
+from cli.stack.plain_values import plain_values
 from tests.guarantees.events import crowds, instants
 from tests.guarantees.model import differences, key_of, stage, versions
 from tests.guarantees.shard import Mapping, Shard, StreamRecord, acknowledged, data_of, stream

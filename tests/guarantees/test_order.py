@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.stack.table_reader import plain_values
+from cli.stack.plain_values import plain_values
 from handlers.outcome import Fate
 from tests.guarantees.events import crowds
 from tests.guarantees.model import differences

@@ -16,7 +16,7 @@ from typing import Any
 
 from cli.catalogue.generated import ROOT
 from cli.catalogue.samples import rejected_samples
-from cli.stack.table_reader import plain_values
+from cli.stack.plain_values import plain_values
 from handlers.deadline import Deadline
 from handlers.intake.record import Record
 from handlers.items.event_types import load

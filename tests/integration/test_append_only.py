@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cli.stack.table_reader import plain_values
+from cli.stack.plain_values import plain_values
 from handlers.deadline import Deadline
 from handlers.intake.decode import decode
 from handlers.intake.record import Record

@@ -65,6 +65,7 @@ def test_dash_reads_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         ('{"Records": [{"s3": {}}]}', r"Records\[0\] is not an SQS message"),
         ('{"Records": [7]}', r"Records\[0\] is not an SQS message"),
         ('{"Records": [{"kinesis": {"data": "%"}}]}', r"Records\[0\] is not an SQS message"),
+        ('{"Records": [{"kinesis": {"data": "ü"}}]}', r"Records\[0\] is not an SQS message"),
     ],
 )
 def test_file_without_records_is_an_error(tmp_path: Path, content: str, complaint: str) -> None:

@@ -44,6 +44,7 @@ class FakeBacklog:
     entries: list[list[BacklogEntry]]
     log: list[tuple[str, object]] = field(default_factory=list)
     name: str = "the fake backlog"
+    malformed_remedy: str = "delete it"
     closed: bool = False
 
     def __post_init__(self) -> None:
@@ -152,7 +153,7 @@ def test_an_unreadable_entry_fails_and_stays(event: Change) -> None:
     good = event("module_updated")
     backlog = FakeBacklog([[BacklogEntry(id="broken", error="no payload"), entry(1, good)]])
     results = run(backlog)
-    assert results[0] == RedriveResult("broken", RedriveStatus.FAILED, None, "no payload")
+    assert results[0] == RedriveResult("broken", RedriveStatus.FAILED, None, "no payload", is_malformed=True)
     assert backlog.log == [("sent", good.encode()), ("deleted", "entry-1")]
 
 

@@ -1,5 +1,6 @@
 """Items as a person sees them: one line each."""
 
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -32,6 +33,33 @@ def line(entity: str, **body: Any) -> str:
 def test_whom_it_is_about_is_told_from_who_made_it(entity: str, said: str) -> None:
     """A grade is the student's, and not by the student; a comment is by who wrote it."""
     assert f"{said} · told" in line(entity, user_id="8123")
+
+
+def test_number_with_many_digits_is_shown() -> None:
+    """DynamoDB holds numbers that cannot be rounded to two decimals with Python's usual precision."""
+    assert "1" + "0" * 100 + " points" in line("assignment#9", points_possible=Decimal("1E+100"))
+
+
+def test_text_of_angle_brackets_is_shown_at_once() -> None:
+    """A text of the largest item does not take time that grows with its square."""
+    start = time.process_time()
+    assert "<<<" in line("assignment#9", title="<" * 400_000)
+    assert time.process_time() - start < 10  # it took minutes
+
+
+@pytest.mark.parametrize(
+    ("attributes", "problem"),
+    [
+        ({"body": None}, "body is not a map"),
+        ({"body": "text"}, "body is not a map"),
+        ({"event_name": None}, "event_name is not text"),
+        ({"event_name": Decimal(7)}, "event_name is not text"),
+    ],
+)
+def test_malformed_item_has_a_line(attributes: dict[str, Any], problem: str) -> None:
+    """An item that the functions cannot have written is shown as such among the others."""
+    item = {"context": "Rk3f#Course#2041", "entity": "assignment#9", "event_name": "told", "body": {}} | attributes
+    assert render._line(item, append_only=False).plain == f"assignment#9 malformed item: {problem}"
 
 
 @pytest.mark.parametrize(

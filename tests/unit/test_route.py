@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cli.stack.table_reader import plain_values
+from cli.stack.plain_values import plain_values
 from handlers.intake.decode import decode
 from handlers.items.build import build_items
 from handlers.items.event_types import load
