@@ -17,7 +17,7 @@ _ALSO = {"renamed", "without_account"}
 
 KINDS = frozenset(
     {
-        *("gid", "lid", "uuid", "str", "url", "state", "text", "time", "ruby_time", "date"),
+        *("gid", "lid", "uuid", "str", "state", "text", "time", "ruby_time", "date"),
         *("num", "int", "bool", "obj", "list"),
     }
 )

@@ -25,13 +25,14 @@ key is made of.
 | `gid`, `lid` | an id, as a rule global (`10150000000009001`), or as a rule local (`9001`) | \
 a string, local wherever it can be |
 | `str`, `text`, `uuid` | a string; `text` is cut at 8,192 characters; `uuid` may be any opaque id | a string |
-| `url` | a URL that may hold an access token | the same, the token masked |
 | `state` | a string of a known list, or a new one | a string |
 | `time`, `ruby_time` | an ISO 8601 date-time with any offset; `ruby_time` also as `2019-10-05 05:38:00 -0800` | \
 UTC, `2026-09-03T09:15:27.004000Z` |
 | `date` | a date or a date-time | a date, or UTC as above |
 | `num`, `int` | a number | a number, exactly |
 | `bool`, `obj`, `list` | as they are called | the same |
+
+In whatever field a URL is, [its secrets are replaced by `REDACTED`](threats.md#secrets-in-urls).
 """
 
 _APPEND_ONLY = """\

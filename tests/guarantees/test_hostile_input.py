@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import json
+import random
 import re
 import time
 import tracemalloc
@@ -309,6 +310,7 @@ def many_names(size: int) -> str:
 KINDS: dict[str, Callable[[int], bytes]] = {
     "harmless": lambda n: changed("body", "name", f'"{filled("Read chapter 3. ", n)}"'),
     "no UTF-8": lambda n: b"\xff" * n,
+    "noise": lambda n: random.Random(1).randbytes(n),  # noqa: S311  # data that does not compress
     "NULs": lambda n: b"\0" * n,
     "spaces": lambda n: b" \n" * (n // 2),
     "quotes": lambda n: b'"' * n,
@@ -338,6 +340,9 @@ KINDS: dict[str, Callable[[int], bytes]] = {
     "an account": lambda n: changed("metadata", "root_account_uuid", f'"{filled("a", n)}"'),
     "a context": lambda n: changed("body", "context_type", f'"{filled("A", n)}"'),
     "tokens": lambda n: changed("metadata", "event_name", f'"{filled("access_token=", n)}"'),
+    "parameters": lambda n: changed("metadata", "event_name", f'"{filled("&", n)}"'),
+    "short secrets": lambda n: changed("body", "name", f'"{filled("&sig=a", n)}"'),
+    "names of secrets": lambda n: changed("body", "name", f'"{filled("&tokentokensigjwt", n)}="'),
     "half tokens": lambda n: changed("metadata", "event_name", f'"{filled("verifier%5B%5D%3D%2", n)}"'),
 }
 
@@ -397,6 +402,26 @@ def test_memory_is_bounded(kind: str) -> None:
     finally:
         tracemalloc.stop()
     assert peak <= 140 * len(data)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_largest_record_of_an_invocation_takes_little_memory(kind: str) -> None:
+    """A record of 4.4 MB, which fills an invocation, is rejected or retried within an eighth of a function's memory.
+
+    A stream can allow records of up to 10 MiB, and a function has 1,024 MB by default.
+    """
+    data = KINDS[kind](4_400_000)
+    tracemalloc.start()
+    try:
+        outcome = judge(data)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak <= 1024 * 1024**2 / 8
+    assert (outcome.fate, outcome.reason or outcome.error) in [
+        (Fate.REJECTED, RejectionReason.TOO_LARGE),
+        (Fate.RETRIED, "too_large"),
+    ]
 
 
 def test_a_megabyte_of_each_kind_ends_where_its_outcome_says(engine: Tables) -> None:

@@ -331,6 +331,27 @@ def test_an_empty_batch_is_nothing(consumer: Consumer) -> None:
     assert consumer.deliver() == []
 
 
+def test_secrets_in_urls_reach_no_table(consumer: Consumer, event: Change, tables: Tables) -> None:
+    """Links keep no secret in whatever field or depth of a body, and the same event redacted before gives the same."""
+    link = "https://files.example.edu/7?a=1&verifier=s3cret&x=1"
+    presigned = "https://bucket.s3.amazonaws.com/q?X-Amz-Signature=s3cret"
+    html = f'<a href="{link.replace("&", "&amp;")}">'
+    texts = [
+        event("assignment_updated", resource_map=link, description=html, new=[link]),
+        event("content_migration_completed", resource_map_url=link),
+        event("quiz_export_complete", qti_export={"url": presigned, "others": [{link: None}]}),
+        event("discussion_entry_submitted", text=link),
+        event("asset_accessed", asset_name=link),
+    ]
+    assert consumer.fates(*texts) == [STORED] * len(texts)
+    stored = tables.entities()
+    assert "s3cret" not in str(stored)
+    assert str(stored).count("verifier=REDACTED&x=1") + str(stored).count("verifier=REDACTED&amp;x=1") == 7
+    assert str(stored).count("X-Amz-Signature=REDACTED") == 1
+    assert consumer.fates(*[text.replace("s3cret", "REDACTED") for text in texts]) == [SUPERSEDED] * len(texts)
+    assert tables.entities() == stored
+
+
 def test_unknown_fields_are_kept_and_counted(consumer: Consumer, event: Change, tables: Tables) -> None:
     """A field of tomorrow's Canvas is in the item as it came, and its number in the outcome."""
     (outcome,) = consumer.deliver(event("module_updated", colour="green", tags=["a", {"b": None}]))
