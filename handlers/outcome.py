@@ -26,6 +26,7 @@ class RejectionReason(StrEnum):
     SCHEMA_VIOLATION = "schema_violation"
     UNKNOWN_EVENT_TYPE = "unknown_event_type"
     FOREIGN_ACCOUNT = "foreign_account"
+    OTHER_ENVIRONMENT = "other_environment"
     UNROUTABLE = "unroutable"
     UNSTORABLE = "unstorable"
     TOO_LARGE = "too_large"

@@ -27,7 +27,7 @@ from handlers.telemetry.batch_stats import BatchStats
 from handlers.telemetry.drift import detect_drift
 from handlers.telemetry.errors import describe_error
 
-_EVENT_NAME = re.compile("[a-z][a-z0-9_.]{0,63}")
+_EVENT_NAME = re.compile("[a-z][a-z0-9_.-]{0,63}")
 
 
 class ItemWriter(Protocol):
@@ -89,7 +89,9 @@ class Pipeline:
         event: LiveEvent | None = None
         try:
             event = decode(record.data)
-            event_type = admit(event, self._event_types, self._settings.allowed_root_accounts)
+            if event.name in self._settings.ignored_event_types:
+                return ProcessedRecord(Outcome(record.id, Fate.IGNORED, event.name))
+            event_type = admit(event, self._event_types, self._settings)
             if event_type.table_variable not in self._settings.tables:
                 return ProcessedRecord(Outcome(record.id, Fate.IGNORED, event.name))
             validate(event, event_type)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from cli.catalogue.model import CATALOGUE, EntityDefinition, Family, families
+from cli.catalogue.model import CATALOGUE, EntityDefinition, Family, families, not_kept
 from handlers.items.event_types import SCHEMAS_DIR
 
 FILE = SCHEMAS_DIR.parent / "docs" / "reference.md"
@@ -44,10 +44,23 @@ such as `DiscussionTopic` for `discussion_topic`.
 """
 
 
+_NOT_KEPT = """\
+## Event types that are not kept
+
+Canvas sends these to other services of Instructure, also on the stream of a self-hosted Canvas. They are ignored and
+counted. `IgnoredEventTypes` adds others.
+
+| event type | |
+| --- | --- |
+"""
+
+
 def text() -> str:
     """The whole file."""
     known = families(CATALOGUE)
-    return "\n".join([_INTRODUCTION, *_index(known), *(line for family in known for line in _family(family))])
+    not_kept_rows = "".join(f"| `{name}` | {about} |\n" for name, about in sorted(not_kept(CATALOGUE).items()))
+    described = (line for family in known for line in _family(family))
+    return "\n".join([_INTRODUCTION, *_index(known), _NOT_KEPT + not_kept_rows, *described])
 
 
 def _index(known: list[Family]) -> Iterator[str]:

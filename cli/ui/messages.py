@@ -14,8 +14,14 @@ REMEDIES: Mapping[str, str] = {
     RejectionReason.KPL_AGGREGATED: "Disable aggregation in the Kinesis Producer Library (AggregationEnabled=false).",
     RejectionReason.CALIPER_FORMAT: "Select the Canvas format instead of Caliper in Canvas Data Services.",
     RejectionReason.SCHEMA_VIOLATION: "If Canvas is right, fix the catalogue, deploy, and redrive.",
-    RejectionReason.UNKNOWN_EVENT_TYPE: "Add it to the catalogue, deploy and redrive, or unsubscribe from it.",
+    RejectionReason.UNKNOWN_EVENT_TYPE: (
+        "Add it to the catalogue, deploy and redrive; or unsubscribe from it, or add it to IgnoredEventTypes."
+    ),
     RejectionReason.FOREIGN_ACCOUNT: "If the account is yours, add it to AllowedRootAccounts, deploy, and redrive.",
+    RejectionReason.OTHER_ENVIRONMENT: (
+        "Remove the subscription in Canvas's Beta or Test environment. For a stack of that environment, set"
+        " AllowBetaAndTest to true."
+    ),
     RejectionReason.UNROUTABLE: "The event does not identify its account or entity. Check which program sends it.",
     RejectionReason.UNSTORABLE: "DynamoDB cannot store this value. Check the field that the error names.",
     RejectionReason.TOO_LARGE: "The record exceeds 1 MiB, or its item DynamoDB's 400 KB. Read it from the payload.",
@@ -34,6 +40,7 @@ _RULES = {
     "json": "is not {expected}",
     "encoding": "is not {expected}",
     "account": "is not {expected}",
+    "environment": "is not {expected}",
     "size": "is too large: it must be {expected}",
     "nesting": "is nested too deeply ({expected})",
     "number": "has a number that is out of range: use {expected}",

@@ -15,6 +15,11 @@ SHARDS = {"Rk3fXcVbqZ7TnWm2LhY8sDpAe5JgU1oK9iC4wQxB": 1015, "another-institution
 
 _FEW = st.integers(1, 3)
 _STATES = st.sampled_from(["active", "published", "deleted", None, ...])
+_LINK = "https://files.example.edu/7?wrap=1&verifier=an-open-door&x=1"
+_PRESIGNED = "https://bucket.s3.amazonaws.com/quiz.xml?X-Amz-Expires=60&X-Amz-Signature=0a1b"
+_UNKNOWN = st.sampled_from(
+    [1, "1", [1, {"a": None}], _LINK, {"qti": [_PRESIGNED, {_LINK: 1}]}, f'<a href="{_LINK.replace("&", "&amp;")}">']
+)
 _TEXTS = st.sampled_from(["", "a", "b", "ü", None, ...])
 
 
@@ -61,7 +66,7 @@ def events(draw: st.DrawFn, names: Sequence[str] = sorted(SAMPLES)) -> str:  # t
     if "updated_at" in body:
         changed["updated_at"] = draw(st.one_of(instants(), st.just(None)))
     body |= {k: v for k, v in changed.items() if k in body}
-    body |= {"an_unknown_field": draw(st.sampled_from([1, "1", [1, {"a": None}]]))} if draw(st.booleans()) else {}
+    body |= {"an_unknown_field": draw(_UNKNOWN)} if draw(st.booleans()) else {}
     envelope = draw(st.sampled_from(["metadata", "attributes"]))
     return json.dumps({envelope: metadata, "body": {k: v for k, v in body.items() if v is not ...}})
 

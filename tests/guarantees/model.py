@@ -101,6 +101,15 @@ SPEAKS_OF = {
     "outcomes.retry_outcome_alignment_clone": ("outcome_alignment_clone",),
     "heartbeat": ("heartbeat",),
 }
+NOT_KEPT = {
+    *("quizzes_next_quiz_duplicated", "quizzes_next_migration_urls_complete"),
+    *("scan_youtube_links", "convert_new_quiz_youtube_link"),
+}
+# What opens the file that a URL names, and is kept nowhere.
+OPENS_A_URL = re.compile(
+    r"([?&](?:amp;)?(?:access_token|verifier|sf_verifier|token|sig|signature|x-(?:amz|goog)-signature)=)[^&#\s\"'<>]+",
+    re.IGNORECASE,
+)
 OCCURRENCES = {"asset_accessed", "logged_in", "logged_out"}
 ACTIVITY_DAYS = 365
 _NOTHING = "\0"
@@ -152,10 +161,12 @@ class Version:
 
 
 def versions(text: str) -> dict[Key, Version]:
-    """The versions that an event, one that is accepted, brings of its entities."""
+    """The versions that an event, one that is accepted or ignored, brings of its entities."""
     event = json.loads(text, parse_float=Decimal)
     metadata = event.get("metadata") or event["attributes"]
     name = metadata["event_name"]
+    if name in NOT_KEPT or is_of_a_copy(metadata):
+        return {}
     shard = shard_of(metadata)
     body = {k: _value(name, k, v, shard) for k, v in event["body"].items() if v is not None}
     if "assignment_id_duplicated__from" in body:
@@ -239,6 +250,12 @@ def keys(metadata: dict[str, Any], body: dict[str, Any], shard: int | None) -> I
         yield table, f"{account}#{filled[0]}", f"{entity}#{filled[1]}"
 
 
+def is_of_a_copy(metadata: dict[str, Any]) -> bool:
+    """Whether an event says that it comes from a copy of production: Beta or Test."""
+    labels = str(metadata.get("hostname")).lower().split(":")[0].rstrip(".").split(".")
+    return len(labels) > 3 and labels[-3:] in (["beta", "instructure", "com"], ["test", "instructure", "com"])
+
+
 def shard_of(metadata: dict[str, Any]) -> int | None:
     """The shard of the institution, where it is said."""
     return _number(metadata["root_account_id"]) // 10**13 if metadata.get("root_account_id") is not None else None
@@ -315,7 +332,15 @@ def _item(metadata: dict[str, Any], body: dict[str, Any], shard: int | None) -> 
 def _value(event_name: str, name: str, value: Any, shard: int | None) -> Any:
     if name.endswith(("_at", "_valid_until")) or (name == "all_day_date" and "T" in value):
         return _utc(value)
-    return _local(value, shard) if is_id(event_name, name) else value
+    return _local(value, shard) if is_id(event_name, name) else _without_secrets(value)
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_without_secrets(name): _without_secrets(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(element) for element in value]
+    return OPENS_A_URL.sub(r"\1REDACTED", value) if isinstance(value, str) else value
 
 
 def _local(value: str | int, shard: int | None) -> str:

@@ -176,11 +176,15 @@ class Consumer:
     """The pipeline over the tables of an engine."""
 
     def __init__(
-        self, tables: Tables, allowed: frozenset[str] | None = None, deployed: dict[str, str] = TABLES
+        self,
+        tables: Tables,
+        allowed: frozenset[str] | None = None,
+        deployed: dict[str, str] = TABLES,
+        settings: Settings | None = None,
     ) -> None:
-        client = client_of(tables)
-        settings = Settings(deployed, allowed, timedelta(days=90))
-        self.pipeline = Pipeline(settings, EVENT_TYPES, Writer(client, deployed), lambda: NOW)
+        settings = settings or Settings(deployed, allowed, timedelta(days=90))
+        writer = Writer(client_of(tables), settings.tables)
+        self.pipeline = Pipeline(settings, EVENT_TYPES, writer, lambda: NOW)
 
     def deliver(self, *texts: str | bytes, remaining_ms: Callable[[], int] = lambda: 60_000) -> list[Outcome]:
         """Deliver a batch of records with these texts; their ids are "0", "1" and so on."""
