@@ -182,7 +182,7 @@ def check(records: list[bytes], outcomes: list[Outcome], engine: Tables) -> None
             check_payload(record, kept[key]["payload"])
             rejected.add(key)
         elif outcome.fate is Fate.RETRIED:
-            assert outcome.reason == RejectionReason.TOO_LARGE
+            assert outcome.error == RejectionReason.TOO_LARGE
             assert len(gzip.compress(record)) > MOST_BYTES - 10_000
         else:
             assert outcome.fate in (Fate.STORED, Fate.SUPERSEDED)
