@@ -4,8 +4,9 @@ record → decode → validate → route → items → compact → write → out
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from handlers.deadline import Deadline
@@ -18,7 +19,7 @@ from handlers.items.compact import ItemKey, compact, item_key
 from handlers.items.event_types import EventType
 from handlers.items.item import Item
 from handlers.items.rejection import rejection_item
-from handlers.items.route import route
+from handlers.items.route import RoutedEvent, route
 from handlers.items.timestamps import normalize_datetime
 from handlers.outcome import Fate, Outcome, Rejection, RejectionReason
 from handlers.settings import Settings
@@ -26,6 +27,12 @@ from handlers.storage.writer import DEADLINE_EXCEEDED, WriteResult, WriteStatus
 from handlers.telemetry.batch_stats import BatchStats
 from handlers.telemetry.drift import detect_drift
 from handlers.telemetry.errors import describe_error
+
+# Records that go through a stage together before the next stage begins: the code of one stage then stays in the
+# processor's caches, which saves a third of a record's time. Larger chunks save no more and take more memory.
+CHUNK_SIZE = 100
+# A decoded record can take a hundred times its length, so a chunk of long records ends early. One may go beyond this.
+MAX_CHUNK_BYTES = 512 * 1024
 
 _EVENT_NAME = re.compile("[a-z][a-z0-9_.-]{0,63}")
 
@@ -44,6 +51,27 @@ class ProcessedRecord(NamedTuple):
 
     outcome: Outcome
     items: tuple[Item, ...] = ()
+
+
+class _Progress:
+    """A record on its way through the stages. Each stage sets what later ones read; ``result`` ends the way.
+
+    ``length`` is the length of the record in bytes once it is read.
+    """
+
+    __slots__ = ("event", "event_name", "event_type", "length", "read", "record", "record_id", "result", "routed")
+
+    record: Record
+    event: LiveEvent
+    event_type: EventType
+    routed: RoutedEvent
+
+    def __init__(self, record_id: str, read: ReadRecord) -> None:
+        self.record_id = record_id
+        self.read = read
+        self.length = 0
+        self.event_name: str | None = None
+        self.result: ProcessedRecord | None = None
 
 
 class Pipeline:
@@ -71,49 +99,71 @@ class Pipeline:
         """
         stats = stats or BatchStats()
         with stats.time_stage("process"):
-            processed = [self._process_safely(record_id, read, deadline) for record_id, read in batch]
+            chunks = self._decoded_chunks(batch, deadline)
+            processed = [record for chunk in chunks for record in self._process_chunk(chunk)]
         newest_items = compact(item for record in processed for item in record.items)
         with stats.time_stage("write"):
             results = self._write(newest_items, deadline, stats)
         return [_outcome(record, newest_items, results) for record in processed]
 
-    def _process_safely(self, record_id: str, read: ReadRecord, deadline: Deadline) -> ProcessedRecord:
-        if deadline.processing_expired():
-            return ProcessedRecord(Outcome(record_id, Fate.RETRIED, error=DEADLINE_EXCEEDED))
+    def _decoded_chunks(self, batch: Iterable[tuple[str, ReadRecord]], deadline: Deadline) -> Iterator[list[_Progress]]:
+        """Decode the records, and yield them in chunks; a chunk is empty once the next one is asked for."""
+        decode_stage = partial(_decode, deadline)
+        chunk: list[_Progress] = []
+        length = 0
+        for record_id, read in batch:
+            progress = _Progress(record_id, read)
+            self._run(decode_stage, progress)
+            chunk.append(progress)
+            length += progress.length
+            if len(chunk) == CHUNK_SIZE or length >= MAX_CHUNK_BYTES:
+                yield chunk
+                chunk.clear()  # whoever took it may still refer to it: its events must not stay in memory
+                length = 0
+        yield chunk
+
+    def _process_chunk(self, chunk: Iterable[_Progress]) -> list[ProcessedRecord]:
+        for stage in (self._admit, _validate, _route, self._build_items):
+            for progress in chunk:
+                if progress.result is None:
+                    self._run(stage, progress)
+        return [progress.result for progress in chunk if progress.result is not None]
+
+    def _run(self, stage: Callable[[_Progress], None], progress: _Progress) -> None:
         try:
-            return self._process_record(read())
+            try:
+                stage(progress)
+            except Rejection as rejection:
+                progress.result = self._reject(progress, rejection)
         except Exception as error:  # noqa: BLE001  # a bug: this record waits for the fix, the others go on
-            return ProcessedRecord(Outcome(record_id, Fate.RETRIED, error=describe_error(error)))
+            progress.result = _retried(progress, describe_error(error))
 
-    def _process_record(self, record: Record) -> ProcessedRecord:
-        event: LiveEvent | None = None
-        try:
-            event = decode(record.data)
-            if event.name in self._settings.ignored_event_types:
-                return ProcessedRecord(Outcome(record.id, Fate.IGNORED, event.name))
-            event_type = admit(event, self._event_types, self._settings)
-            if event_type.table_variable not in self._settings.tables:
-                return ProcessedRecord(Outcome(record.id, Fate.IGNORED, event.name))
-            validate(event, event_type)
-            items = build_items(route(event, event_type), self._settings.activity_retention)
-            return ProcessedRecord(_stored(record, event, event_type), items)
-        except Rejection as rejection:
-            return self._reject(record, rejection, event.name if event else None)
+    def _admit(self, progress: _Progress) -> None:
+        if progress.event.name not in self._settings.ignored_event_types:
+            progress.event_type = admit(progress.event, self._event_types, self._settings)
+            if progress.event_type.table_variable in self._settings.tables:
+                return
+        progress.result = ProcessedRecord(Outcome(progress.record_id, Fate.IGNORED, progress.event_name))
 
-    def _reject(self, record: Record, rejection: Rejection, event_name: str | None) -> ProcessedRecord:
+    def _build_items(self, progress: _Progress) -> None:
+        items = build_items(progress.routed, self._settings.activity_retention)
+        progress.result = ProcessedRecord(_stored(progress), items)
+
+    def _reject(self, progress: _Progress, rejection: Rejection) -> ProcessedRecord:
         outcome = Outcome(
-            record.id,
+            progress.record_id,
             Fate.REJECTED,
-            self._loggable_event_name(event_name, rejection),
+            self._loggable_event_name(progress.event_name, rejection),
             rejection.reason,
             violations=rejection.violations,
         )
+        retention = self._settings.rejected_retention
         try:
-            retention = self._settings.rejected_retention
-            return ProcessedRecord(outcome, (rejection_item(record, rejection, event_name, self._clock(), retention),))
+            item = rejection_item(progress.record, rejection, progress.event_name, self._clock(), retention)
         except Rejection as too_large:
             # Retried until it ends, whole, in the dead-letter queue or the on-failure bucket.
             return ProcessedRecord(outcome._replace(fate=Fate.RETRIED, reason=None, error=too_large.reason.value))
+        return ProcessedRecord(outcome, (item,))
 
     def _loggable_event_name(self, event_name: str | None, rejection: Rejection) -> str | None:
         """Return the event name for the log: one of the catalogue, or one that at least looks like a name."""
@@ -131,15 +181,37 @@ class Pipeline:
             return dict.fromkeys(items, WriteResult(WriteStatus.FAILED, describe_error(error)))
 
 
-def _stored(record: Record, event: LiveEvent, event_type: EventType) -> Outcome:
+def _decode(deadline: Deadline, progress: _Progress) -> None:
+    if deadline.processing_expired():
+        progress.result = _retried(progress, DEADLINE_EXCEEDED)
+    else:
+        progress.record = progress.read()
+        progress.length = len(progress.record.data)
+        progress.event = decode(progress.record.data)
+        progress.event_name = progress.event.name
+
+
+def _validate(progress: _Progress) -> None:
+    validate(progress.event, progress.event_type)
+
+
+def _route(progress: _Progress) -> None:
+    progress.routed = route(progress.event, progress.event_type)
+
+
+def _retried(progress: _Progress, error: str) -> ProcessedRecord:
+    return ProcessedRecord(Outcome(progress.record_id, Fate.RETRIED, error=error))
+
+
+def _stored(progress: _Progress) -> Outcome:
     """Return the outcome of an event whose items will be stored."""
     return Outcome(
-        record.id,
+        progress.record_id,
         Fate.STORED,
-        event.name,
-        event_time=normalize_datetime(event.metadata["event_time"]),
-        enqueued_at=record.enqueued_at,
-        drift=detect_drift(event, event_type),
+        progress.event_name,
+        event_time=normalize_datetime(progress.event.metadata["event_time"]),
+        enqueued_at=progress.record.enqueued_at,
+        drift=detect_drift(progress.event, progress.event_type),
     )
 
 

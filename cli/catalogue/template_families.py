@@ -53,6 +53,10 @@ _TABLE = """\
       - {AttributeName: context, KeyType: HASH}
       - {AttributeName: entity, KeyType: RANGE}
     BillingMode: PAY_PER_REQUEST
+    OnDemandThroughput: !If
+      - HasWriteCeiling
+      - {MaxWriteRequestUnits: !Ref MaxWriteRequestUnits}
+      - !Ref AWS::NoValue
 <backups or expiry>    DeletionProtectionEnabled: !Ref DeletionProtection
 """
 

@@ -1,4 +1,4 @@
-"""How fast it is, as ratios: ``make bench``. Fails where a ratio is not what it must be."""
+"""Measure the speed as ratios to other handlers: ``make bench``. Fails if a ratio misses its bound."""
 
 import argparse
 import math
@@ -17,138 +17,154 @@ from handlers.items.route import route
 from handlers.storage.attribute_value import item_size
 from handlers.storage.flow_control import MAX_STATEMENTS_PER_REQUEST
 from tests.benchmarks import cold_start
-from tests.benchmarks.runner import FLOOR, OURS, USUAL, contestants, endpoint, ratio
-from tests.benchmarks.workloads import EVERY_TYPE, invocation, redundant, unlike
+from tests.benchmarks.runner import BASELINE, LOWER_BOUND, PROJECT, endpoint, median_ratio, subjects
+from tests.benchmarks.workloads import EVERY_TYPE, distinct_entities, invocation, redundant
 
 BATCH = 1_000
 
 
 class Row(NamedTuple):
-    """A figure, and what it must be: at least ``least``, at most ``most``, or neither."""
+    """A figure and its bounds, if it has any."""
 
-    what: str
+    name: str
     figure: float
     unit: str = "×"
-    least: float | None = None
-    most: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
 
     @property
-    def is_met(self) -> bool:
-        """Whether it is what it must be."""
-        return (self.least is None or self.figure >= self.least) and (self.most is None or self.figure <= self.most)
+    def is_within_bounds(self) -> bool:
+        """Whether the figure is within its bounds."""
+        above = self.minimum is None or self.figure >= self.minimum
+        return above and (self.maximum is None or self.figure <= self.maximum)
 
 
 def main() -> int:
-    """The command."""
+    """Run the benchmarks and print their table; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=9, help="rounds of each comparison (default: %(default)s)")
     rounds = parser.parse_args().rounds
     console = Console()
-    table = Table(title="How fast it is", caption="Medians of rounds in which the compared took turns.")
-    for column in ("", "measured", "must be", ""):
-        table.add_column(column, justify="right" if column in ("measured", "must be") else "left")
+    table = Table(title="Benchmarks", caption="Medians of rounds in which the handlers took turns.")
+    for column in ("", "measured", "bound", ""):
+        table.add_column(column, justify="right" if column in ("measured", "bound") else "left")
     missed = 0
     for title, measure in COMPARISONS.items():
         with console.status(f"{title} …"):
             rows = list(measure(rounds))
         table.add_section()
         for row in rows:
-            table.add_row(row.what, f"{row.figure:,.2f} {row.unit}", _bound(row), "" if row.is_met else "[red]missed")
-            missed += not row.is_met
+            table.add_row(
+                row.name, f"{row.figure:,.2f} {row.unit}", _bound(row), "" if row.is_within_bounds else "[red]missed"
+            )
+            missed += not row.is_within_bounds
     console.print(table)
     if not cold_start.PACKAGE.exists():
-        console.print("The cold start was not measured: there is no package; `make build` first.")
+        console.print("The cold start was not measured, since there is no package. Run `make build` first.")
     return 1 if missed else 0
 
 
 def _bound(row: Row) -> str:
-    if row.least is not None:
-        return f"≥ {row.least:,.2f}"
-    return "" if row.most is None else f"≤ {row.most:,.2f}"
+    if row.minimum is not None:
+        return f"≥ {row.minimum:,.2f}"
+    return "" if row.maximum is None else f"≤ {row.maximum:,.2f}"
 
 
 def _processor(rounds: int) -> Iterator[Row]:
-    """Events per CPU-second and wall clock, without a delay and with 5 ms a request."""
+    """Compare CPU time and wall clock, without a delay and with 5 ms a request."""
     for delay in (0, 5):
         figures = []
-        with endpoint(delay) as url, contestants(url, OURS, USUAL, FLOOR) as (ours, usual, floor):
-            for each in (ours, usual, floor):
-                each.take(unlike(BATCH // 10))  # warm
+        with endpoint(delay) as url, subjects(url, PROJECT, BASELINE, LOWER_BOUND) as (project, baseline, lower_bound):
+            for subject in (project, baseline, lower_bound):
+                subject.measure(distinct_entities(BATCH // 10))  # warm-up
             for number in range(rounds):
-                batch = unlike(BATCH, first=number * BATCH)
-                figures.append((ours.take(batch, batch), usual.take(batch), floor.take(batch, batch)))
+                batch = distinct_entities(BATCH, first=number * BATCH)
+                figures.append(
+                    (project.measure(batch, batch), baseline.measure(batch), lower_bound.measure(batch, batch))
+                )
         where = f"{delay} ms a request" if delay else "no delay"
-        cpu = [(u["cpu"] * 2, o["cpu"], f["cpu"]) for o, u, f in figures]
-        yield Row(f"CPU, {where}: the usual handler's / ours", ratio([(u, o) for u, o, _ in cpu]), least=10)
-        yield Row(f"CPU, {where}: the floor's / ours", ratio([(f, o) for _, o, f in cpu]), least=0.65)
-        wall = ratio([(u["wall"] * 2, o["wall"]) for o, u, _ in figures])
-        yield Row(f"wall clock, {where}: the usual handler's / ours", wall, least=25 if delay else None)
+        cpu = median_ratio([(b["cpu"] * 2, p["cpu"]) for p, b, _ in figures])
+        yield Row(f"CPU, {where}: baseline / project", cpu, minimum=12)
+        cpu = median_ratio([(b["cpu"], p["cpu"]) for p, _, b in figures])
+        yield Row(f"CPU, {where}: lower bound / project", cpu, minimum=0.70)
+        wall = median_ratio([(b["wall"] * 2, p["wall"]) for p, b, _ in figures])
+        yield Row(f"wall clock, {where}: baseline / project", wall, minimum=40 if delay else None)
 
 
 def _every_type(rounds: int) -> Iterator[Row]:
-    """Events of every type in turn, which no stream brings in equal shares."""
+    """Compare with the lower bound for events of every type in turn."""
     figures = []
-    with endpoint(0) as url, contestants(url, OURS, FLOOR) as (ours, floor):
+    with endpoint(0) as url, subjects(url, PROJECT, LOWER_BOUND) as (project, lower_bound):
         for number in range(rounds + 1):
-            batch = unlike(BATCH, number * BATCH, EVERY_TYPE)
-            figures.append((floor.take(batch, batch)["cpu"], ours.take(batch, batch)["cpu"]))
-    yield Row("CPU, no delay, all types in equal shares: the floor's / ours", ratio(figures[1:]))
+            batch = distinct_entities(BATCH, number * BATCH, EVERY_TYPE)
+            figures.append((lower_bound.measure(batch, batch)["cpu"], project.measure(batch, batch)["cpu"]))
+    yield Row("CPU, no delay, all types in equal shares: lower bound / project", median_ratio(figures[1:]))
 
 
 def _redundant(rounds: int) -> Iterator[Row]:
-    """Half of the events are duplicates, or soon overtaken."""
-    half, whole = redundant(BATCH), unlike(BATCH)
-    with endpoint(5) as url, contestants(url, OURS) as (ours,):
-        ours.take(whole)
-        figures = [(ours.take(half, half), ours.take(whole, whole)) for _ in range(rounds)]
-    yield Row("half of a batch redundant: its items / all", _items(half) / _items(whole), most=0.55)
-    for what, figure in (("CPU", "cpu"), ("wall clock", "wall")):
+    """Compare a batch of which half is duplicates or superseded with one without."""
+    half, whole = redundant(BATCH), distinct_entities(BATCH)
+    with endpoint(5) as url, subjects(url, PROJECT) as (project,):
+        project.measure(whole)
+        figures = [(project.measure(half, half), project.measure(whole, whole)) for _ in range(rounds)]
+    yield Row("half of a batch redundant: its items / all", _items(half) / _items(whole), maximum=0.55)
+    for name, figure in (("CPU", "cpu"), ("wall clock", "wall")):
         yield Row(
-            f"half of a batch redundant: its {what} / all", ratio([(h[figure], w[figure]) for h, w in figures]), most=1
+            f"half of a batch redundant: its {name} / all",
+            median_ratio([(h[figure], w[figure]) for h, w in figures]),
+            maximum=1,
         )
 
 
-def _proportion(rounds: int) -> Iterator[Row]:
-    """Time an event in large batches and in small ones; memory."""
-    large, small = unlike(10_000), [unlike(100, first=number * 100) for number in range(100)]
-    with endpoint(0) as url, contestants(url, OURS) as (ours,):
-        ours.take(small[0])
-        figures = [(ours.take(large), ours.take(*small)) for _ in range(max(3, rounds // 2))]
-    yield Row("an event in 10,000 a batch / in 100: CPU", ratio([(a["cpu"], b["cpu"]) for a, b in figures]), most=1.1)
+def _batch_sizes(rounds: int) -> Iterator[Row]:
+    """Compare an event in large batches with one in small batches, and measure the memory."""
+    large, small = distinct_entities(10_000), [distinct_entities(100, first=number * 100) for number in range(100)]
+    with endpoint(0) as url, subjects(url, PROJECT) as (project,):
+        project.measure(small[0])
+        figures = [(project.measure(large), project.measure(*small)) for _ in range(max(3, rounds // 2))]
+    yield Row(
+        "an event in 10,000 a batch / in 100: CPU",
+        median_ratio([(a["cpu"], b["cpu"]) for a, b in figures]),
+        maximum=1.1,
+    )
     megabytes = len(invocation(large).encode()) / 1e6
-    with endpoint(0) as url, contestants(url, OURS) as (ours,):
-        ours.take(small[0])
-        peak = ours.take(large)["megabytes"]
-    yield Row("memory at the peak, above the idle process / the batch", peak / megabytes, most=8)
+    with endpoint(0) as url, subjects(url, PROJECT) as (project,):
+        project.measure(small[0])
+        peak = project.measure(large)["megabytes"]
+    yield Row("memory at the peak, above the idle process / the batch", peak / megabytes, maximum=8)
 
 
 def _first(rounds: int) -> Iterator[Row]:
-    """The first batch of a new process, one event of each type, and later ones."""
+    """Compare the first batch of a new process, one event of each type, with later ones."""
     for delay in (5, 0):
         firsts = []
         for _ in range(rounds):
-            with endpoint(delay) as url, contestants(url, OURS) as (ours,):
-                first, *later = (ours.take(unlike(len(EVERY_TYPE), number * 100, EVERY_TYPE)) for number in range(8))
-                firsts += [(first, each) for each in later]
+            with endpoint(delay) as url, subjects(url, PROJECT) as (project,):
+                first, *later = (
+                    project.measure(distinct_entities(len(EVERY_TYPE), number * 100, EVERY_TYPE)) for number in range(8)
+                )
+                firsts += [(first, other) for other in later]
         where = f"{delay} ms a request" if delay else "no delay"
-        wall = ratio([(first["wall"], later["wall"]) for first, later in firsts])
-        yield Row(f"the first batch / a later one, {where}: wall clock", wall, most=1.5 if delay else None)
-        cpu = ratio([(first["cpu"], later["cpu"]) for first, later in firsts])
+        wall = median_ratio([(first["wall"], later["wall"]) for first, later in firsts])
+        yield Row(f"the first batch / a later one, {where}: wall clock", wall, maximum=1.5 if delay else None)
+        cpu = median_ratio([(first["cpu"], later["cpu"]) for first, later in firsts])
         yield Row(f"the first batch / a later one, {where}: CPU", cpu)
 
 
 def _cold_start(rounds: int) -> Iterator[Row]:
-    """The init time under Lambda's runtime."""
+    """Measure the init time under Lambda's runtime."""
     if cold_start.PACKAGE.exists():
-        ours, baseline = cold_start.medians(rounds)
-        yield Row("init time / that of a handler with nothing but a boto3 client", ours / baseline, most=1.25)
+        package, baseline = cold_start.medians(rounds)
+        yield Row("init time / that of a handler with only a boto3 client", package / baseline, maximum=1.25)
 
 
 def _dynamodb(_: int) -> Iterator[Row]:
-    """What DynamoDB is asked for."""
-    units = [math.ceil(item_size(item.attributes) / 1024) for item in _routed(unlike(BATCH))]
-    yield Row("write units an item, when it is written", sum(units) / len(units), "")
-    yield Row(f"requests for {BATCH:,} events no two alike", math.ceil(len(units) / MAX_STATEMENTS_PER_REQUEST), "")
+    """Count write units and requests."""
+    units = [math.ceil(item_size(item.attributes) / 1024) for item in _routed(distinct_entities(BATCH))]
+    yield Row("write units of an item", sum(units) / len(units), "")
+    yield Row(
+        f"requests for {BATCH:,} events of different entities", math.ceil(len(units) / MAX_STATEMENTS_PER_REQUEST), ""
+    )
     yield Row("requests when half are redundant", math.ceil(_items(redundant(BATCH)) / MAX_STATEMENTS_PER_REQUEST), "")
 
 
@@ -166,10 +182,10 @@ COMPARISONS: dict[str, Callable[[int], Iterator[Row]]] = {
     "Processor time and wall clock": _processor,
     "Every event type": _every_type,
     "Redundant streams": _redundant,
-    "Proportion": _proportion,
+    "Large and small batches": _batch_sizes,
     "The first batch": _first,
     "The cold start": _cold_start,
-    "What DynamoDB is asked for": _dynamodb,
+    "Requests to DynamoDB": _dynamodb,
 }
 
 if __name__ == "__main__":

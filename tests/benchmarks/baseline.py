@@ -1,6 +1,6 @@
-"""The handler that people write by hand, as the documentation of Powertools and of boto3 show it.
+"""A typical hand-written handler, as the documentation of Powertools and boto3 shows it.
 
-A record at a time: its schema, compiled once, then one conditional ``put_item``.
+It takes one record at a time: validates it against its schema, compiled once, and sends one conditional ``put_item``.
 """
 
 import json
@@ -25,7 +25,7 @@ validators = {
 
 
 def record_handler(record: SQSRecord) -> None:
-    """Validate one event and put its body, unless what is there is newer."""
+    """Validate one event and put its body, unless the table has a newer version."""
     event = json.loads(record.body, parse_float=Decimal)
     metadata, body = event["metadata"], event["body"]
     validators[metadata["event_name"]].validate(event)
@@ -46,5 +46,5 @@ def record_handler(record: SQSRecord) -> None:
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
-    """Take a batch and answer with its failures."""
+    """Process a batch and return its failures."""
     return process_partial_response(event, record_handler, processor, context)

@@ -1,7 +1,7 @@
-"""The init time of the built package under Lambda's own runtime, against a handler that only makes a boto3 client.
+"""Measure the init time of the built package under Lambda's runtime, against a handler that only makes a boto3 client.
 
-Both run on Python 3.13 by ``awslambdaric`` under the runtime interface emulator, which the SAM CLI carries and whose
-report says how long the initialisation took.
+Both run on Python 3.13 with ``awslambdaric`` under the runtime interface emulator, which is part of the SAM CLI and
+reports the init time.
 """
 
 import os
@@ -31,21 +31,21 @@ _REPORT = re.compile(r"INIT REPORT\(durationMs: ([0-9.]+)")
 
 
 def prepare() -> None:
-    """Fetch the runtime, its emulator and the baseline into ``.cache``, once."""
+    """Download the runtime, its emulator and the baseline into ``.cache``, once."""
     if RUNTIME.exists():
         return
     with TemporaryDirectory() as folder:
-        made = Path(folder) / RUNTIME.name
-        _pip("install", "--target", str(made), "awslambdaric==4.2.2")
-        # As in Lambda's own runtime, where boto3 is at hand and compiled.
-        _pip("install", "--target", str(made / "baseline"), f"boto3=={version('boto3')}")
-        (made / "baseline" / "baseline.py").write_text(_BASELINE)
+        download = Path(folder) / RUNTIME.name
+        _pip("install", "--target", str(download), "awslambdaric==4.2.2")
+        # As in Lambda's own runtime, which contains boto3, compiled.
+        _pip("install", "--target", str(download / "baseline"), f"boto3=={version('boto3')}")
+        (download / "baseline" / "baseline.py").write_text(_BASELINE)
         _pip("download", "--no-deps", "--dest", folder, "aws-sam-cli==1.170.0")
         (wheel,) = Path(folder).glob("*.whl")
-        emulator = made / "aws-lambda-rie"
+        emulator = download / "aws-lambda-rie"
         emulator.write_bytes(zipfile.ZipFile(wheel).read(f"samcli/local/rapid/aws-lambda-rie-{_architecture()}"))
         emulator.chmod(0o755)
-        shutil.copytree(made, RUNTIME)
+        shutil.copytree(download, RUNTIME)
 
 
 _BASELINE = """import boto3
@@ -67,13 +67,13 @@ def _architecture() -> str:
 
 
 def medians(rounds: int) -> tuple[float, float]:
-    """The medians of milliseconds that the package and the baseline take to initialise, in turn."""
+    """Return the median init times of the package and of the baseline, in milliseconds, measured in turn."""
     prepare()
-    ours, baseline = [], []
+    package, baseline = [], []
     for _ in range(rounds):
-        ours.append(_init_ms(PACKAGE, "handlers.sqs.handler"))
+        package.append(_init_ms(PACKAGE, "handlers.sqs.handler"))
         baseline.append(_init_ms(BASELINE, "baseline.handler"))
-    return statistics.median(ours), statistics.median(baseline)
+    return statistics.median(package), statistics.median(baseline)
 
 
 def _init_ms(folder: Path, handler: str) -> float:
@@ -107,9 +107,9 @@ def _invoke(port: int) -> None:
     until = time.monotonic() + 20
     while time.monotonic() < until:
         try:
-            urllib.request.urlopen(url, data=b'{"Records": []}', timeout=20).read()  # ours, and http
+            urllib.request.urlopen(url, data=b'{"Records": []}', timeout=20).read()  # a fixed scheme and host
         except OSError:
-            time.sleep(0.02)  # until the emulator listens
+            time.sleep(0.02)  # the emulator does not listen yet
         else:
             return
-    raise TimeoutError("the emulator did not come up")
+    raise TimeoutError("The runtime interface emulator did not start.")

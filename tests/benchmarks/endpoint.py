@@ -1,6 +1,7 @@
 """A DynamoDB that does no work: it accepts every write, at once or after a delay, so that only clients are measured.
 
-It is a process of its own: ``python -m tests.benchmarks.endpoint DELAY_MS`` prints its port and runs until it is ended.
+It runs in its own process: ``python -m tests.benchmarks.endpoint DELAY_MS`` prints its port and serves until it is
+terminated.
 """
 
 import asyncio
@@ -11,19 +12,19 @@ _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent
 
 
 class Endpoint(asyncio.Protocol):
-    """A connection, kept alive: a request, then its answer."""
+    """A keep-alive connection: one response for each request."""
 
     def __init__(self, delay_seconds: float) -> None:
         self._delay_seconds = delay_seconds
         self._data = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way back."""
+        """Store the transport for the responses."""
         assert isinstance(transport, asyncio.WriteTransport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer once a request is whole."""
+        """Respond once a request is complete."""
         self._data += data
         end = self._data.find(b"\r\n\r\n") + 4
         if end < 4:
@@ -32,17 +33,17 @@ class Endpoint(asyncio.Protocol):
         length = int(head.partition(b"content-length:")[2].split(b"\r\n", 1)[0])
         if len(self._data) - end < length:
             return
-        answer = _answer(self._data.count(b'"Statement"', end))
+        response = _response(self._data.count(b'"Statement"', end))
         self._data.clear()
         if self._delay_seconds:
-            asyncio.get_running_loop().call_later(self._delay_seconds, self._transport.write, answer)
+            asyncio.get_running_loop().call_later(self._delay_seconds, self._transport.write, response)
         else:
-            self._transport.write(answer)
+            self._transport.write(response)
 
 
 @cache
-def _answer(statements: int) -> bytes:
-    """To so many statements; to none, which is a plain PutItem."""
+def _response(statements: int) -> bytes:
+    """Return the response to a number of statements; 0 is a plain PutItem."""
     body = b'{"Responses":[%s]}' % b",".join([b"{}"] * statements) if statements else b"{}"
     return _HEAD % (len(body), body)
 

@@ -1,7 +1,7 @@
-"""The floor: parse with orjson, send 25 hand-made PartiQL statements a request, and nothing else.
+"""The least work that a handler which writes through boto3 can do.
 
-Nothing is validated, localised, compared or folded; the event is put as one string. No consumer of any use can be
-cheaper by much, as long as it writes through boto3.
+It parses with orjson and sends 25 PartiQL statements a request. It validates, normalizes, compares and compacts
+nothing, and stores the event as one string.
 """
 
 from itertools import islice
@@ -16,10 +16,10 @@ INSERT = """INSERT INTO "entities" VALUE {'context': ?, 'entity': ?, 'body': ?}"
 
 
 def handler(event: dict[str, Any], _: Any) -> Any:
-    """Take a batch and write it."""
+    """Write a batch."""
     statements = (_statement(record["body"]) for record in event["Records"])
-    while some := list(islice(statements, 25)):
-        client.batch_execute_statement(Statements=some)  # type: ignore[arg-type]  # mypy knows no such literals
+    while request := list(islice(statements, 25)):
+        client.batch_execute_statement(Statements=request)  # type: ignore[arg-type]  # mypy knows no such literals
     return {"batchItemFailures": []}
 
 

@@ -1,7 +1,7 @@
-"""Where handlers are measured: each in a process of its own, against an endpoint that does no work, in turn.
+"""Measure handlers in turn, each in its own process, against an endpoint that does no work.
 
-What is compared was measured in the same minute, round after round, and the ratio is the median of the rounds' ratios.
-So it holds on a machine whose speed drifts.
+Handlers are compared round by round, within the same minute, and the result is the median of the rounds' ratios, so
+that it holds on a machine whose speed drifts.
 """
 
 import contextlib
@@ -19,13 +19,13 @@ from handlers.items import event_types
 from tests.benchmarks.workloads import invocation
 
 TABLES = (*sorted({event_type.table_variable for event_type in event_types.load().values()}), "REJECTED_TABLE")
-OURS, USUAL, FLOOR = "handlers.sqs", "tests.benchmarks.baseline", "tests.benchmarks.lower_bound"
+PROJECT, BASELINE, LOWER_BOUND = "handlers.sqs", "tests.benchmarks.baseline", "tests.benchmarks.lower_bound"
 
 Figures = dict[str, float]
 
 
-class Contestant:
-    """A handler in a process of its own."""
+class Subject:
+    """A handler in its own process."""
 
     def __init__(self, module: str, endpoint: str) -> None:
         self._process = subprocess.Popen(
@@ -37,8 +37,8 @@ class Contestant:
         )
         self._folder = TemporaryDirectory()
 
-    def take(self, *batches: Sequence[str]) -> Figures:
-        """The figures of the invocations with these batches, together."""
+    def measure(self, *batches: Sequence[str]) -> Figures:
+        """Return the figures of the invocations with these batches, together."""
         files = []
         for number, texts in enumerate(batches):
             path = Path(self._folder.name) / f"{number}.json"
@@ -52,13 +52,13 @@ class Contestant:
         return figures
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         self._process.communicate()
         self._folder.cleanup()
 
 
 def environment(endpoint: str) -> dict[str, str]:
-    """What a function finds in its environment."""
+    """Return the environment variables of a function."""
     return (
         os.environ
         | {name: name.lower() for name in TABLES}
@@ -74,7 +74,7 @@ def environment(endpoint: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def endpoint(delay_ms: float) -> Iterator[str]:
-    """The URL of a DynamoDB that accepts every write after a delay."""
+    """Yield the URL of a DynamoDB that accepts every write after a delay."""
     command = [sys.executable, "-m", "tests.benchmarks.endpoint", str(delay_ms)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -85,16 +85,16 @@ def endpoint(delay_ms: float) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def contestants(url: str, *modules: str) -> Iterator[list[Contestant]]:
-    """A process for each handler, ended afterwards."""
-    made = [Contestant(module, url) for module in modules]
+def subjects(url: str, *modules: str) -> Iterator[list[Subject]]:
+    """Yield a process for each handler, and end them afterwards."""
+    running = [Subject(module, url) for module in modules]
     try:
-        yield made
+        yield running
     finally:
-        for each in made:
-            each.close()
+        for subject in running:
+            subject.close()
 
 
-def ratio(pairs: Sequence[tuple[Any, Any]]) -> float:
-    """The median of the ratios, a pair a round."""
-    return float(statistics.median(above / below for above, below in pairs))
+def median_ratio(pairs: Sequence[tuple[Any, Any]]) -> float:
+    """Return the median of the ratios of pairs, one pair for each round."""
+    return float(statistics.median(numerator / denominator for numerator, denominator in pairs))

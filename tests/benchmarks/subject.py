@@ -1,8 +1,8 @@
-"""One handler in a process of its own, invoked again and again: ``python -m tests.benchmarks.subject MODULE``.
+"""One handler in its own process, invoked again and again: ``python -m tests.benchmarks.subject MODULE``.
 
-Reads a line for each measurement, a list of files, each with an invocation as Lambda hands it over, and answers with
-a line: ``cpu`` and ``wall`` seconds of all these invocations together, and ``megabytes`` of memory at the peak, above
-what the process had before it read them.
+Reads a line for each measurement: a list of files, each with the event of a Lambda invocation. Prints a line with its
+``cpu`` and ``wall`` seconds, of all these invocations together, and ``megabytes``, the peak memory above that of the
+idle process.
 """
 
 import gc
@@ -17,18 +17,18 @@ from types import SimpleNamespace
 from typing import Any
 
 CONTEXT = SimpleNamespace(
-    function_name="contestant",
+    function_name="subject",
     memory_limit_in_mb=1024,
-    invoked_function_arn="arn:aws:lambda:eu-west-1:123456789012:function:contestant",
+    invoked_function_arn="arn:aws:lambda:eu-west-1:123456789012:function:subject",
     aws_request_id="6f0f7c1e-5f1b-4a0e-9c36-0d6a1c5b7e21",
     get_remaining_time_in_millis=lambda: 900_000,
 )
 
 
 def main() -> None:
-    """Answer measurements until the input ends."""
+    """Measure until the input ends."""
     out = os.fdopen(os.dup(1), "w")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a handler logs is not the answer
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a handler logs is no measurement
     handler = importlib.import_module(sys.argv[1]).handler
     for line in sys.stdin:
         print(json.dumps(_measure(handler, json.loads(line))), file=out, flush=True)
@@ -41,7 +41,7 @@ def _measure(handler: Any, files: list[str]) -> dict[str, float]:
     cpu, wall = time.process_time(), time.perf_counter()
     while events:
         response = handler(events.pop(), CONTEXT)
-        assert response == {"batchItemFailures": []}, "nothing was to fail"
+        assert response == {"batchItemFailures": []}, "no record should fail"
     return {
         "cpu": time.process_time() - cpu,
         "wall": time.perf_counter() - wall,

@@ -1,4 +1,4 @@
-"""The batches that are measured: Lambda invocations from the queue."""
+"""The batches to measure: Lambda invocations from the queue."""
 
 import json
 import random
@@ -10,9 +10,9 @@ from handlers.items.event_types import load
 from tests.support.engines import SAMPLES
 
 CATALOGUE = load()
-_FIRST = 1_000_000
+_FIRST_ID = 1_000_000
 
-# The mix that the figures have been of from the start, so that they can be compared: what a course is worked in with.
+# The event types of everyday coursework. The mix stays the same, so that the figures of all releases can be compared.
 COURSEWORK = [
     text
     for name, text in SAMPLES.items()
@@ -22,35 +22,35 @@ COURSEWORK = [
 EVERY_TYPE = list(SAMPLES.values())
 
 
-def unlike(count: int, first: int = 0, mix: Sequence[str] = COURSEWORK) -> list[str]:
-    """So many events of the types of the mix in turn, no two of one entity."""
+def distinct_entities(count: int, first: int = 0, mix: Sequence[str] = COURSEWORK) -> list[str]:
+    """Return ``count`` events of the types of the mix in turn, each of another entity."""
     events = [json.loads(text) for text in mix]
     return [_numbered(events[number % len(events)], first + number) for number in range(count)]
 
 
 def redundant(count: int) -> list[str]:
-    """So many events, half of them duplicates of others, or overtaken by a later event of the same entity."""
-    events = unlike(count - count // 2)
+    """Return ``count`` events, half of them duplicates of others, or superseded by a later event of the same entity."""
+    events = distinct_entities(count - count // 2)
     chosen = random.Random(1).choices(events, k=count // 2)  # noqa: S311  # the same ones in every run
-    again = [event if number % 2 else _later(event) for number, event in enumerate(chosen)]
-    mixed = events + again
+    repeated = [event if number % 2 else _later(event) for number, event in enumerate(chosen)]
+    mixed = events + repeated
     random.Random(2).shuffle(mixed)  # noqa: S311
     return mixed
 
 
 def invocation(texts: Sequence[str]) -> str:
-    """A batch as Lambda hands it over."""
+    """Return the event of a Lambda invocation with these messages, as JSON."""
     return json.dumps(sqs_event(list(texts)))
 
 
 def _numbered(event: dict[str, Any], number: int) -> str:
-    """The event with another number in all that its keys are made of, and of another request."""
+    """Return the event of another entity and request: ``number`` stands in every id of its keys."""
     body = dict(event["body"])
     for entity in CATALOGUE[event["metadata"]["event_name"]].entities:
         for path in entity.key_paths:
-            holder, _, member = path.partition(".")
-            if holder in body and not holder.endswith("_type"):
-                body[holder] = body[holder] | {member: str(_FIRST + number)} if member else str(_FIRST + number)
+            field, _, member = path.partition(".")
+            if field in body and not field.endswith("_type"):
+                body[field] = body[field] | {member: str(_FIRST_ID + number)} if member else str(_FIRST_ID + number)
     metadata = event["metadata"] | {"request_id": f"6f0f7c1e-5f1b-4a0e-9c36-{number:012d}"}
     return json.dumps({"metadata": metadata, "body": body}, separators=(",", ":"))
 

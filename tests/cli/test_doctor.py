@@ -4,7 +4,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -20,9 +20,10 @@ from tests.support.local_stack import Command, Local
 from tests.support.template_helpers import FAMILIES, properties, resolve
 
 CANVAS = "636161780776"
+CANVAS_USER = "arn:aws:iam::123456789012:user/canvas-live-events"
 
-# What MiniStack does not do of what the template says.
-NOT_HERE = ("items never expire in ", "point-in-time recovery is disabled in ")
+# What MiniStack does not do of what the template says, and what the local stack leaves open.
+NOT_HERE = ("items never expire in ", "point-in-time recovery is disabled in ", "events of every institution are ")
 
 
 def troubles(check: Any, stack: Stack) -> list[tuple[State, str]]:
@@ -95,6 +96,43 @@ def test_who_may_send(statements: list[dict[str, Any]], states: list[State]) -> 
     assert [each.state for each in queues._senders({"Statement": statements}, CANVAS)] == states
 
 
+@pytest.mark.parametrize(
+    ("principal", "states"),
+    [
+        (CANVAS_USER, [State.OK, State.OK]),
+        # What IAM puts in the place of a user that was deleted. Source: IAM User Guide, "AWS JSON policy elements:
+        # Principal".
+        ("AIDACKCEVSQ6C2EXAMPLE", [State.ERROR, State.ERROR]),
+        (CANVAS, [State.ERROR, State.ERROR]),
+        ([CANVAS_USER, CANVAS], [State.OK, State.ERROR]),
+    ],
+)
+def test_only_the_user_of_canvas_may_send_where_there_is_one(principal: Any, states: list[State]) -> None:
+    """With CanvasUserArn that user must be allowed to send, and Instructure's account, as others, must not."""
+    policy = {"Statement": [statement({"AWS": principal})]}
+    assert [each.state for each in queues._senders(policy, CANVAS_USER)] == states
+
+
+@pytest.mark.parametrize(
+    ("parameters", "warned"),
+    [
+        ({"AllowedRootAccounts": ""}, True),
+        ({"AllowedRootAccounts": "VicYj3cu5BIFpoZhDVU4DZumnlBrWi1grgJEzADs"}, False),
+        ({"AllowedRootAccounts": "", "CanvasUserArn": CANVAS_USER}, False),
+    ],
+)
+def test_accepting_events_of_every_institution_is_a_warning(
+    local: Local, queue_attributes: Any, parameters: dict[str, str], warned: bool
+) -> None:
+    """Without a filter and with Instructure's shared account, whoever gives Canvas the URL of the queue can write."""
+    local.stack.parameters = {**local.stack.parameters, **parameters}
+    sender = parameters.get("CanvasUserArn", CANVAS)
+    queue_attributes(Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement({"AWS": sender})]}))
+    found = troubles(queues.queue, local.stack)
+    text = "events of every institution are accepted: the parameter AllowedRootAccounts is empty"
+    assert found == ([(State.WARNING, text)] if warned else [])
+
+
 def test_a_queue_that_canvas_does_not_take(local: Local) -> None:
     """A name that begins otherwise, or a FIFO queue, is at fault."""
     for name in ("live-events", "canvas-live-events.fifo"):
@@ -116,7 +154,7 @@ def queue_attributes(local: Local) -> Iterator[Any]:
 def test_the_deployed_policy_is_looked_at(local: Local, queue_attributes: Any) -> None:
     """A policy that was changed by hand is found out."""
     queue_attributes(Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement("*")]}))
-    assert [state for state, _ in troubles(queues.queue, local.stack)] == [State.ERROR, State.ERROR]
+    assert [state for state, _ in troubles(queues.queue, local.stack)] == [State.ERROR, State.ERROR, State.WARNING]
 
 
 def test_a_dead_letter_queue_that_is_not_wired(local: Local, queue_attributes: Any) -> None:
@@ -180,6 +218,51 @@ def test_a_function_with_reserved_concurrency(local: Local, reserved: int, state
     assert f"aws lambda delete-function-concurrency --function-name {function}" in finding.remedy
 
 
+@pytest.mark.parametrize(("available", "states"), [(10, [State.WARNING]), (11, []), (1000, [])])
+def test_account_without_concurrency_for_the_functions_is_a_warning(
+    local: Local, available: int, states: list[State]
+) -> None:
+    """A new AWS account has few concurrent executions; all of them taken by the queue leave none for the rest."""
+    client = local.stack.client("lambda")
+
+    class Lambda:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(client, name)
+
+        def get_account_settings(self) -> Any:
+            return {"AccountLimit": {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": available}}
+
+    local.stack._clients["lambda"] = Lambda()
+    assert local.stack.parameters["MaximumConcurrency"] == "10"
+    assert [state for state, _ in troubles(functions.functions, local.stack)] == states
+
+
+@pytest.mark.parametrize(
+    ("hours", "states"),
+    [
+        (24, [State.ERROR]),
+        (96, [State.ERROR]),
+        (144, [State.ERROR]),
+        (168, []),
+        (169, [State.INFO]),
+        (8760, [State.INFO]),
+    ],
+)
+def test_retention_of_an_existing_stream(local: Local, hours: int, states: list[State]) -> None:
+    """Too short a retention loses what fails for as long; a long one fills the bucket at the first start."""
+
+    class Kinesis:
+        def describe_stream_summary(self, **_: str) -> Any:
+            return {"StreamDescriptionSummary": {"StreamStatus": "ACTIVE", "RetentionPeriodHours": hours}}
+
+    local.stack._clients["kinesis"] = Kinesis()
+    found = [each for each in storage.stream(local.stack) if each.state is not State.OK]
+    assert [each.state for each in found] == states
+    assert properties("Stream")["RetentionPeriodHours"] == storage._RETENTION_HOURS
+    if states == [State.ERROR]:
+        assert f"--stream-arn {local.stack.stream_arn} --retention-period-hours 168`" in found[0].remedy
+
+
 def test_a_permission_that_was_taken_away(local: Local) -> None:
     """What a role may not do any more is named, with what it is done on."""
     iam, role = local.stack.client("iam"), local.stack.resources["SqsFunctionRole"].physical_id
@@ -192,6 +275,26 @@ def test_a_permission_that_was_taken_away(local: Local) -> None:
     assert state is State.ERROR
     assert text.startswith("SqsFunction may not: dynamodb:PartiQLInsert on arn:aws:dynamodb:")
     assert "sqs:" not in text
+
+
+def test_permissions_are_simulated_with_the_condition_key_of_the_bucket(local: Local) -> None:
+    """IAM's simulator knows no condition key by itself: without it, it would deny every write to the bucket."""
+    iam = local.stack.client("iam")
+
+    class Iam:
+        calls: ClassVar[list[dict[str, Any]]] = []
+
+        def simulate_principal_policy(self, **call: Any) -> Any:
+            self.calls.append(call)
+            return iam.simulate_principal_policy(**call)
+
+    local.stack._clients["iam"] = Iam()
+    assert troubles(functions.permissions, local.stack) == []
+    (write,) = [call for call in Iam.calls if call["ActionNames"] == ["s3:PutObject"]]
+    account = functions.configurations(local.stack)["SqsFunction"]["FunctionArn"].split(":")[4]
+    assert write["ContextEntries"] == [
+        {"ContextKeyName": "s3:ResourceAccount", "ContextKeyValues": [account], "ContextKeyType": "string"}
+    ]
 
 
 def test_a_table_that_is_gone_or_keyed_otherwise(local: Local) -> None:

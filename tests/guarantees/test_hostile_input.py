@@ -200,7 +200,7 @@ def check_payload(record: bytes, payload: Any) -> None:
     """Check that what was kept of a rejected record is all of it, but for secrets."""
     kept = gzip.decompress(bytes(payload))
     assert TOKEN.encode() not in kept
-    has_secrets = re.search(rb"access_token|verifier", record, re.IGNORECASE)
+    has_secrets = re.search(rb"access_token|verifier|[?&;](?:sig|token)", record, re.IGNORECASE)
     assert kept == (redact(record) if has_secrets else record)
 
 
@@ -358,14 +358,15 @@ class Accepting:
         return {"Responses": [{} for _ in Statements]}
 
 
-def judge(data: bytes) -> Outcome:
-    """The outcome of a record, for which nothing is sent anywhere."""
+def judge(data: bytes, copies: int = 1) -> Outcome:
+    """The outcome of a record, or of as many in a batch, for which nothing is sent anywhere."""
     client: Any = Accepting()
     record = Record("0", data, NOW, "arn:aws:sqs:eu-west-1:1:queue")
-    (outcome,) = Pipeline(
+    outcomes = Pipeline(
         Settings(TABLES, None, timedelta(days=90)), CATALOGUE, Writer(client, TABLES), lambda: NOW
-    ).process([("0", lambda: record)], Deadline(lambda: 60_000))
-    return outcome
+    ).process([("0", lambda: record)] * copies, Deadline(lambda: 60_000))
+    assert len(outcomes) == copies
+    return outcomes[0]
 
 
 def seconds(data: bytes) -> float:
@@ -395,13 +396,27 @@ def test_time_is_bounded_and_grows_with_size_alone(kind: str) -> None:
 def test_memory_is_bounded(kind: str) -> None:
     """Judging a record takes no more than some multiple of its size in memory."""
     data = KINDS[kind](MEGABYTE // 10)
+    _, peak = judge_traced(data)
+    assert peak <= 140 * len(data)
+
+
+def judge_traced(data: bytes, copies: int = 1) -> tuple[Outcome, int]:
+    """The outcome of a record, and the bytes of memory that judging it took at most."""
     tracemalloc.start()
     try:
-        judge(data)
+        outcome = judge(data, copies)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak <= 140 * len(data)
+    return outcome, peak
+
+
+def test_batch_of_long_records_takes_no_more_memory_than_a_few() -> None:
+    """However many long records are in a batch, only a few of them are decoded at the same time."""
+    data = KINDS["empty arrays"](MEGABYTE // 10)
+    _, peak_of_few = judge_traced(data, 6)
+    _, peak_of_many = judge_traced(data, 24)
+    assert peak_of_many <= 1.5 * peak_of_few
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -410,13 +425,7 @@ def test_largest_record_of_an_invocation_takes_little_memory(kind: str) -> None:
 
     A stream can allow records of up to 10 MiB, and a function has 1,024 MB by default.
     """
-    data = KINDS[kind](4_400_000)
-    tracemalloc.start()
-    try:
-        outcome = judge(data)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    outcome, peak = judge_traced(KINDS[kind](4_400_000))
     assert peak <= 1024 * 1024**2 / 8
     assert (outcome.fate, outcome.reason or outcome.error) in [
         (Fate.REJECTED, RejectionReason.TOO_LARGE),

@@ -22,6 +22,23 @@ APPEND_ONLY_TABLES = [
 ]
 VERSIONED_TABLES = [table for table in TABLES.values() if table not in APPEND_ONLY_TABLES]
 NO_VALUE = {"Ref": "AWS::NoValue"}
+# The parameters that are integers: the smallest and the largest value that each takes.
+INTEGERS = {
+    "ActivityRetentionDays": (1, 3650),
+    "RejectedRetentionDays": (1, 3650),
+    "BatchSize": (1, 10_000),
+    "MaximumBatchingWindowInSeconds": (1, 60),
+    "MaximumConcurrency": (2, 1000),
+    "MaxWriteRequestUnits": (0, 999_999_999),
+    "MemorySize": (256, 10_240),
+    "DelayAlarmSeconds": (60, 1_036_800),
+    "SilenceAlarmHours": (0, 168),
+    "RejectionsAlarmCount": (0, 999_999_999),
+    "RetriesAlarmCount": (0, 999_999_999),
+    "ErrorsAlarmCount": (0, 999_999_999),
+    "ThrottledWritesAlarmCount": (0, 999_999_999),
+    "DurationAlarmSeconds": (1, 60),
+}
 
 
 def transform(text: str) -> Json:

@@ -16,7 +16,7 @@ from tests.support.engines import SAMPLES, TABLES, Tables
 from tests.support.template_helpers import (
     APPEND_ONLY_TABLES,
     FAMILIES,
-    RESOURCES,
+    NO_VALUE,
     TEMPLATE,
     VERSIONED_TABLES,
     Json,
@@ -32,10 +32,11 @@ STREAM_ARN = {"Fn::If": ["CreateStream", {"Fn::GetAtt": ["Stream", "Arn"]}, {"Re
 
 
 def grants(policies: list[Json]) -> set[tuple[str, str]]:
-    """Every action that the policies allow, with its resource, if all families are deployed."""
+    """Every action that the policies allow, with its resource, if all families are deployed and tracing is not."""
     return {
         (action, str(resource))
         for policy in resolve(policies)
+        if "Fn::If" not in policy
         for statement in policy["PolicyDocument"]["Statement"]
         for action in as_list(statement["Action"])
         for resource in as_list(statement["Resource"])
@@ -87,16 +88,45 @@ def test_template_has_no_other_roles_or_policies() -> None:
     """SAM adds nothing that extends what the template grants."""
     assert of_type("AWS::IAM::Role").keys() == {"SqsFunctionRole", "KinesisFunctionRole"}
     assert of_type("AWS::IAM::ManagedPolicy").keys() == {"WriteTablesPolicy"}
-    assert of_type("AWS::IAM::Policy").keys() == {"TracingPolicy"}
+    assert of_type("AWS::IAM::Policy") == {}
 
 
-def test_tracing_is_permitted_only_when_enabled() -> None:
-    """Without tracing neither function may call X-Ray; with it both may send traces and nothing else."""
+@pytest.mark.parametrize("function", ["SqsFunction", "KinesisFunction"])
+def test_tracing_is_permitted_only_when_enabled(function: str) -> None:
+    """The role itself allows sending traces, so that it does before Lambda checks it, and only with tracing."""
     assert TEMPLATE["Parameters"]["Tracing"]["Default"] == "PassThrough"
-    assert RESOURCES["TracingPolicy"]["Condition"] == "HasTracing"
-    assert grants([properties("TracingPolicy")]) == on("*", "xray:PutTraceSegments", "xray:PutTelemetryRecords")
-    for function in ("SqsFunction", "KinesisFunction"):
-        assert properties(function)["TracingConfig"] == {"Mode": {"Ref": "Tracing"}}
+    assert TEMPLATE["Conditions"]["HasTracing"] == {"Fn::Equals": [{"Ref": "Tracing"}, "Active"]}
+    assert properties(function)["TracingConfig"] == {"Mode": {"Ref": "Tracing"}}
+    assert properties(function)["Role"] == arn(f"{function}Role")
+    (conditional,) = [policy["Fn::If"] for policy in properties(f"{function}Role")["Policies"] if "Fn::If" in policy]
+    condition, policy, otherwise = conditional
+    assert (condition, otherwise) == ("HasTracing", NO_VALUE)
+    assert grants([policy]) == on("*", "xray:PutTraceSegments", "xray:PutTelemetryRecords")
+
+
+def test_buckets_are_written_only_in_this_account() -> None:
+    """Who creates a bucket under the name of a deleted one receives no events."""
+    own_account = {"StringEquals": {"s3:ResourceAccount": {"Ref": "AWS::AccountId"}}}
+    statements = [
+        statement
+        for role in of_type("AWS::IAM::Role").values()
+        for policy in role["Properties"]["Policies"]
+        if "Fn::If" not in policy
+        for statement in policy["PolicyDocument"]["Statement"]
+        if any(action.startswith("s3:") for action in as_list(statement["Action"]))
+    ]
+    assert {action for statement in statements for action in as_list(statement["Action"])} >= {"s3:PutObject"}
+    assert [statement for statement in statements if statement.get("Condition") != own_account] == []
+
+
+def test_every_role_takes_the_permissions_boundary() -> None:
+    """Where an organization requires a boundary, no role of the template is created without it."""
+    assert TEMPLATE["Conditions"]["HasPermissionsBoundary"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "PermissionsBoundary"}, ""]}]
+    }
+    bounded = {"Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundary"}, NO_VALUE]}
+    for role in of_type("AWS::IAM::Role").values():
+        assert role["Properties"]["PermissionsBoundary"] == bounded
 
 
 @pytest.mark.parametrize(

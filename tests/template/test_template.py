@@ -7,6 +7,7 @@ import pytest
 from tests.support.template_helpers import (
     APPEND_ONLY_TABLES,
     FAMILIES,
+    INTEGERS,
     NO_VALUE,
     RESOURCES,
     ROOT,
@@ -40,14 +41,14 @@ def test_both_event_source_mappings_report_batch_item_failures() -> None:
 
 def test_visibility_timeout_covers_function_timeout_and_batching_window() -> None:
     """With no choice of parameters does a message become visible while a function may still process it."""
-    window = TEMPLATE["Parameters"]["MaximumBatchingWindowInSeconds"]["MaxValue"]
+    _, window = INTEGERS["MaximumBatchingWindowInSeconds"]
     visibility_timeout = properties("Queue")["VisibilityTimeout"]
     assert visibility_timeout >= 6 * properties("SqsFunction")["Timeout"] + window
 
 
 def test_batching_window_cannot_be_zero() -> None:
     """Lambda rejects batch sizes over ten without a batching window."""
-    assert TEMPLATE["Parameters"]["MaximumBatchingWindowInSeconds"]["MinValue"] >= 1
+    assert INTEGERS["MaximumBatchingWindowInSeconds"][0] >= 1
 
 
 def test_dead_letter_queue_retains_messages_longer_than_the_queue() -> None:
@@ -68,17 +69,19 @@ def test_dead_letter_queue_accepts_only_the_queue_of_the_stack() -> None:
 
 
 def test_queue_policy_allows_only_canvas_and_only_sending() -> None:
-    """The policy of the queue allows one action to one account."""
+    """The policy of the queue allows one action to one account, or to one user in its place."""
     statements = properties("QueuePolicy")["PolicyDocument"]["Statement"]
     assert [s for s in statements if s["Effect"] == "Allow"] == [
         {
             "Effect": "Allow",
-            "Principal": {"AWS": {"Ref": "CanvasAccountId"}},
+            "Principal": {"AWS": {"Fn::If": ["HasCanvasUser", {"Ref": "CanvasUserArn"}, {"Ref": "CanvasAccountId"}]}},
             "Action": "sqs:SendMessage",
             "Resource": arn("Queue"),
         }
     ]
     assert TEMPLATE["Parameters"]["CanvasAccountId"]["Default"] == "636161780776"
+    assert TEMPLATE["Conditions"]["HasCanvasUser"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "CanvasUserArn"}, ""]}]}
+    assert TEMPLATE["Parameters"]["CanvasUserArn"]["Default"] == ""
 
 
 @pytest.mark.parametrize(
@@ -237,8 +240,11 @@ def test_dashboard_searches_fit_for_long_stack_names() -> None:
 
 def test_resources_that_hold_events_are_retained() -> None:
     """Deleting the stack or replacing a resource deletes no event of which there is no other copy."""
-    retained = {name for name, resource in RESOURCES.items() if resource.get("DeletionPolicy") == "Retain"}
-    assert retained == {*TABLES.values(), "RejectedTable", "DeadLetterQueue", "FailureBucket", "Stream"}
+    policies = {name: resource.get("DeletionPolicy", "Delete") for name, resource in RESOURCES.items()}
+    retained = {name: policy for name, policy in policies.items() if policy != "Delete"}
+    # Deletion protection would make the rollback fail if the tables were not retained in it.
+    tables = dict.fromkeys((*TABLES.values(), "RejectedTable"), "Retain")
+    assert retained == tables | dict.fromkeys(("DeadLetterQueue", "FailureBucket", "Stream"), "RetainExceptOnCreate")
     for name in {*retained, "Queue"}:
         assert RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
 
@@ -307,6 +313,16 @@ def test_default_deployment_has_no_stream_resources() -> None:
         ("KinesisStream", "arn:aws-us-gov:kinesis:us-gov-west-1:123456789012:stream/canvas", True),
         ("KinesisStream", "canvas", False),
         ("KinesisStream", "arn:aws:kinesis:us-east-1:123456789012:stream/canvas/consumer/x:1", False),
+        ("CanvasUserArn", "", True),
+        ("CanvasUserArn", "arn:aws:iam::123456789012:user/canvas-live-events", True),
+        ("CanvasUserArn", "arn:aws-us-gov:iam::123456789012:user/lms/canvas@example.edu", True),
+        ("CanvasUserArn", "arn:aws:iam::123456789012:root", False),
+        ("CanvasUserArn", "arn:aws:iam::123456789012:user/*", False),
+        ("CanvasUserArn", "canvas-live-events", False),
+        ("PermissionsBoundary", "", True),
+        ("PermissionsBoundary", "arn:aws:iam::123456789012:policy/boundaries/developer", True),
+        ("PermissionsBoundary", "arn:aws:iam::aws:policy/PowerUserAccess", True),
+        ("PermissionsBoundary", "arn:aws:iam::123456789012:role/developer", False),
         ("AllowedRootAccounts", "", True),
         ("AllowedRootAccounts", "VicYj3cu5BIFpoZhDVU4DZumnlBrWi1grgJEzADs, 21070000000000001", True),
         ("AllowedRootAccounts", "a,", False),
@@ -336,6 +352,38 @@ def test_parameter_pattern_accepts_only_valid_values(parameter: str, value: str,
     """A wrong value fails the deployment at once, not later in Canvas or Lambda."""
     pattern = TEMPLATE["Parameters"][parameter]["AllowedPattern"]
     assert bool(re.fullmatch(pattern, value)) is accepted
+
+
+@pytest.mark.parametrize("parameter", INTEGERS)
+def test_integer_parameter_accepts_exactly_the_integers_in_its_range(parameter: str) -> None:
+    """A fraction, or a number that Lambda would reject, fails the deployment at once."""
+    low, high = INTEGERS[parameter]
+    accepts = re.compile(TEMPLATE["Parameters"][parameter]["AllowedPattern"]).fullmatch
+    sample = {*range(12_000), *range(0, 1_200_000, 97), *range(max(low - 2, 0), low + 3), *range(high - 2, high + 3)}
+    assert [number for number in sample if bool(accepts(str(number))) is not (low <= number <= high)] == []
+    others = ("", "1.5", "2.0", "1e2", "-1", "+5", "007", " 5", "5 ", "five", "٣", f"{high}0")
+    assert [text for text in others if accepts(text)] == []
+
+
+def test_no_parameter_takes_a_fraction() -> None:
+    """CloudFormation's type Number accepts fractions, except where it must be one of some values."""
+    parameters = TEMPLATE["Parameters"].items()
+    numbers = {name for name, value in parameters if value["Type"] == "Number" and "AllowedValues" not in value}
+    assert numbers == set()
+    assert {name for name, value in parameters if str(value.get("Default", "")).isdigit()} == {
+        *INTEGERS, "CanvasAccountId", "LogRetentionDays",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("table", [*TABLES.values(), "RejectedTable"])
+def test_write_ceiling_applies_to_every_table_and_is_off_by_default(table: str) -> None:
+    """With 0 DynamoDB is told of no ceiling, and with any other number each table gets that one."""
+    ceiling = {"MaxWriteRequestUnits": {"Ref": "MaxWriteRequestUnits"}}
+    assert properties(table)["OnDemandThroughput"] == {"Fn::If": ["HasWriteCeiling", ceiling, NO_VALUE]}
+    assert TEMPLATE["Parameters"]["MaxWriteRequestUnits"]["Default"] == "0"
+    assert TEMPLATE["Conditions"]["HasWriteCeiling"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "MaxWriteRequestUnits"}, "0"]}]
+    }
 
 
 def test_package_contains_only_runtime_files() -> None:

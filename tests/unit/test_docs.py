@@ -153,3 +153,47 @@ def test_the_reference_says_which_event_types_a_family_needs() -> None:
     assert {family: set(INLINE.findall(line)) for family, line in said.items()} == {
         family.name: {event for entity in family.entities for event in entity.events} for family in families()
     }
+
+
+def cost_tables() -> list[list[tuple[str, str]]]:
+    """The tables of speed.md with a column "arithmetic": the arithmetic and the amount of each row."""
+    text = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
+    tables = re.findall(r"^\|[^|]*\| arithmetic \| USD[^|]*\|\n\| --- .*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return [re.findall(r"^\|[^|]*\| (.+?) \| (.+?) \|$", table, re.MULTILINE) for table in tables]
+
+
+def test_costs_are_what_their_arithmetic_gives() -> None:
+    """Each amount is the result of its arithmetic, and each sum that of its table."""
+    tables = cost_tables()
+    assert len(tables) == 3
+    for table in tables:
+        exact = 0.0
+        for arithmetic, amount in table:
+            if arithmetic == "**together**":
+                assert float(amount.strip("*")) == pytest.approx(exact, abs=0.005_001)
+            else:
+                value = evaluate(arithmetic)
+                exact += value
+                assert float(amount) == pytest.approx(value, abs=0.005_001), arithmetic
+
+
+def evaluate(arithmetic: str) -> float:
+    """The value of sums and products, such as ``(1 + 0.1) × 0.40``."""
+    expression = arithmetic.replace("×", "*").replace(",", "")
+    assert re.fullmatch(r"[\d.*+/() ]+", expression), arithmetic
+    value: float = eval(expression)  # noqa: S307  # digits and operators only
+    return value
+
+
+def test_costs_use_the_fixed_costs_of_monitoring_and_the_readme_the_costs_of_a_million() -> None:
+    """One amount is not in two documents with two values."""
+    speed, monitoring, readme = (
+        (ROOT / name).read_text(encoding="utf-8") for name in ("docs/speed.md", "docs/monitoring.md", "README.md")
+    )
+    fixed = re.search(r"^\| \*\*fixed\*\* \| \*\*(.+?)\*\* \| \*\*(.+?)\*\* \|$", monitoring, re.MULTILINE)
+    assert fixed
+    assert f"| {fixed[1]} | {fixed[1]} |" in speed
+    assert f"Metrics and alarms are {fixed[2]} with it." in speed
+    million, in_a_month = re.findall(r"^\| \| \*\*together\*\* \| \*\*(.+?)\*\* \|$", speed, re.MULTILINE)
+    assert "about two dollars" in readme
+    assert {round(float(million)), round(float(in_a_month))} == {2}

@@ -48,6 +48,7 @@ def _on_failure(name: str, mapping: Mapping[str, Any]) -> Finding:
 
 def functions(stack: Stack) -> Findings:
     """Whether the functions are active, know their tables, and time out well before messages reappear."""
+    yield _account_concurrency(stack)
     attributes = attributes_of(stack, stack.queue_url)
     visibility_timeout = int(attributes.get("VisibilityTimeout", 0))
     for name, configuration in configurations(stack).items():
@@ -67,6 +68,19 @@ def functions(stack: Stack) -> Findings:
             f"Messages reappear while they are being processed; it should be six times the timeout. {DEPLOY}",
             State.WARNING,
         )
+
+
+def _account_concurrency(stack: Stack) -> Finding:
+    available = stack.client("lambda").get_account_settings()["AccountLimit"]["UnreservedConcurrentExecutions"]
+    concurrency = int(stack.parameters.get("MaximumConcurrency", 0))
+    return expect(
+        available > concurrency,
+        f"{available} concurrent executions for all functions of the account, and MaximumConcurrency is {concurrency}",
+        f"only {available} concurrent executions for all functions of the account; MaximumConcurrency is {concurrency}",
+        "Invocations beyond them are throttled, and each costs the queue's messages one of their receives. Request an"
+        " increase of Lambda's quota `Concurrent executions` (Service Quotas), or lower MaximumConcurrency.",
+        State.WARNING,
+    )
 
 
 def _reserved(name: str, function: str, stack: Stack) -> Finding:
@@ -108,7 +122,10 @@ def permissions(stack: Stack) -> Findings:
         denied: set[str] = set()
         for resource, actions in _required_actions(stack, configuration).items():
             response = stack.client("iam").simulate_principal_policy(
-                PolicySourceArn=configuration["Role"], ActionNames=list(actions), ResourceArns=[resource]
+                PolicySourceArn=configuration["Role"],
+                ActionNames=list(actions),
+                ResourceArns=[resource],
+                ContextEntries=[_own_buckets(configuration)],
             )
             denied |= {
                 f"{result['EvalActionName']} on {resource}"
@@ -121,6 +138,12 @@ def permissions(stack: Stack) -> Findings:
             f"{name} may not: {'; '.join(sorted(denied))}",
             f"Records are retried and end up in the dead-letter queue or the bucket. {DEPLOY}",
         )
+
+
+def _own_buckets(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """The condition key by which the role writes only to buckets of its account; the simulator knows no key itself."""
+    account = configuration["FunctionArn"].split(":")[4]
+    return {"ContextKeyName": "s3:ResourceAccount", "ContextKeyValues": [account], "ContextKeyType": "string"}
 
 
 def _required_actions(stack: Stack, configuration: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

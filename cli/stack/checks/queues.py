@@ -29,10 +29,21 @@ def queue(stack: Stack) -> Findings:
             "Canvas can send only if the key's policy allows its account. Otherwise use SQS-managed encryption.",
         )
     policy = json.loads(attributes.get("Policy") or "{}")
-    yield from _senders(policy, stack.parameters.get("CanvasAccountId", ""))
+    user = stack.parameters.get("CanvasUserArn", "")
+    yield from _senders(policy, user or stack.parameters.get("CanvasAccountId", ""))
+    if not user:
+        yield expect(
+            bool(stack.parameters.get("AllowedRootAccounts")),
+            "only events of your root accounts are accepted",
+            "events of every institution are accepted: the parameter AllowedRootAccounts is empty",
+            "Instructure sends for all its customers from one AWS account. Set AllowedRootAccounts, or CanvasUserArn:"
+            " docs/threats.md#who-may-send.",
+            State.WARNING,
+        )
 
 
 def _senders(policy: Mapping[str, Any], canvas: str) -> Findings:
+    """Whether the policy lets ``canvas``, an AWS account or the ARN of an IAM user, send, and nobody else."""
     allowed = [statement for statement in _listed(policy.get("Statement")) if statement.get("Effect") == "Allow"]
     senders: set[str] = set()
     for statement in allowed:
@@ -44,8 +55,8 @@ def _senders(policy: Mapping[str, Any], canvas: str) -> Findings:
             yield Finding(State.WARNING, text, f"Canvas only needs to send. {DEPLOY}")
     yield expect(
         canvas in senders,
-        f"Canvas's account {canvas} may send",
-        f"Canvas's account {canvas or '(not set)'} may not send to the queue",
+        f"Canvas, as {canvas}, may send",
+        f"Canvas, as {canvas or '(not set)'}, may not send to the queue",
         f"Its events are lost until it is allowed to. {DEPLOY}",
     )
     others = sorted(senders - {canvas})

@@ -8,6 +8,9 @@ from cli.stack.stack import Stack, family
 from cli.ui.output import plural
 from handlers.items import rejection
 
+# Of the stream that the template creates: a day more than its mapping retries.
+_RETENTION_HOURS = 168
+
 
 def tables(stack: Stack) -> Findings:
     """Whether every table exists with the right keys, expires what it should and has point-in-time recovery."""
@@ -129,9 +132,17 @@ def stream(stack: Stack) -> Findings:
         0 < oldest < hours * 3600,
         f"records are retained for {hours} hours, and retried for {oldest // 3600}",
         f"records are retained for {hours} hours, but retried {f'for {oldest // 3600}' if oldest > 0 else 'forever'}",
-        "They would expire instead of going to the bucket. Increase the retention: "
-        "`aws kinesis increase-stream-retention-period`.",
+        "What fails for so long expires in the stream, and is lost, instead of going to the bucket. "
+        f"`aws kinesis increase-stream-retention-period --stream-arn {stack.stream_arn} --retention-period-hours"
+        f" {_RETENTION_HOURS}`",
     )
+    if hours > _RETENTION_HOURS:
+        yield Finding(
+            State.INFO,
+            f"records are retained for more than {_RETENTION_HOURS} hours",
+            f"Those older than {oldest // 3600} hours at the first start went to the bucket without an attempt."
+            " `canvas-events failures redrive` stores them.",
+        )
 
 
 def bucket(stack: Stack) -> Findings:
