@@ -187,7 +187,8 @@ def not_kept(folder: Path = CATALOGUE) -> dict[str, str]:
         listed = _strings(tomllib.loads((folder / NOT_KEPT).read_text(encoding="utf-8")), "the file")
     except (FileNotFoundError, TypeError, tomllib.TOMLDecodeError) as error:
         raise CatalogueError(f"{NOT_KEPT}: {error}") from error
-    both = sorted(listed.keys() & load(folder).keys())
+    kept = {event for family in families(folder) for entity in family.entities for event in entity.events}
+    both = sorted(listed.keys() & kept)
     if both:
         raise CatalogueError(f"{NOT_KEPT}: {', '.join(both)} is an event type of a family. Remove it from either file.")
     return listed
