@@ -20,10 +20,13 @@ class RejectionReason(StrEnum):
     """Why a record can never be processed as it is: the partition keys of the table of rejected events."""
 
     MALFORMED_JSON = "malformed_json"
+    GZIP_COMPRESSED = "gzip_compressed"
+    KPL_AGGREGATED = "kpl_aggregated"
     CALIPER_FORMAT = "caliper_format"
     SCHEMA_VIOLATION = "schema_violation"
     UNKNOWN_EVENT_TYPE = "unknown_event_type"
     FOREIGN_ACCOUNT = "foreign_account"
+    OTHER_ENVIRONMENT = "other_environment"
     UNROUTABLE = "unroutable"
     UNSTORABLE = "unstorable"
     TOO_LARGE = "too_large"

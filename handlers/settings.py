@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from handlers.items import rejection
 from handlers.items.build import DEFAULT_ACTIVITY_RETENTION
 from handlers.items.canvas_ids import ID_PATTERN, IDS_PER_SHARD, parse_id
+from handlers.items.event_types import load_not_kept
 
 DEFAULT_REJECTED_RETENTION = timedelta(days=90)
 MAX_RETENTION_DAYS = 3650
+
+_EVENT_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
 
 class SettingsError(Exception):
@@ -24,19 +27,22 @@ class Settings:
     ``tables`` maps the environment variables of the deployed tables to their names:
     ``{"MODULES_TABLE": "canvas-modules", …}``. Events of root accounts whose uuid or id is not in
     ``allowed_root_accounts`` are rejected; None allows all. ``rejected_retention`` counts from the rejection,
-    ``activity_retention`` from the event.
+    ``activity_retention`` from the event. Events from Canvas's Beta and Test environments are rejected unless
+    ``allow_beta_and_test``. ``ignored_event_types`` are those that the catalogue lists as not kept, and any others.
     """
 
     tables: Mapping[str, str]
     allowed_root_accounts: frozenset[str] | None
     rejected_retention: timedelta
     activity_retention: timedelta = DEFAULT_ACTIVITY_RETENTION
+    allow_beta_and_test: bool = False
+    ignored_event_types: frozenset[str] = field(default_factory=load_not_kept)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], entity_tables: frozenset[str]) -> "Settings":
         """Read the settings; ``entity_tables`` are the table variables of the catalogue.
 
-        Raises ``SettingsError``.
+        Raises ``SettingsError``, and ``SchemaFileError`` if the package does not list the types that are not kept.
         """
         if not environ.get(rejection.TABLE_VARIABLE):
             raise SettingsError(
@@ -48,6 +54,8 @@ class Settings:
             _allowed_root_accounts(environ),
             _retention(environ, "REJECTED_RETENTION_DAYS", DEFAULT_REJECTED_RETENTION),
             _retention(environ, "ACTIVITY_RETENTION_DAYS", DEFAULT_ACTIVITY_RETENTION),
+            _allow_beta_and_test(environ),
+            load_not_kept() | _ignored_event_types(environ),
         )
 
 
@@ -77,6 +85,24 @@ def _allowed_root_accounts(environ: Mapping[str, str]) -> frozenset[str] | None:
                 " account's uuid, or its global id, which events have in root_account_id."
             )
     return accounts or None
+
+
+def _allow_beta_and_test(environ: Mapping[str, str]) -> bool:
+    text = environ.get("ALLOW_BETA_AND_TEST") or "false"
+    if text not in ("true", "false"):
+        raise SettingsError("ALLOW_BETA_AND_TEST must be true or false.")
+    return text == "true"
+
+
+def _ignored_event_types(environ: Mapping[str, str]) -> frozenset[str]:
+    names = [part.strip() for part in environ.get("IGNORED_EVENT_TYPES", "").split(",") if part.strip()]
+    for name in names:
+        if not _EVENT_TYPE.fullmatch(name):
+            raise SettingsError(
+                f"IGNORED_EVENT_TYPES contains {name!r}, which is not an event type. Set it to event types such as"
+                " quizzes.quiz_created, separated by commas, or leave it unset."
+            )
+    return frozenset(names)
 
 
 def _retention(environ: Mapping[str, str], variable: str, default: timedelta) -> timedelta:

@@ -8,7 +8,7 @@ from typing import Any
 from cli.catalogue import json_schema, model, reference, template
 from cli.catalogue.samples import EVENTS, INVOCATION_BUILDERS, invocation_files, read_json
 from cli.errors import CommandError
-from handlers.items.event_types import SCHEMAS_DIR
+from handlers.items.event_types import NOT_KEPT_FILE, SCHEMAS_DIR
 
 ROOT = SCHEMAS_DIR.parent
 
@@ -20,7 +20,9 @@ def files() -> dict[Path, str]:
     ``template.text`` does.
     """
     invocations = {path: json_schema.text(document) for path, document in invocation_files()}
-    return dict(_schemas()) | invocations | {reference.FILE: reference.text(), template.FILE: template.text()}
+    not_kept = {SCHEMAS_DIR / NOT_KEPT_FILE: "".join(f"{name}\n" for name in sorted(model.not_kept()))}
+    texts = {reference.FILE: reference.text(), template.FILE: template.text()}
+    return dict(_schemas()) | not_kept | invocations | texts
 
 
 def stale() -> list[Path]:

@@ -35,7 +35,6 @@ KINDS: dict[str, Schema] = {
     "gid": _ID,
     "lid": _ID,
     "str": {"type": ["string"]},
-    "url": {"type": ["string"]},
     "state": {"type": ["string"]},
     "text": {"type": ["string"]},
     "uuid": {"type": ["string"]},

@@ -11,13 +11,14 @@ from cli.errors import CommandError
 from handlers.items.event_types import SCHEMAS_DIR
 
 CATALOGUE = SCHEMAS_DIR / "catalogue"
+NOT_KEPT = "not_kept.toml"  # the one file of the catalogue that is not a family
 
 _ENTRY = {"about", "events", "context", "fields"}
 _ALSO = {"aliases", "requires", "without_account"}
 
 KINDS = frozenset(
     {
-        *("gid", "lid", "uuid", "str", "url", "state", "text", "time", "ruby_time", "date"),
+        *("gid", "lid", "uuid", "str", "state", "text", "time", "ruby_time", "date"),
         *("num", "int", "bool", "obj", "list", "ids"),
     }
 )
@@ -166,7 +167,7 @@ def families(folder: Path = CATALOGUE) -> list[Family]:
 
     Raises ``CatalogueError`` naming the file and the entry that is wrong.
     """
-    read = [_family(path) for path in sorted(folder.glob("*.toml"))]
+    read = [_family(path) for path in sorted(folder.glob("*.toml")) if path.name != NOT_KEPT]
     if not read:
         # A consumer without event types would reject everything.
         raise CatalogueError(f"There are no catalogue files in {folder}.")
@@ -177,6 +178,22 @@ def families(folder: Path = CATALOGUE) -> list[Family]:
                 raise CatalogueError(f"{family.name}.toml: [{entity.name}] is already in {files[entity.name]}.toml")
             files[entity.name] = family.name
     return read
+
+
+def not_kept(folder: Path = CATALOGUE) -> dict[str, str]:
+    """Return what Canvas sends the event types for that are not kept, by event type.
+
+    Raises ``CatalogueError`` if their file is missing or wrong, or lists a type of a family.
+    """
+    try:
+        listed = _strings(tomllib.loads((folder / NOT_KEPT).read_text(encoding="utf-8")), "the file")
+    except (FileNotFoundError, TypeError, tomllib.TOMLDecodeError) as error:
+        raise CatalogueError(f"{NOT_KEPT}: {error}") from error
+    kept = {event for family in families(folder) for entity in family.entities for event in entity.events}
+    both = sorted(listed.keys() & kept)
+    if both:
+        raise CatalogueError(f"{NOT_KEPT}: {', '.join(both)} is an event type of a family. Remove it from either file.")
+    return listed
 
 
 def _family(path: Path) -> Family:

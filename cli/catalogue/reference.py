@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from cli.catalogue.model import CATALOGUE, EntityDefinition, Family, families
+from cli.catalogue.model import CATALOGUE, EntityDefinition, Family, families, not_kept
 from handlers.items.event_types import SCHEMAS_DIR
 
 FILE = SCHEMAS_DIR.parent / "docs" / "reference.md"
@@ -26,13 +26,14 @@ key is made of. An empty id means null too.
 a string, local wherever it can be |
 | `ids` | a list of ids | a list of such strings, without empty ids and nulls |
 | `str`, `text`, `uuid` | a string; `text` is cut at 8,192 characters; `uuid` may be any opaque id | a string |
-| `url` | a URL that may hold an access token | the same, the token masked |
 | `state` | a string of a known list, or a new one | a string |
 | `time`, `ruby_time` | an ISO 8601 date-time with any offset; `ruby_time` also as `2019-10-05 05:38:00 -0800` | \
 UTC, `2026-09-03T09:15:27.004000Z` |
 | `date` | a date or a date-time | a date, or UTC as above |
 | `num`, `int` | a number | a number, exactly |
 | `bool`, `obj`, `list` | as they are called | the same |
+
+In whatever field a URL is, [its secrets are replaced by `REDACTED`](threats.md#secrets-in-urls).
 """
 
 _APPEND_ONLY = """\
@@ -44,10 +45,23 @@ such as `DiscussionTopic` for `discussion_topic`.
 """
 
 
+_NOT_KEPT = """\
+## Event types that are not kept
+
+Canvas sends these to other services of Instructure, also on the stream of a self-hosted Canvas. They are ignored and
+counted. `IgnoredEventTypes` adds others.
+
+| event type | |
+| --- | --- |
+"""
+
+
 def text() -> str:
     """The whole file."""
     known = families(CATALOGUE)
-    return "\n".join([_INTRODUCTION, *_index(known), *(line for family in known for line in _family(family))])
+    not_kept_rows = "".join(f"| `{name}` | {about} |\n" for name, about in sorted(not_kept(CATALOGUE).items()))
+    described = (line for family in known for line in _family(family))
+    return "\n".join([_INTRODUCTION, *_index(known), _NOT_KEPT + not_kept_rows, *described])
 
 
 def _index(known: list[Family]) -> Iterator[str]:

@@ -36,7 +36,7 @@ def samples() -> dict[str, str]:
 
 
 def rejected_samples() -> dict[str, str]:
-    """Return one record for each reason to reject a record that depends on the record alone, by reason."""
+    """Return one record for each reason to reject text that depends on the record alone, by reason."""
     return {
         path.stem: path.read_text(encoding="utf-8") if path.suffix == ".txt" else _one_line(path)
         for path in sorted((EVENTS / "rejected").iterdir())

@@ -27,14 +27,15 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Validate the files; return 0 when every record would be stored, else 1."""
+    """Validate the files; return 0 when every record would be stored or ignored, else 1."""
     from cli.redrive import check_report, event_files
     from cli.redrive.dry_run import DryRun
     from cli.ui.output import plural, print_json, stdout
 
     dry_run = DryRun()
     evaluated = check_report.evaluate(event_files.read(args.files), dry_run)
-    invalid = sum(not evaluation.is_storable for _, evaluation in evaluated)
+    ignored = sum(evaluation.is_ignored for _, evaluation in evaluated)
+    invalid = sum(not evaluation.is_storable for _, evaluation in evaluated) - ignored
     if args.json:
         print_json(check_report.as_json(evaluated, dry_run))
     else:
@@ -42,5 +43,7 @@ def run(args: argparse.Namespace) -> int:
         unknown = sum(evaluation.outcome.drift.unknown_field_count > 0 for _, evaluation in evaluated)
         drift = f" {unknown:,} of them have fields that are not in the catalogue." if unknown else ""
         rejected = f"{invalid:,}" if invalid else "none"
-        stdout().print(f"{plural(len(evaluated), 'record')}: {rejected} would be rejected.{drift}", soft_wrap=True)
+        not_kept = f" {ignored:,} would be ignored: the catalogue does not keep their event types." if ignored else ""
+        summary = f"{plural(len(evaluated), 'record')}: {rejected} would be rejected.{not_kept}{drift}"
+        stdout().print(summary, soft_wrap=True)
     return 1 if invalid else 0

@@ -59,14 +59,12 @@ def _check(
 ) -> None:
     """Print what the functions would ignore; raise ``CommandError`` for what they would reject, unless forced."""
     from cli.redrive import check_report
-    from cli.stack.stack import family
     from cli.ui.output import info, plural, print_json
-    from handlers.outcome import Fate
 
     invalid = [
         (record, evaluation)
         for record, evaluation in evaluated
-        if evaluation.outcome.fate not in (Fate.STORED, Fate.IGNORED)
+        if not evaluation.is_storable and not evaluation.is_ignored
     ]
     if invalid and not args.force:
         if args.json:
@@ -77,14 +75,20 @@ def _check(
             f"{len(invalid):,} of {plural(len(evaluated), 'record')} would be rejected, so nothing was sent."
             " Pass --force to send them anyway."
         )
-    ignored = [
-        dry_run.event_types[evaluation.outcome.event_name or ""].table_variable
-        for _, evaluation in evaluated
-        if evaluation.outcome.fate is Fate.IGNORED
-    ]
+    ignored = [evaluation.outcome.event_name or "" for _, evaluation in evaluated if evaluation.is_ignored]
     if ignored:
-        families = ", ".join(sorted(set(map(family, ignored))))
-        info(f"{plural(len(ignored), 'record')} will be ignored: the stack {stack.name} does not keep {families}.")
+        listed = ", ".join(sorted({_not_kept(event_name, stack) for event_name in ignored}))
+        info(f"{plural(len(ignored), 'record')} will be ignored: the stack {stack.name} does not keep {listed}.")
+
+
+def _not_kept(event_name: str, stack: "Stack") -> str:
+    """Return what the stack does not keep: the family of an ignored event, or its type alone."""
+    from cli.stack.stack import family
+
+    event_type = stack.catalogue.get(event_name)
+    if event_type is None or event_type.table_variable in stack.entity_tables:
+        return event_name
+    return family(event_type.table_variable)
 
 
 def _send(records: "list[FileRecord]", destination: "RecordDestination") -> "list[SendResult]":

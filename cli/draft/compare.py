@@ -26,7 +26,7 @@ _STRINGS = IDS | {
 # The value types that the schema of each kind accepts. In a field named like an id, digits are an id.
 ACCEPTED_TYPES: Mapping[str, frozenset[ValueType]] = {
     **dict.fromkeys(("gid", "lid"), IDS | {ValueType.INTEGER}),
-    **dict.fromkeys(("str", "text", "uuid", "url", "state"), _STRINGS),
+    **dict.fromkeys(("str", "text", "uuid", "state"), _STRINGS),
     "time": frozenset({ValueType.TIME}),
     "ruby_time": frozenset({ValueType.TIME, ValueType.RUBY_TIME}),
     "date": frozenset({ValueType.DATE, ValueType.TIME}),
@@ -40,7 +40,7 @@ ACCEPTED_TYPES: Mapping[str, frozenset[ValueType]] = {
 # Kinds whose values are stored in the same way, so that one instead of the other is no difference.
 EQUIVALENT_KINDS = (
     frozenset({"gid", "lid"}),
-    frozenset({"str", "text", "uuid", "url", "state"}),
+    frozenset({"str", "text", "uuid", "state"}),
     frozenset({"time", "ruby_time", "date"}),
     frozenset({"num", "int"}),
 )

@@ -29,6 +29,7 @@ from cli.redrive import rejected_item
 from cli.stack.hierarchy import Hierarchy, StoredItem, strip_account
 from cli.stack.stack import family
 from cli.ui import arguments, output, render
+from handlers.outcome import RejectionReason
 from handlers.telemetry.logs_and_metrics import UNKNOWN_TYPE_LABEL
 
 COURSE, PERSON = "2041", "8123"
@@ -176,7 +177,12 @@ def _problems(
         if accounted != sent:
             yield f"{event_type}: {sent} records were sent, but {accounted} are accounted for."
     tables = table_variables(outputs)
-    invalid = sum(record.text in rejected_samples().values() and _has_table(record.text, tables) for record in records)
+    rejectable = [
+        text
+        for reason, text in rejected_samples().items()
+        if reason == RejectionReason.OTHER_ENVIRONMENT or _has_table(text, tables)
+    ]
+    invalid = sum(record.text in rejectable for record in records)
     if rejected != invalid:
         yield f"{invalid} records should have been rejected, but the table of rejected events has {rejected}."
     dead = aws.client("sqs").get_queue_attributes(
@@ -187,7 +193,10 @@ def _problems(
 
 
 def _has_table(text: str, tables: Mapping[str, str]) -> bool:
-    """Whether the record's family is deployed: an event of one that is not is ignored, however invalid it is."""
+    """Whether the record's family is deployed: an event of one that is not is ignored, however invalid it is.
+
+    Only where an event comes from is looked at before.
+    """
     known = _known().get(_event_type(text))
     return known is None or known.table_variable in tables
 

@@ -20,10 +20,10 @@ def evaluate(records: Iterable[FileRecord], dry_run: DryRun) -> list[tuple[FileR
 
 
 def print_problems(evaluated: Iterable[tuple[FileRecord, Evaluation]], dry_run: DryRun) -> None:
-    """Print each record that would not be stored, with every rule that it breaks and what to do."""
+    """Print each record that would be rejected or retried, with every rule that it breaks and what to do."""
     console = stdout()
     for record, evaluation in evaluated:
-        if evaluation.is_storable:
+        if evaluation.is_storable or evaluation.is_ignored:
             continue
         outcome = evaluation.outcome
         line = text(record.location, "bold").append(f"  {evaluation.cause}  ", "red")

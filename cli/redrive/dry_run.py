@@ -32,6 +32,11 @@ class Evaluation:
         return self.outcome.fate is Fate.STORED
 
     @property
+    def is_ignored(self) -> bool:
+        """Whether the record would be acknowledged and not kept: its type is not, or its family is not deployed."""
+        return self.outcome.fate is Fate.IGNORED
+
+    @property
     def cause(self) -> str | None:
         """The reason of a rejection, or the error of a retry."""
         return self.outcome.reason or self.outcome.error

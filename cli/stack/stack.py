@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     import boto3
 
 
+# The parameters that the functions have as environment variables, and that decide what becomes of an event.
+_SETTINGS = {
+    "ALLOWED_ROOT_ACCOUNTS": "AllowedRootAccounts",
+    "ALLOW_BETA_AND_TEST": "AllowBetaAndTest",
+    "IGNORED_EVENT_TYPES": "IgnoredEventTypes",
+}
+
+
 @dataclass(frozen=True)
 class Resource:
     """A resource of the stack: its CloudFormation type, and its name, URL or ARN."""
@@ -111,9 +119,9 @@ class Stack:
 
     @cached_property
     def environment(self) -> dict[str, str]:
-        """The environment variables of the stack's functions: tables and allowed accounts."""
-        allowed = self.parameters.get("AllowedRootAccounts", "")
-        return {**self._tables, **({"ALLOWED_ROOT_ACCOUNTS": allowed} if allowed else {})}
+        """The environment variables of the stack's functions that decide what becomes of an event."""
+        settings = {variable: self.parameters.get(parameter, "") for variable, parameter in _SETTINGS.items()}
+        return {**self._tables, **{variable: value for variable, value in settings.items() if value}}
 
 
 def family(variable: str) -> str:

@@ -11,13 +11,21 @@ from handlers.outcome import RejectionReason, Violation
 # What to do about each reason; a test compares the keys with the reasons that exist.
 REMEDIES: Mapping[str, str] = {
     RejectionReason.MALFORMED_JSON: "The record is not JSON in UTF-8. Check what else sends to the queue or stream.",
+    RejectionReason.GZIP_COMPRESSED: "Send events uncompressed: the stream takes JSON text only.",
+    RejectionReason.KPL_AGGREGATED: "Disable aggregation in the Kinesis Producer Library (AggregationEnabled=false).",
     RejectionReason.CALIPER_FORMAT: "Select the Canvas format instead of Caliper in Canvas Data Services.",
     RejectionReason.SCHEMA_VIOLATION: "If Canvas is right, fix the catalogue, deploy, and redrive.",
-    RejectionReason.UNKNOWN_EVENT_TYPE: "Add it to the catalogue, deploy and redrive, or unsubscribe from it.",
+    RejectionReason.UNKNOWN_EVENT_TYPE: (
+        "Add it to the catalogue, deploy and redrive; or unsubscribe from it, or add it to IgnoredEventTypes."
+    ),
     RejectionReason.FOREIGN_ACCOUNT: "If the account is yours, add it to AllowedRootAccounts, deploy, and redrive.",
+    RejectionReason.OTHER_ENVIRONMENT: (
+        "Remove the subscription in Canvas's Beta or Test environment. For a stack of that environment, set"
+        " AllowBetaAndTest to true."
+    ),
     RejectionReason.UNROUTABLE: "The event does not identify its account or entity. Check which program sends it.",
     RejectionReason.UNSTORABLE: "DynamoDB cannot store this value. Check the field that the error names.",
-    RejectionReason.TOO_LARGE: "The item exceeds DynamoDB's 400 KB. Read the event from its payload.",
+    RejectionReason.TOO_LARGE: "The record exceeds 1 MiB, or its item DynamoDB's 400 KB. Read it from the payload.",
 }
 
 _RULES = {
@@ -32,7 +40,9 @@ _RULES = {
     "maximum": "is more than {expected}",
     "anyOf": "has none of the allowed forms",
     "json": "is not {expected}",
+    "encoding": "is not {expected}",
     "account": "is not {expected}",
+    "environment": "is not {expected}",
     "size": "is too large: it must be {expected}",
     "nesting": "is nested too deeply ({expected})",
     "number": "has a number that is out of range: use {expected}",

@@ -7,7 +7,17 @@ from typing import Any, NamedTuple, NoReturn
 
 from handlers.outcome import Rejection, RejectionReason, Violation
 
+# A larger record is not parsed: that can take a hundred times its size in memory, and a stream whose limit was raised
+# takes records of megabytes. The largest message of SQS and, by default, the largest record of Kinesis has this size.
+# Sources: Amazon SQS Developer Guide, "Amazon SQS message quotas"; Amazon Kinesis API Reference, "UpdateMaxRecordSize".
+MAX_RECORD_BYTES = 1024 * 1024
+
 MAX_DEPTH = 100  # of a whole record: DynamoDB allows about thirty in an item, Python some hundreds in a call
+
+# How records that are not text begin, none of which is valid UTF-8. Sources: RFC 1952, section 2.3.1; "KPL Aggregated
+# Record Format" of amazon-kinesis-producer. Taking aggregated records apart needs protobuf at every cold start.
+_GZIP_MAGIC = b"\x1f\x8b"
+_KPL_MAGIC = b"\xf3\x89\x9a\xc2"
 
 
 class LiveEvent(NamedTuple):
@@ -23,9 +33,12 @@ def decode(data: bytes) -> LiveEvent:
 
     A self-hosted Canvas calls the first part ``attributes``.
 
-    Raises ``Rejection`` for what is not JSON, is in the Caliper format, or is not a Canvas event, and for JSON that
-    is nested more deeply, or has larger numbers, than any table could hold.
+    Raises ``Rejection`` for a record of more than ``MAX_RECORD_BYTES``, for what is not JSON, is in the Caliper format,
+    or is not a Canvas event, and for JSON that is nested more deeply, or has larger numbers, than any table could hold.
     """
+    if len(data) > MAX_RECORD_BYTES:
+        expected = f"a record of at most {MAX_RECORD_BYTES} bytes"
+        raise Rejection(RejectionReason.TOO_LARGE, Violation("", "size", expected))
     document = _parse_json(data)
     if not isinstance(document, dict):
         raise _envelope_violation("", "type", "object")
@@ -47,7 +60,7 @@ def _parse_json(data: bytes) -> Any:
     try:
         document = _DECODER.decode(data.decode("utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError):
-        raise Rejection(RejectionReason.MALFORMED_JSON, Violation("", "json", "JSON text in UTF-8")) from None
+        raise _not_json(data) from None
     except (ValueError, InvalidOperation):
         expected = "numbers within DynamoDB's range"
         raise Rejection(RejectionReason.UNSTORABLE, Violation("", "number", expected)) from None
@@ -57,6 +70,14 @@ def _parse_json(data: bytes) -> Any:
     if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _exceeds_depth(document, MAX_DEPTH):
         raise _too_deep()
     return document
+
+
+def _not_json(data: bytes) -> Rejection:
+    if data.startswith(_GZIP_MAGIC):
+        return Rejection(RejectionReason.GZIP_COMPRESSED, Violation("", "encoding", "JSON text, uncompressed"))
+    if data.startswith(_KPL_MAGIC):
+        return Rejection(RejectionReason.KPL_AGGREGATED, Violation("", "encoding", "one event, without aggregation"))
+    return Rejection(RejectionReason.MALFORMED_JSON, Violation("", "json", "JSON text in UTF-8"))
 
 
 def _reject_constant(name: str) -> NoReturn:

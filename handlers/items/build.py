@@ -9,6 +9,7 @@ from handlers.items.attributes import APPEND_ONLY, ENTITY
 from handlers.items.canvas_ids import to_local_id
 from handlers.items.event_types import EntityMapping
 from handlers.items.item import Item, PrimaryKey, make_item
+from handlers.items.redact import may_hold_secrets, redact_value
 from handlers.items.route import Destination, RoutedEvent
 from handlers.items.timestamps import EPOCH, normalize_datetime, normalize_ruby_datetime
 from handlers.outcome import Rejection, RejectionReason, Violation
@@ -50,7 +51,7 @@ def _entity_item(routed: RoutedEvent, destination: Destination) -> Item:
         ("context", f"{routed.root_account}#{destination.context}"),
         ("entity", f"{entity.name}#{destination.id}"),
     )
-    attributes = {"body": serialize(body)}
+    attributes = {"body": _body_attribute(body)}
     if deleted:
         attributes["deleted"] = serialize(deleted)
     _add_event_attributes(attributes, routed, event_time)
@@ -67,7 +68,7 @@ def _append_only_item(routed: RoutedEvent, destination: Destination, retention: 
     """
     metadata, entity = routed.event.metadata, destination.entity
     event_time = normalize_datetime(metadata["event_time"])
-    attributes = {"body": serialize(routed.body)}
+    attributes = {"body": _body_attribute(routed.body)}
     _add_event_attributes(attributes, routed, event_time)
     if metadata.get("context_type") and metadata.get("context_id"):
         request_context = f"{metadata['context_type']}#{to_local_id(metadata['context_id'], routed.shard)}"
@@ -96,6 +97,12 @@ def _select_fields(routed: RoutedEvent, entity: EntityMapping) -> Mapping[str, A
         for name, value in routed.body.items()
         if name in entity.fields or (keeps_unknown and name not in event_type.field_kinds)
     }
+
+
+def _body_attribute(body: Mapping[str, Any]) -> str:
+    """Serialize a body, with the secrets in URLs redacted wherever they are in it."""
+    text = serialize(body)
+    return serialize(redact_value(body)) if may_hold_secrets(text) else text
 
 
 def _add_event_attributes(attributes: dict[str, str], routed: RoutedEvent, event_time: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 SCHEMAS_DIR = Path(__file__).resolve().parents[2] / "schemas"
+NOT_KEPT_FILE = "not_kept.txt"
 
 _ID_KINDS = frozenset({"gid", "lid"})
 _NULL_IF_EMPTY = _ID_KINDS | {"uuid"}
@@ -107,6 +108,19 @@ def load(folder: Path = SCHEMAS_DIR) -> dict[str, EventType]:
     if not event_types:
         raise SchemaFileError(f"There are no schemas in {folder}. Run `make generate` before `sam build`.")
     return event_types
+
+
+def load_not_kept(folder: Path = SCHEMAS_DIR) -> frozenset[str]:
+    """Read the event types that the catalogue lists as not kept: a name a line.
+
+    Raises ``SchemaFileError`` if ``folder`` does not list them.
+    """
+    try:
+        return frozenset((folder / NOT_KEPT_FILE).read_text(encoding="utf-8").split())
+    except FileNotFoundError:
+        raise SchemaFileError(
+            f"There is no {NOT_KEPT_FILE} in {folder}. Run `make generate` before `make build`."
+        ) from None
 
 
 def _read(path: Path) -> EventType:

@@ -1,4 +1,4 @@
-"""Normalize a body: Canvas's names for fields, local ids, UTC date-times, strings, redacted URLs, and no nulls."""
+"""Normalize a body: Canvas's names for fields, local ids, UTC date-times, strings, and no nulls."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -6,7 +6,6 @@ from typing import Any
 
 from handlers.items.canvas_ids import to_local_id
 from handlers.items.event_types import EventType
-from handlers.items.redact import redact_text
 from handlers.items.timestamps import normalize_datetime, normalize_ruby_datetime
 
 Normalizer = Callable[[Any, int | None], Any]
@@ -57,10 +56,6 @@ def _string(value: str | int, _: int | None) -> str:
     return str(int(value)) if not isinstance(value, str) else value
 
 
-def _url(value: str, _: int | None) -> str:
-    return redact_text(value)
-
-
 # By kind of field; values of other kinds stay as they are. Each takes the value and the shard of the institution.
 NORMALIZERS: Mapping[str, Normalizer] = {
     "gid": to_local_id,
@@ -72,7 +67,6 @@ NORMALIZERS: Mapping[str, Normalizer] = {
     "str": _string,
     "state": _string,
     "uuid": _string,
-    "url": _url,
 }
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from handlers.intake.record import Record
 from handlers.items.attributes import REJECTED
 from handlers.items.item import Item, PrimaryKey, make_item
-from handlers.items.redact import redact
+from handlers.items.redact import redact, redact_text
 from handlers.items.timestamps import format_utc
 from handlers.outcome import Rejection
 from handlers.storage.attribute_value import UnsupportedValue, serialize
@@ -21,6 +21,7 @@ def rejection_item(
 ) -> Item:
     """Build the item for the table of rejected events; rejecting a record twice gives the same key.
 
+    Its payload is the record as it came, gzipped; if that is text, secrets in URLs are redacted.
     Two records with the same text and the same millisecond are one item too; it names the source of either.
 
     Raises ``Rejection`` with ``too_large`` if the record is too large even for that table.
@@ -28,7 +29,7 @@ def rejection_item(
     digest = hashlib.sha256(record.data).hexdigest()
     key = PrimaryKey(("reason", rejection.reason.value), ("record", f"{format_utc(record.enqueued_at)}#{digest}"))
     values = {
-        **({"event_name": event_name} if _is_storable(event_name) else {}),
+        **({"event_name": redact_text(event_name)} if event_name and _is_storable(event_name) else {}),
         "rejected_at": format_utc(now),
         "errors": [{"path": v.path, "rule": v.rule, "expected": v.expected} for v in rejection.violations],
         "source": {"arn": record.source_arn, "id": record.id},
@@ -40,8 +41,8 @@ def rejection_item(
     return make_item(REJECTED, TABLE_VARIABLE, key, attributes, insert_first=True)
 
 
-def _is_storable(event_name: str | None) -> bool:
-    if event_name is None or not 0 < len(event_name) <= MAX_EVENT_NAME_LENGTH:
+def _is_storable(event_name: str) -> bool:
+    if len(event_name) > MAX_EVENT_NAME_LENGTH:
         return False
     try:
         serialize(event_name)

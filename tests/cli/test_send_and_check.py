@@ -1,6 +1,7 @@
 """``send`` and ``check``: send and validate events from files."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from cli.catalogue.model import load
 from cli.catalogue.samples import EVENTS, as_self_hosted, rejected_samples, samples, sqs_event
 from cli.redrive import check_report
 from tests.support.engines import Change
-from tests.support.local_stack import Command, Local, eventually
+from tests.support.local_stack import Command, Done, Local, eventually
 
 
 def test_check_accepts_samples_and_rejects_rejected_samples(tmp_path: Path, canvas_events: Command) -> None:
@@ -54,6 +55,38 @@ def test_check_explains_each_problem(tmp_path: Path, event: Change, canvas_event
     assert "Jane" not in done.out
     assert "module_updated" not in done.out
     assert "2 records: 1 would be rejected." in done.out
+
+
+def test_check_counts_ignored_events_apart(tmp_path: Path, event: Change, canvas_events: Command) -> None:
+    """An event of a type that is not kept is no problem: it is counted, and does not change the exit status."""
+    path = tmp_path / "events.jsonl"
+    path.write_text(f"{event('module_updated')}\n{event('module_updated', {'event_name': 'scan_youtube_links'})}")
+    done = canvas_events("check", str(path))
+    assert done.status == 0
+    assert done.out == (
+        "2 records: none would be rejected. 1 would be ignored: the catalogue does not keep their event types.\n"
+    )
+    assert [record["fate"] for record in canvas_events("check", "--json", str(path)).json] == ["stored", "ignored"]
+
+
+def test_send_goes_by_the_types_and_environments_that_the_stack_takes(
+    tmp_path: Path, event: Change, local: Local, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Types that catalogue or stack ignore are named; events of Beta are held back unless the stack allows them."""
+
+    def send(text: str, **parameters: str) -> Done:
+        stack = replace(local.stack, parameters={**local.stack.parameters, **parameters})
+        monkeypatch.setattr("cli.stack.stack.open_stack", lambda _: stack)
+        path = tmp_path / "events.jsonl"
+        path.write_text(text)
+        return canvas_events("send", "--dry-run", str(path), "--local")
+
+    not_kept = event("module_updated", {"event_name": "scan_youtube_links"})
+    done = send(f"{event('module_updated')}\n{not_kept}", IgnoredEventTypes="module_updated")
+    assert "2 records will be ignored: the stack canvas-live-events does not keep module_updated, scan" in done.err
+    of_beta = event("module_updated", {"hostname": "x.beta.instructure.com"})
+    assert "other_environment" in send(of_beta).out
+    assert send(of_beta, AllowBetaAndTest="true").status == 0
 
 
 def test_check_explains_problems_of_the_metadata(tmp_path: Path, event: Change, canvas_events: Command) -> None:

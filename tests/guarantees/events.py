@@ -17,6 +17,11 @@ _FEW = st.integers(1, 3)
 _STATES = st.sampled_from(["active", "published", "deleted", None, ...])
 _NO_ID = st.sampled_from(["", None, ...])
 _NO_TIME = st.sampled_from(["", "yesterday", "2026-09-01", "2026-09-01T08:00:00", "2026-02-30T08:00:00Z", 7, {"at": 1}])
+_LINK = "https://files.example.edu/7?wrap=1&verifier=an-open-door&x=1"
+_PRESIGNED = "https://bucket.s3.amazonaws.com/quiz.xml?X-Amz-Expires=60&X-Amz-Signature=0a1b"
+_UNKNOWN = st.sampled_from(
+    [1, "1", [1, {"a": None}], _LINK, {"qti": [_PRESIGNED, {_LINK: 1}]}, f'<a href="{_LINK.replace("&", "&amp;")}">']
+)
 _TEXTS = st.sampled_from(["", "a", "b", "ü", None, ...])
 
 
@@ -70,7 +75,7 @@ def events(draw: st.DrawFn, names: Sequence[str] = sorted(SAMPLES)) -> str:  # t
     body |= {k: draw(st.sampled_from(["", "an-id", None])) for k in OPAQUE_IDS if k in body}
     if "attachment_ids" in body:
         body["attachment_ids"] = draw(st.lists(st.sampled_from(["", None]) | ids(shard), max_size=3))
-    body |= {"an_unknown_field": draw(st.sampled_from([1, "1", [1, {"a": None}]]))} if draw(st.booleans()) else {}
+    body |= {"an_unknown_field": draw(_UNKNOWN)} if draw(st.booleans()) else {}
     envelope = draw(st.sampled_from(["metadata", "attributes"]))
     parts = {envelope: metadata, "body": body}
     return json.dumps({part: {k: v for k, v in said.items() if v is not ...} for part, said in parts.items()})

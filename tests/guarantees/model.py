@@ -117,6 +117,15 @@ WITH_UPDATED_AT = {
 }
 # Ids of no number: an empty one is none, as an empty id of Canvas is.
 OPAQUE_IDS = {"lookup_uuid", "lti_assignment_id", "resource_link_uuid"}
+NOT_KEPT = {
+    *("quizzes_next_quiz_duplicated", "quizzes_next_migration_urls_complete"),
+    *("scan_youtube_links", "convert_new_quiz_youtube_link"),
+}
+# What opens the file that a URL names, and is kept nowhere.
+OPENS_A_URL = re.compile(
+    r"([?&](?:amp;)?(?:access_token|verifier|sf_verifier|token|sig|signature|x-(?:amz|goog)-signature)=)[^&#\s\"'<>]+",
+    re.IGNORECASE,
+)
 OCCURRENCES = {"asset_accessed", "logged_in", "logged_out"}
 ACTIVITY_DAYS = 365
 _NOTHING = "\0"
@@ -168,10 +177,12 @@ class Version:
 
 
 def versions(text: str) -> dict[Key, Version]:
-    """The versions that an event, one that is accepted, brings of its entities."""
+    """The versions that an event, one that is accepted or ignored, brings of its entities."""
     event = json.loads(text, parse_float=Decimal)
     metadata = event.get("metadata") or event["attributes"]
     name = metadata["event_name"]
+    if name in NOT_KEPT or is_of_a_copy(metadata):
+        return {}
     shard = shard_of(metadata)
     body = {k: _value(name, k, v, shard) for k, v in event["body"].items() if not is_null(name, k, v)}
     if "assignment_id_duplicated__from" in body:
@@ -257,6 +268,12 @@ def keys(metadata: dict[str, Any], body: dict[str, Any], shard: int | None) -> I
         account = metadata.get("root_account_uuid") or ""
         filled = [_first(metadata["event_name"], each.split(" or "), body, shard) for each in (container, own)]
         yield table, f"{account}#{filled[0]}", f"{entity}#{filled[1]}"
+
+
+def is_of_a_copy(metadata: dict[str, Any]) -> bool:
+    """Whether an event says that it comes from a copy of production: Beta or Test."""
+    labels = str(metadata.get("hostname")).lower().split(":")[0].rstrip(".").split(".")
+    return len(labels) > 3 and labels[-3:] in (["beta", "instructure", "com"], ["test", "instructure", "com"])
 
 
 def shard_of(metadata: dict[str, Any]) -> int | None:
@@ -358,7 +375,15 @@ def _value(event_name: str, name: str, value: Any, shard: int | None) -> Any:
         return value
     if name.endswith(("_at", "_valid_until")) or (name == "all_day_date" and "T" in value):
         return _utc(value)
-    return _local(value, shard) if is_id(event_name, name) else value
+    return _local(value, shard) if is_id(event_name, name) else _without_secrets(value)
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_without_secrets(name): _without_secrets(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(element) for element in value]
+    return OPENS_A_URL.sub(r"\1REDACTED", value) if isinstance(value, str) else value
 
 
 def documents_updated_at(event_name: str) -> bool:

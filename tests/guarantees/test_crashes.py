@@ -49,7 +49,7 @@ def test_a_killed_worker_loses_nothing(engine: Tables, proxy: Proxy, tmp_path: P
         return fates or [Fate.RETRIED] * len(texts)
 
     for _ in range(ROUNDS):
-        queue.deliver(work, least=len(queue.waiting) // 2)
+        queue.deliver(work, least=-(-len(queue.waiting) // 2))  # two batches, none of them too small to be killed in
     assert all(not answered and requests > 0 for answered, requests in progress)  # killed between its requests
     queue.deliver(partial(work, kills=False), least=len(queue.waiting))
     assert queue.waiting == []

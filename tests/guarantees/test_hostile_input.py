@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import json
+import random
 import re
 import time
 import tracemalloc
@@ -181,7 +182,7 @@ def check(records: list[bytes], outcomes: list[Outcome], engine: Tables) -> None
             check_payload(record, kept[key]["payload"])
             rejected.add(key)
         elif outcome.fate is Fate.RETRIED:
-            assert outcome.reason == RejectionReason.TOO_LARGE
+            assert outcome.error == RejectionReason.TOO_LARGE
             assert len(gzip.compress(record)) > MOST_BYTES - 10_000
         else:
             assert outcome.fate in (Fate.STORED, Fate.SUPERSEDED)
@@ -199,7 +200,7 @@ def check_payload(record: bytes, payload: Any) -> None:
     """Check that what was kept of a rejected record is all of it, but for secrets."""
     kept = gzip.decompress(bytes(payload))
     assert TOKEN.encode() not in kept
-    has_secrets = re.search(rb"access_token|verifier", record, re.IGNORECASE)
+    has_secrets = re.search(rb"access_token|verifier|[?&;](?:sig|token)", record, re.IGNORECASE)
     assert kept == (redact(record) if has_secrets else record)
 
 
@@ -309,6 +310,7 @@ def many_names(size: int) -> str:
 KINDS: dict[str, Callable[[int], bytes]] = {
     "harmless": lambda n: changed("body", "name", f'"{filled("Read chapter 3. ", n)}"'),
     "no UTF-8": lambda n: b"\xff" * n,
+    "noise": lambda n: random.Random(1).randbytes(n),  # noqa: S311  # data that does not compress
     "NULs": lambda n: b"\0" * n,
     "spaces": lambda n: b" \n" * (n // 2),
     "quotes": lambda n: b'"' * n,
@@ -338,6 +340,9 @@ KINDS: dict[str, Callable[[int], bytes]] = {
     "an account": lambda n: changed("metadata", "root_account_uuid", f'"{filled("a", n)}"'),
     "a context": lambda n: changed("body", "context_type", f'"{filled("A", n)}"'),
     "tokens": lambda n: changed("metadata", "event_name", f'"{filled("access_token=", n)}"'),
+    "parameters": lambda n: changed("metadata", "event_name", f'"{filled("&", n)}"'),
+    "short secrets": lambda n: changed("body", "name", f'"{filled("&sig=a", n)}"'),
+    "names of secrets": lambda n: changed("body", "name", f'"{filled("&tokentokensigjwt", n)}="'),
     "half tokens": lambda n: changed("metadata", "event_name", f'"{filled("verifier%5B%5D%3D%2", n)}"'),
 }
 
@@ -353,14 +358,15 @@ class Accepting:
         return {"Responses": [{} for _ in Statements]}
 
 
-def judge(data: bytes) -> Outcome:
-    """The outcome of a record, for which nothing is sent anywhere."""
+def judge(data: bytes, copies: int = 1) -> Outcome:
+    """The outcome of a record, or of as many in a batch, for which nothing is sent anywhere."""
     client: Any = Accepting()
     record = Record("0", data, NOW, "arn:aws:sqs:eu-west-1:1:queue")
-    (outcome,) = Pipeline(
+    outcomes = Pipeline(
         Settings(TABLES, None, timedelta(days=90)), CATALOGUE, Writer(client, TABLES), lambda: NOW
-    ).process([("0", lambda: record)], Deadline(lambda: 60_000))
-    return outcome
+    ).process([("0", lambda: record)] * copies, Deadline(lambda: 60_000))
+    assert len(outcomes) == copies
+    return outcomes[0]
 
 
 def seconds(data: bytes) -> float:
@@ -390,13 +396,41 @@ def test_time_is_bounded_and_grows_with_size_alone(kind: str) -> None:
 def test_memory_is_bounded(kind: str) -> None:
     """Judging a record takes no more than some multiple of its size in memory."""
     data = KINDS[kind](MEGABYTE // 10)
+    _, peak = judge_traced(data)
+    assert peak <= 140 * len(data)
+
+
+def judge_traced(data: bytes, copies: int = 1) -> tuple[Outcome, int]:
+    """The outcome of a record, and the bytes of memory that judging it took at most."""
     tracemalloc.start()
     try:
-        judge(data)
+        outcome = judge(data, copies)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak <= 140 * len(data)
+    return outcome, peak
+
+
+def test_batch_of_long_records_takes_no_more_memory_than_a_few() -> None:
+    """However many long records are in a batch, only a few of them are decoded at the same time."""
+    data = KINDS["empty arrays"](MEGABYTE // 10)
+    _, peak_of_few = judge_traced(data, 6)
+    _, peak_of_many = judge_traced(data, 24)
+    assert peak_of_many <= 1.5 * peak_of_few
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_largest_record_of_an_invocation_takes_little_memory(kind: str) -> None:
+    """A record of 4.4 MB, which fills an invocation, is rejected or retried within an eighth of a function's memory.
+
+    A stream can allow records of up to 10 MiB, and a function has 1,024 MB by default.
+    """
+    outcome, peak = judge_traced(KINDS[kind](4_400_000))
+    assert peak <= 1024 * 1024**2 / 8
+    assert (outcome.fate, outcome.reason or outcome.error) in [
+        (Fate.REJECTED, RejectionReason.TOO_LARGE),
+        (Fate.RETRIED, "too_large"),
+    ]
 
 
 def test_a_megabyte_of_each_kind_ends_where_its_outcome_says(engine: Tables) -> None:

@@ -1,5 +1,6 @@
 """Order, duplicates, batches, sources, and many at once: the tables are a function of the set of events alone."""
 
+import json
 import random
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from cli.stack.plain_values import plain_values
 from handlers.outcome import Fate
 from tests.guarantees.events import crowds
-from tests.guarantees.model import differences
+from tests.guarantees.model import NOT_KEPT, differences
 from tests.support.engines import Consumer, Tables
 
 SETS = crowds(1, 25)
@@ -59,6 +60,29 @@ def test_one_batch_and_one_by_one_come_to_the_same(engine: Tables, texts: list[s
         consumer.deliver(text)
     assert engine.entities() == at_once
     assert differences(texts, held(engine)) == []
+
+
+@given(texts=crowds(1, 12), seed=st.integers(0, 2**32))
+def test_events_that_are_not_kept_leave_no_trace(engine: Tables, texts: list[str], seed: int) -> None:
+    """Among events of Beta and of types that are not kept, in any order, the tables hold what the others say."""
+    engine.empty()
+    chance = random.Random(seed)  # noqa: S311
+    strangers = {changed(text, hostname="x.BETA.instructure.com.:443"): Fate.REJECTED for text in texts}
+    strangers |= {changed(texts[0], event_name=name): Fate.IGNORED for name in sorted(NOT_KEPT)}
+    deliveries = [*texts, *strangers]
+    chance.shuffle(deliveries)
+    fates = Consumer(engine).fates(*deliveries)
+    for text, fate in zip(deliveries, fates, strict=True):
+        assert fate is strangers[text] if text in strangers else fate in (Fate.STORED, Fate.SUPERSEDED)
+    assert differences(deliveries, held(engine)) == []
+    assert differences(texts, held(engine)) == []
+
+
+def changed(text: str, **metadata: str) -> str:
+    """The event with other metadata, and newer than any of a crowd."""
+    event = json.loads(text)
+    ((envelope, said),) = [(name, part) for name, part in event.items() if name != "body"]
+    return json.dumps(event | {envelope: said | {"event_time": "2026-09-09T08:00:00Z"} | metadata})
 
 
 @given(texts=crowds(10, 40), seed=st.integers(0, 2**32))

@@ -218,7 +218,8 @@ def test_logs_and_metrics_count_and_name_and_tell_nothing(
     assert batch["received"] == received
     assert sum(batch[fate] for fate in ("stored", "superseded", "ignored", "rejected", "retried")) == received
     assert sum(sum(fates.values()) for fates in batch["event_types"].values()) == received
-    assert batch["event_types"]["module_updated"] == {"stored": 1}
+    assert batch["event_types"]["module_item_updated"] == {"stored": 1}
+    assert batch["event_types"]["module_updated"] == {"stored": 1, "rejected": 1}  # that of Beta
     assert batch["event_types"]["(unknown)"] == {"rejected": 3}
     rejections = [line for line in lines(text) if line.get("message") == "rejected"]
     assert {line["reason"] for line in rejections} == rejected_samples().keys()

@@ -4,6 +4,7 @@ import json
 import random
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,11 +13,12 @@ from cli.catalogue.samples import as_self_hosted, rejected_samples
 from handlers.intake.decode import decode
 from handlers.items.build import build_items
 from handlers.items.compact import compact
-from handlers.items.event_types import load
+from handlers.items.event_types import load, load_not_kept
 from handlers.items.item import Item, PrimaryKey
 from handlers.items.route import route
 from handlers.items.timestamps import format_utc, parse_datetime
 from handlers.outcome import Drift, Fate, Outcome, RejectionReason, Violation
+from handlers.settings import Settings
 from handlers.telemetry.errors import describe_error
 from tests.guarantees.model import newest as newest_of
 from tests.support.engines import NOW, SAMPLES, TABLES, Change, Consumer, Tables
@@ -185,10 +187,24 @@ def test_events_of_a_family_that_is_not_deployed_are_ignored(tables: Tables, eve
     assert tables.items("courses") == tables.items("rejected") == []
 
 
+def test_types_that_are_not_kept_leave_nothing_behind(tables: Tables, event: Change) -> None:
+    """Those of the catalogue and of the settings are ignored by name, even from an account that is not allowed."""
+    stranger = {"root_account_uuid": "stranger", "root_account_id": None}
+    names = [*sorted(load_not_kept()), "quizzes-lti.grade_changed", "wiki_page_created"]
+    environment = TABLES | {"IGNORED_EVENT_TYPES": "quizzes-lti.grade_changed, wiki_page_created"}
+    settings = replace(Settings.from_env(environment, frozenset(TABLES)), allowed_root_accounts=frozenset({"Rk3f"}))
+    consumer = Consumer(tables, settings=settings)
+    outcomes = consumer.deliver(*[event("wiki_page_created", stranger | {"event_name": name}) for name in names])
+    assert outcomes == [Outcome(str(number), IGNORED, name) for number, name in enumerate(names)]
+    assert {"scan_youtube_links", "quizzes_next_quiz_duplicated"} <= set(names)
+    assert not any(tables.entities().values())
+    assert tables.items("rejected") == []
+
+
 def test_an_unknown_type_says_only_what_can_be_read(consumer: Consumer, event: Change, tables: Tables) -> None:
     """An event type out of a hostile hand is no path: what does not look like a type stays out of the log."""
-    told = ["grades_leaked", "a.v2_9", "x" * 64]
-    untold = ["../settings", "x" * 65, "x" * 5_000, "__proto__", "9lives", "a-b", "aB", "", "a\n"]
+    told = ["grades_leaked", "a.v2_9", "quizzes-lti.grade_changed", "x" * 64]
+    untold = ["../settings", "x" * 65, "x" * 5_000, "__proto__", "9lives", "-a", "aB", "", "a\n"]
     names = [*told, *untold]
     outcomes = consumer.deliver(*[event("module_created", {"event_name": name}) for name in names])
     assert {outcome.reason for outcome in outcomes} == {RejectionReason.UNKNOWN_EVENT_TYPE}
@@ -329,6 +345,27 @@ def test_what_the_time_does_not_suffice_for_is_handed_back(consumer: Consumer, e
 def test_an_empty_batch_is_nothing(consumer: Consumer) -> None:
     """No records, no outcomes, no requests."""
     assert consumer.deliver() == []
+
+
+def test_secrets_in_urls_reach_no_table(consumer: Consumer, event: Change, tables: Tables) -> None:
+    """Links keep no secret in whatever field or depth of a body, and the same event redacted before gives the same."""
+    link = "https://files.example.edu/7?a=1&verifier=s3cret&x=1"
+    presigned = "https://bucket.s3.amazonaws.com/q?X-Amz-Signature=s3cret"
+    html = f'<a href="{link.replace("&", "&amp;")}">'
+    texts = [
+        event("assignment_updated", resource_map=link, description=html, new=[link]),
+        event("content_migration_completed", resource_map_url=link),
+        event("quiz_export_complete", qti_export={"url": presigned, "others": [{link: None}]}),
+        event("discussion_entry_submitted", text=link),
+        event("asset_accessed", asset_name=link),
+    ]
+    assert consumer.fates(*texts) == [STORED] * len(texts)
+    stored = tables.entities()
+    assert "s3cret" not in str(stored)
+    assert str(stored).count("verifier=REDACTED&x=1") + str(stored).count("verifier=REDACTED&amp;x=1") == 7
+    assert str(stored).count("X-Amz-Signature=REDACTED") == 1
+    assert consumer.fates(*[text.replace("s3cret", "REDACTED") for text in texts]) == [SUPERSEDED] * len(texts)
+    assert tables.entities() == stored
 
 
 def test_unknown_fields_are_kept_and_counted(consumer: Consumer, event: Change, tables: Tables) -> None:

@@ -36,7 +36,8 @@ for name in list(os.environ):
 os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
 os.environ.update(TABLES)
 os.environ.update(AWS_DEFAULT_REGION="eu-west-1", AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test")  # noqa: S106  # no engine here asks for real ones
-for name in ("ALLOWED_ROOT_ACCOUNTS", "REJECTED_RETENTION_DAYS", "ACTIVITY_RETENTION_DAYS"):
+_SETTINGS = ("ALLOWED_ROOT_ACCOUNTS", "ALLOW_BETA_AND_TEST", "IGNORED_EVENT_TYPES")
+for name in (*_SETTINGS, "REJECTED_RETENTION_DAYS", "ACTIVITY_RETENTION_DAYS"):
     os.environ.pop(name, None)
 # Read once: there are many, and some tests make thousands of events of them.
 SAMPLES = samples()
@@ -175,11 +176,15 @@ class Consumer:
     """The pipeline over the tables of an engine."""
 
     def __init__(
-        self, tables: Tables, allowed: frozenset[str] | None = None, deployed: dict[str, str] = TABLES
+        self,
+        tables: Tables,
+        allowed: frozenset[str] | None = None,
+        deployed: dict[str, str] = TABLES,
+        settings: Settings | None = None,
     ) -> None:
-        client = client_of(tables)
-        settings = Settings(deployed, allowed, timedelta(days=90))
-        self.pipeline = Pipeline(settings, EVENT_TYPES, Writer(client, deployed), lambda: NOW)
+        settings = settings or Settings(deployed, allowed, timedelta(days=90))
+        writer = Writer(client_of(tables), settings.tables)
+        self.pipeline = Pipeline(settings, EVENT_TYPES, writer, lambda: NOW)
 
     def deliver(self, *texts: str | bytes, remaining_ms: Callable[[], int] = lambda: 60_000) -> list[Outcome]:
         """Deliver a batch of records with these texts; their ids are "0", "1" and so on."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cli.catalogue import json_schema
-from cli.catalogue.model import KINDS, CatalogueError, load
+from cli.catalogue.model import KINDS, NOT_KEPT, CatalogueError, load, not_kept
 from handlers.items import event_types as deployed
 from handlers.items.normalize import NORMALIZERS
 
@@ -196,6 +196,41 @@ def test_a_catalogue_without_families_is_none(tmp_path: Path) -> None:
     """A package that lost its catalogue does not start, instead of rejecting every event."""
     with pytest.raises(CatalogueError, match="There are no catalogue files in"):
         load(tmp_path)
+
+
+def test_types_that_are_not_kept_are_listed_and_have_no_schema() -> None:
+    """The functions ignore exactly the types that the catalogue lists as not kept, each for a reason."""
+    assert deployed.load_not_kept() == not_kept().keys()
+    assert not_kept().keys().isdisjoint(load())
+    assert not_kept().keys() >= {
+        *("quizzes_next_quiz_duplicated", "quizzes_next_migration_urls_complete"),
+        *("scan_youtube_links", "convert_new_quiz_youtube_link"),
+    }
+    assert all(about.endswith(".") for about in not_kept().values())
+
+
+def test_type_cannot_be_kept_and_not_kept(tmp_path: Path) -> None:
+    """A type in a family and in the list would be ignored in spite of its schema, so it is a mistake."""
+    (tmp_path / "things.toml").write_text(GOOD)
+    (tmp_path / NOT_KEPT).write_text('thing_created = "Nothing."')
+    with pytest.raises(CatalogueError, match=r"not_kept\.toml: thing_created is an event type of a family"):
+        not_kept(tmp_path)
+
+
+@pytest.mark.parametrize("text", [None, "thing_created", "thing_created = 7", "[thing_created]"])
+def test_broken_list_of_types_that_are_not_kept_is_named(tmp_path: Path, text: str | None) -> None:
+    """A list that is missing or is not names with reasons is a mistake of that file."""
+    (tmp_path / "things.toml").write_text(GOOD)
+    if text is not None:
+        (tmp_path / NOT_KEPT).write_text(text)
+    with pytest.raises(CatalogueError, match=r"^not_kept\.toml: "):
+        not_kept(tmp_path)
+
+
+def test_package_without_the_list_of_types_that_are_not_kept_is_named(tmp_path: Path) -> None:
+    """A package that lost the list does not start, instead of rejecting these events."""
+    with pytest.raises(deployed.SchemaFileError, match=r"There is no not_kept\.txt in .* Run `make generate`"):
+        deployed.load_not_kept(tmp_path)
 
 
 # Of imports from a student information system Canvas keeps the record.

@@ -1,11 +1,14 @@
 """Bytes to a Live Event."""
 
+import gzip
+import hashlib
 import json
 from decimal import Decimal
 
 import pytest
 
-from handlers.intake.decode import LiveEvent, decode
+from handlers.intake import decode as module
+from handlers.intake.decode import MAX_RECORD_BYTES, LiveEvent, decode
 from handlers.outcome import Rejection, RejectionReason, Violation
 
 
@@ -40,6 +43,40 @@ def test_both_envelopes_are_one_event(name: str) -> None:
 def test_what_is_not_json_is_malformed(data: bytes) -> None:
     """Text that is not JSON in UTF-8, or that nobody could read, is rejected and crashes nothing."""
     assert rejection_of(data).reason is RejectionReason.MALFORMED_JSON
+
+
+def aggregated(data: bytes) -> bytes:
+    """A record of the Kinesis Producer Library that contains one event of less than 120 bytes."""
+    user_record = b"\x08\x00\x1a" + bytes([len(data)]) + data  # partition_key_index, data
+    message = b"\x0a\x04key1" + b"\x1a" + bytes([len(user_record)]) + user_record  # partition_key_table, records
+    return b"\xf3\x89\x9a\xc2" + message + hashlib.md5(message, usedforsecurity=False).digest()
+
+
+@pytest.mark.parametrize(
+    ("data", "rejection"),
+    [
+        (
+            gzip.compress(b'{"metadata": {"event_name": "x"}, "body": {}}'),
+            Rejection(RejectionReason.GZIP_COMPRESSED, Violation("", "encoding", "JSON text, uncompressed")),
+        ),
+        (
+            aggregated(b'{"metadata": {"event_name": "x"}, "body": {}}'),
+            Rejection(RejectionReason.KPL_AGGREGATED, Violation("", "encoding", "one event, without aggregation")),
+        ),
+    ],
+)
+def test_compressed_or_aggregated_record_has_its_own_reason(data: bytes, rejection: Rejection) -> None:
+    """A record that a producer compressed or aggregated says so, rather than that it is not JSON."""
+    assert rejection_of(data) == rejection
+
+
+def test_record_over_the_limit_is_rejected_unparsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record of one byte more than the limit is too large, whatever it contains, and nothing parses it."""
+    event = b'{"metadata": {"event_name": "x"}, "body": {}}'
+    assert decode(event.ljust(MAX_RECORD_BYTES)).name == "x"
+    monkeypatch.setattr(module, "_parse_json", pytest.fail)
+    violation = Violation("", "size", "a record of at most 1048576 bytes")
+    assert rejection_of(event.ljust(MAX_RECORD_BYTES + 1)) == Rejection(RejectionReason.TOO_LARGE, violation)
 
 
 @pytest.mark.parametrize("depth", [101, 950, 985, 1_500, 5_000, 100_000])

@@ -206,3 +206,11 @@ def test_the_level_is_set_from_outside_and_spares_the_metrics(level: str, messag
     printed = Printed(done.stdout)
     assert {line["message"] for line in printed.lines if "level" in line} == messages
     assert printed.metric("Received") == [2]
+
+
+def test_ignored_event_is_counted_under_its_type(observed: Any) -> None:
+    """A type that is not kept has its name in the totals, so that somebody can see what is ignored and how much."""
+    printed = observed([Outcome(str(number), Fate.IGNORED, "scan_youtube_links") for number in range(2)])
+    (batch,) = printed.logged("batch")
+    assert (batch["ignored"], batch["event_types"]) == (2, {"scan_youtube_links": {"ignored": 2}})
+    assert printed.metric("Ignored") == [2]

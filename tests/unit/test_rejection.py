@@ -94,6 +94,19 @@ def test_a_secret_ends_where_its_parameter_does(equals: bytes, end: bytes) -> No
     assert redact(b"verifier" + equals + b"abc" + end + b"rest") == b"verifier" + equals + b"REDACTED" + end + b"rest"
 
 
+@pytest.mark.parametrize("data", [b"\xf3\x89\x9a\xc2?verifier=abc&x", b"\x1f\x8b?verifier=abc", b"\xff ?verifier=abc"])
+def test_bytes_that_are_not_text_are_kept_unchanged(data: bytes) -> None:
+    """Binary data is kept byte for byte, even where a part of it looks like a secret: it must stay readable."""
+    payload = as_boto3(item_of(Record("1", data, NOW, "q")).attributes)["payload"]["B"]
+    assert gzip.decompress(payload) == data
+
+
+def test_secret_in_an_event_name_is_redacted() -> None:
+    """An event name is stored beside the payload, so a URL in it loses its secret as well."""
+    attributes = as_boto3(item_of(RECORD, "https://c.edu/?verifier=abc").attributes)
+    assert attributes["event_name"] == {"S": "https://c.edu/?verifier=REDACTED"}
+
+
 @pytest.mark.parametrize("event_name", [None, "", "\ud800", "x" * 256])
 def test_a_name_that_cannot_be_read_is_left_out(event_name: str | None) -> None:
     """An event name that is none, or not one to be stored, leaves the item without one."""

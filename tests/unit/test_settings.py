@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from handlers.items.event_types import load_not_kept
 from handlers.settings import Settings, SettingsError, normalize_root_account
 
 ENTITY_TABLES = frozenset({"ASSIGNMENTS_TABLE", "MODULES_TABLE"})
@@ -52,6 +53,34 @@ def test_a_list_that_names_nobody_is_refused() -> None:
     """A list of nothing but commas would let everybody in: nothing starts."""
     with pytest.raises(SettingsError, match="ALLOWED_ROOT_ACCOUNTS contains no account"):
         read(ALLOWED_ROOT_ACCOUNTS=" , ")
+
+
+def test_beta_and_test_are_allowed_only_by_name() -> None:
+    """Only ``true`` lets events of Beta and Test in, and what is neither true nor false stops the function."""
+    assert [read(ALLOW_BETA_AND_TEST=text).allow_beta_and_test for text in ("", "false", "true")] == [
+        False,
+        False,
+        True,
+    ]
+    for text in ("yes", "True", "1"):
+        with pytest.raises(SettingsError, match="ALLOW_BETA_AND_TEST must be true or false"):
+            read(ALLOW_BETA_AND_TEST=text)
+
+
+def test_ignored_event_types_are_added_to_those_of_the_catalogue() -> None:
+    """The types that the catalogue does not keep are always ignored, and those of the setting as well."""
+    assert read().ignored_event_types == load_not_kept()
+    assert read(IGNORED_EVENT_TYPES=" quizzes.a,quizzes-lti.b ,").ignored_event_types == load_not_kept() | {
+        "quizzes.a",
+        "quizzes-lti.b",
+    }
+
+
+@pytest.mark.parametrize("names", ["quizzes.*", "a b", "#"])
+def test_ignored_event_types_must_be_event_types(names: str) -> None:
+    """A pattern or two names without a comma would ignore nothing: the function does not start."""
+    with pytest.raises(SettingsError, match=r"IGNORED_EVENT_TYPES contains .*, which is not an event type"):
+        read(IGNORED_EVENT_TYPES=names)
 
 
 @pytest.mark.parametrize("name", ["REJECTED_RETENTION_DAYS", "ACTIVITY_RETENTION_DAYS"])
