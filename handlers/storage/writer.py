@@ -27,7 +27,7 @@ from handlers.storage.flow_control import (
     TRANSIENT,
     FlowControl,
 )
-from handlers.storage.statements import StatementBuilder, write_plan
+from handlers.storage.statements import StatementBuilder, confirm_newer, write_plan
 from handlers.storage.transport import NEWER_VERSION_EXISTS, ErrorCode, Statement, transport_for
 from handlers.telemetry.batch_stats import BatchStats
 from handlers.telemetry.errors import describe_error
@@ -77,10 +77,11 @@ class WriteResult:
     - ``DeadlineExceeded``: no statement was sent, for lack of time or because its table had been given up.
     - ``NoResponse``: a timeout, a broken connection, an unreadable response, a status of 500 or more, or no
       credentials.
+    - ``ConditionalCheckFailed``: the item was deleted and written again between the statements of its plan.
     - The code of a statement: ``AccessDenied``, ``InternalServerError``, ``ItemCollectionSizeLimitExceeded``,
       ``ProvisionedThroughputExceeded``, ``RequestLimitExceeded``, ``ResourceNotFound``, ``ThrottlingError``,
       ``TransactionConflict`` or ``ValidationError``. Source: API Reference, ``BatchStatementError``; ``DuplicateItem``
-      and ``ConditionalCheckFailed`` are no failures here.
+      is no failure here.
     - The code of a whole request: those of ``flow_control.THROTTLED``, ``_CALLER_ERRORS`` and ``_TABLE_ERRORS``,
       ``TransactionConflictException``, ``ValidationException``, ``SerializationException`` or another one of the API
       Reference's "Common Error Types"; the HTTP status, such as ``413``, where the response contains no code.
@@ -116,13 +117,14 @@ class _PendingWrite:
     def record_response(self, code: ErrorCode) -> None:
         """Advance by DynamoDB's response to the statement."""
         if code is None:
-            self.result = _STORED
+            self.result = _SUPERSEDED if self.plan[self.step] is confirm_newer else _STORED
         elif code == NEWER_VERSION_EXISTS:
             self.result = _SUPERSEDED
         elif code in _CONDITION_FAILED:
             self.step, self.attempts = self.step + 1, 0
             if self.step == len(self.plan):
-                self.result = _SUPERSEDED
+                # An item without versions exists then. Another one may not, and is retried.
+                self.result = _SUPERSEDED if self.item.version is None else WriteResult(WriteStatus.FAILED, code)
         else:
             self.attempts, self.error_code = self.attempts + 1, code
             if code not in TRANSIENT or self.attempts == MAX_ATTEMPTS:
@@ -148,8 +150,9 @@ class Writer:
         """Write items and return what became of each, under the same keys and in the same order.
 
         Never raises because of DynamoDB, the network or a single item: such errors are results. Without errors ``n``
-        items take ``ceil(n / 25)`` requests for each step of their plans, of which there are one to three. Each
-        statement has up to 8 attempts. Only the statements in flight, up to 100, are in memory at once.
+        items take ``ceil(n / 25)`` requests for each step of their plans, of which there are one to three, or up to
+        five where items are deleted meanwhile. Each statement has up to 8 attempts. Only the statements in flight, up
+        to 100, are in memory at once.
 
         Items are sent in their order, so that those for which the time does not suffice are the last: Kinesis delivers
         a batch again from its first failure. A statement that met a transient error waits behind the others. ``stats``

@@ -10,6 +10,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from cli.local.ministack import LocalAws
 from handlers.deadline import Deadline
@@ -134,6 +136,12 @@ def test_statement_that_dynamodb_cannot_parse_fails_alone(tables: Tables) -> Non
     assert [result for n, result in enumerate(results) if n not in (17, 18)] == [STORED] * 38
 
 
+def verbs(statements: list[Any]) -> list[str]:
+    """Return what each statement does; CONFIRM is the update that changes nothing."""
+    texts = [statement["Statement"] for statement in statements]
+    return ["CONFIRM" if 'SET "version" = "version"' in text else text.split()[0] for text in texts]
+
+
 class ScriptedClient:
     """A client that responds to each request with the next entry of a script: an exception, or error codes."""
 
@@ -143,7 +151,7 @@ class ScriptedClient:
 
     def batch_execute_statement(self, Statements: list[Any]) -> Any:  # noqa: N803  # boto3's name
         """Respond to the next request; after the end of the script everything succeeds."""
-        self.requests.append([statement["Statement"].split()[0] for statement in Statements])
+        self.requests.append(verbs(Statements))
         response = self.script.pop(0) if self.script else None
         if isinstance(response, Exception):
             raise response
@@ -166,7 +174,7 @@ class FailsOnce:
 
     def batch_execute_statement(self, Statements: list[Any]) -> Any:  # noqa: N803  # boto3's name
         """Respond to each statement by its entity."""
-        self.requests.append([statement["Statement"].split()[0] for statement in Statements])
+        self.requests.append(verbs(Statements))
         codes = [self.failures.pop(entity_of(statement), None) for statement in Statements]
         return {"Responses": [{"Error": {"Code": code}} if code else {} for code in codes]}
 
@@ -222,7 +230,14 @@ def client_error(code: str, status: int = 400) -> ClientError:
     [
         (True, [], ["INSERT"], STORED),
         (True, ["DuplicateItem"], ["INSERT", "UPDATE"], STORED),
-        (True, ["DuplicateItem", "ConditionalCheckFailed"], ["INSERT", "UPDATE"], SUPERSEDED),
+        # In between, somebody has deleted the item.
+        (True, ["DuplicateItem", "ConditionalCheckFailed"], ["INSERT", "UPDATE", "INSERT"], STORED),
+        (
+            True,
+            ["DuplicateItem", "ConditionalCheckFailed", "DuplicateItem"],
+            ["INSERT", "UPDATE", "INSERT", "CONFIRM"],
+            SUPERSEDED,
+        ),
         (False, [], ["UPDATE"], STORED),
         (False, ["ConditionalCheckFailed"], ["UPDATE", "INSERT"], STORED),
         # In between, another function has inserted an older version.
@@ -230,15 +245,28 @@ def client_error(code: str, status: int = 400) -> ClientError:
         (
             False,
             ["ConditionalCheckFailed", "DuplicateItem", "ConditionalCheckFailed"],
-            ["UPDATE", "INSERT", "UPDATE"],
+            ["UPDATE", "INSERT", "UPDATE", "INSERT"],
+            STORED,
+        ),
+        (
+            False,
+            ["ConditionalCheckFailed", "DuplicateItem"] * 2,
+            ["UPDATE", "INSERT", "UPDATE", "INSERT", "CONFIRM"],
             SUPERSEDED,
+        ),
+        # It was deleted and written again throughout.
+        (
+            True,
+            ["DuplicateItem", "ConditionalCheckFailed", "DuplicateItem", "ConditionalCheckFailed"],
+            ["INSERT", "UPDATE", "INSERT", "CONFIRM"],
+            WriteResult(WriteStatus.FAILED, "ConditionalCheckFailed"),
         ),
     ],
 )
 def test_plan_continues_when_a_condition_fails(
     insert_first: bool, script: list[str], requests: list[str], result: WriteResult
 ) -> None:
-    """When the condition of a statement fails, the next one is sent; after the last one the item is superseded."""
+    """When the condition of a statement fails, the next one is sent; only a newer version makes an item superseded."""
     client = ScriptedClient(*script)
     assert write(client, item(insert_first=insert_first)) == [result]
     assert client.requests == [[verb] for verb in requests]
@@ -253,7 +281,7 @@ class RecordingClient:
 
     def batch_execute_statement(self, Statements: list[Any]) -> Any:  # noqa: N803  # boto3's name
         """Record and forward the request."""
-        self.requests.append([statement["Statement"].split()[0] for statement in Statements])
+        self.requests.append(verbs(Statements))
         return self.client.batch_execute_statement(Statements=Statements)
 
 
@@ -291,7 +319,53 @@ def test_plan_ends_if_no_old_item_is_returned(returns_no_items: RecordingClient)
     assert write(returns_no_items, item(version="2", insert_first=True)) == [STORED]
     returns_no_items.requests.clear()
     assert write(returns_no_items, item(version="1")) == [SUPERSEDED]
-    assert returns_no_items.requests == [["UPDATE"], ["INSERT"], ["UPDATE"]]
+    assert returns_no_items.requests == [["UPDATE"], ["INSERT"], ["UPDATE"], ["INSERT"], ["CONFIRM"]]
+
+
+class Interrupted:
+    """A client of an engine on whose item others act, by a script, before each request.
+
+    They delete it, write it with the version "1" or "3" as another function would, or do nothing ("").
+    """
+
+    def __init__(self, tables: Tables, script: list[str]) -> None:
+        self.client = client_of(tables)
+        self.script = list(script)
+
+    def act(self, action: str) -> None:
+        """Change the item."""
+        if action == "delete":
+            self.client.delete_item(TableName="modules", Key={"context": {"S": "c"}, "entity": {"S": "module#1"}})
+        elif action:
+            write(self.client, item(version=action))
+
+    def batch_execute_statement(self, Statements: list[Any]) -> Any:  # noqa: N803  # boto3's name
+        """Act on the item, then execute the statements."""
+        self.act(self.script.pop(0) if self.script else "")
+        return self.client.batch_execute_statement(Statements=Statements)
+
+
+@given(
+    before=st.sampled_from(["", "1", "3"]),
+    script=st.lists(st.sampled_from(["", "delete", "delete", "1", "3"]), max_size=6),
+    insert_first=st.booleans(),
+)
+@example(before="1", script=["", "delete"], insert_first=True)
+@example(before="", script=["", "1", "delete"], insert_first=False)
+@example(before="1", script=["", "delete", "1", "delete", "1"], insert_first=True)
+def test_item_deleted_in_the_middle_of_its_plan_is_not_lost(
+    tables: Tables, before: str, script: list[str], insert_first: bool
+) -> None:
+    """Whatever happens between statements, an item is acknowledged only if it, or a newer version, is in the table."""
+    tables.empty()
+    client = Interrupted(tables, script)
+    client.act(before)
+    (result,) = write(client, item(version="2", insert_first=insert_first))
+    versions = [stored["version"]["S"] for stored in tables.items("modules")]
+    assert (result.status is WriteStatus.FAILED) or (versions == ["2" if result == STORED else max("3", *versions)])
+    assert write(client_of(tables), item(version="2", insert_first=insert_first))[0].status is not WriteStatus.FAILED
+    (stored,) = tables.items("modules")
+    assert stored["version"]["S"] in ("2", "3")
 
 
 @pytest.mark.parametrize(
