@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
-# A request to DynamoDB may still be in flight when the time is up: it can wait for the connection, for the response's
-# headers and for its body. Then the function's own response takes some time too.
 CONNECT_TIMEOUT_SECONDS = 1
 READ_TIMEOUT_SECONDS = 2
-_SAFETY_MARGIN_MS = (CONNECT_TIMEOUT_SECONDS + 2 * READ_TIMEOUT_SECONDS + 1) * 1000
+# The writer waits no longer for a request to DynamoDB, whatever keeps it: time to connect, and to wait for the headers
+# and the body of the response.
+REQUEST_TIMEOUT_SECONDS = CONNECT_TIMEOUT_SECONDS + 2 * READ_TIMEOUT_SECONDS
+_RESPONSE_MS = 1000  # for the function's own response
+_SAFETY_MARGIN_MS = REQUEST_TIMEOUT_SECONDS * 1000 + _RESPONSE_MS
 _MIN_SAFETY_MARGIN_MS = 500
 
 
@@ -22,6 +24,7 @@ class Deadline:
         initial_ms = remaining_ms()
         # A function with a short timeout cannot keep the whole margin, or it would never do anything.
         self._margin_ms = max(_MIN_SAFETY_MARGIN_MS, min(_SAFETY_MARGIN_MS, initial_ms // 2))
+        self._response_ms = min(_RESPONSE_MS, self._margin_ms // 2)
         self._processing_cutoff_ms = self._margin_ms + (initial_ms - self._margin_ms) // 2
 
     def processing_expired(self) -> bool:
@@ -35,3 +38,11 @@ class Deadline:
     def remaining_seconds(self) -> float:
         """Return the seconds until ``expired``, at least 0."""
         return max(0.0, (self._remaining_ms() - self._margin_ms) / 1000)
+
+    def request_seconds(self) -> float:
+        """Return how long a request that starts now may take without delaying the response; 0 once ``expired``.
+
+        At least ``REQUEST_TIMEOUT_SECONDS`` unless the function's own timeout is under 12 seconds.
+        """
+        remaining_ms = self._remaining_ms()
+        return 0.0 if remaining_ms <= self._margin_ms else (remaining_ms - self._response_ms) / 1000

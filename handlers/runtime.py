@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from handlers.deadline import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, Deadline
+from handlers.deadline import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, REQUEST_TIMEOUT_SECONDS, Deadline
 from handlers.intake.decode import decode
 from handlers.intake.validate import validate
 from handlers.items import event_types
@@ -80,7 +80,8 @@ def _build_pipeline() -> Pipeline:
         "dynamodb",
         config=Config(connect_timeout=CONNECT_TIMEOUT_SECONDS, read_timeout=READ_TIMEOUT_SECONDS),
     )
-    return Pipeline(settings, known, Writer(client, settings.tables), lambda: datetime.now(UTC))
+    writer = Writer(client, settings.tables, request_timeout=REQUEST_TIMEOUT_SECONDS)
+    return Pipeline(settings, known, writer, lambda: datetime.now(UTC))
 
 
 def _warm_up(event_type: EventType) -> None:

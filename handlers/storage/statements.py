@@ -3,7 +3,12 @@
 PartiQL has no upsert. INSERT fails when the key exists (``DuplicateItem``). A conditional UPDATE fails both when the
 key does not exist and when the item has a version at least as new (``ConditionalCheckFailed``); only in the second case
 does the response contain the old item. So each item has a plan: when the condition of a statement fails, the next
-statement is tried. After the last one, or when a failed UPDATE returns the old item, a version at least as new exists.
+statement is tried, until the item is stored or a version at least as new is known to exist.
+
+DynamoDB Local never returns the old item. So that an item can be known to be superseded there too, a plan ends with an
+UPDATE that changes nothing and succeeds only if a version at least as new exists. DynamoDB itself needs it only where
+somebody deletes an item and another function writes it again, both between two statements of a plan.
+
 No statement reads first: another function could write between the read and the write.
 Sources: Amazon DynamoDB Developer Guide, "PartiQL insert statements for DynamoDB" and "PartiQL update statements for
 DynamoDB"; API Reference, ``BatchStatementRequest`` and ``BatchStatementError``.
@@ -21,12 +26,16 @@ StatementBuilder = Callable[[Item, str], Statement]
 
 
 def write_plan(item: Item) -> Sequence[StatementBuilder]:
-    """Return the statements to try for an item, one after the other, as long as their conditions fail."""
+    """Return the statements to try for an item, one after the other, as long as their conditions fail.
+
+    When all conditions failed, an item without versions exists, and an item with versions may be stored or not.
+    """
     if item.version is None:
         return (insert,)
-    # When an UPDATE fails because there is no item, and the INSERT after it fails because another function has just
-    # inserted an older version, only a second UPDATE can replace that version.
-    return (insert, update) if item.insert_first else (update, insert, update)
+    # Between any two statements another function may insert an older version, which only an UPDATE replaces, or
+    # somebody may delete the item, which only an INSERT brings back.
+    insert_first = (insert, update, insert, confirm_newer)
+    return insert_first if item.insert_first else (update, *insert_first)
 
 
 def insert(item: Item, table: str) -> Statement:
@@ -42,6 +51,12 @@ def update(item: Item, table: str) -> Statement:
     return Statement(_update_text(table, key, others), parameters, return_old_item=True)
 
 
+def confirm_newer(item: Item, table: str) -> Statement:
+    """Build the statement that succeeds, and changes nothing, if a version at least as new exists."""
+    key = tuple(name for name, _ in item.key)
+    return Statement(_confirm_text(table, key), tuple(item.attributes[name] for name in (*key, "version")))
+
+
 # Cached because few sets of attributes occur, and each request would otherwise build 25 texts.
 @cache
 def _insert_text(table: str, names: tuple[str, ...]) -> str:
@@ -54,5 +69,14 @@ def _update_text(table: str, key: tuple[str, ...], others: tuple[str, ...]) -> s
     sets = " ".join(f'SET "{name}" = ?' for name in others)
     # A newer event replaces the whole item, so attributes that it does not have are removed.
     removes = "".join(f' REMOVE "{name}"' for name in sorted(ENTITY.optional) if name not in others)
-    where = " AND ".join(f'"{name}" = ?' for name in key)
-    return f'UPDATE "{table}" {sets}{removes} WHERE {where} AND "version" < ?'
+    return f'UPDATE "{table}" {sets}{removes} WHERE {_key_condition(key)} AND "version" < ?'
+
+
+@cache
+def _confirm_text(table: str, key: tuple[str, ...]) -> str:
+    condition = f'{_key_condition(key)} AND "version" >= ?'
+    return f'UPDATE "{table}" SET "version" = "version" WHERE {condition}'  # noqa: S608  # the names are ours
+
+
+def _key_condition(key: tuple[str, ...]) -> str:
+    return " AND ".join(f'"{name}" = ?' for name in key)

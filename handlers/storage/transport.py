@@ -22,6 +22,7 @@ import base64
 import json
 import os
 import socket
+import threading
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -94,9 +95,9 @@ class _DirectTransport:
     def __init__(self, client: BaseClient) -> None:
         endpoint, self._region = _resolve_endpoint(client)
         config: Any = client.meta.config
-        options: Any = {
+        self._session_options: Any = {
             "timeout": (config.connect_timeout, config.read_timeout),
-            "max_pool_connections": config.max_pool_connections,
+            "max_pool_connections": 1,
             # Headers and body are sent one after the other, and must not wait for each other.
             "socket_options": [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
             "proxies": config.proxies or get_environ_proxies(endpoint),
@@ -105,17 +106,24 @@ class _DirectTransport:
         self._url = urljoin(endpoint, urlsplit(endpoint).path or "/")
         self._events = client.meta.events
         self._credentials = (boto3.DEFAULT_SESSION or boto3.Session()).get_credentials()
-        self._http = URLLib3Session(**options)
+        # Each thread has a connection of its own, so that nothing uses the one of a request that was given up.
+        self._local = threading.local()
 
     def send(self, statements: Sequence[Statement]) -> Sequence[ErrorCode]:
         request = self._sign(_request_body(statements))
         # A listener of the client, such as moto, may respond in DynamoDB's place.
         responses = self._events.emit(f"before-send.dynamodb.{_OPERATION}", request=request)
-        response = first_non_none_response(responses) or self._http.send(request)
+        response = first_non_none_response(responses) or self._session().send(request)
         content = _parse_response(response.content)
         if response.status_code != 200:
             raise _client_error(response.status_code, content)
         return _error_codes(content)
+
+    def _session(self) -> URLLib3Session:
+        if not hasattr(self._local, "session"):
+            self._local.session = URLLib3Session(**self._session_options)
+        session: URLLib3Session = self._local.session
+        return session
 
     def _sign(self, body: bytes) -> AWSPreparedRequest:
         request = AWSRequest("POST", self._url, headers=_HEADERS, data=body)

@@ -321,6 +321,25 @@ def test_connection_is_reused_until_the_endpoint_closes_it(endpoint: Endpoint) -
     assert len(set(peers)) == 2
 
 
+def test_each_thread_has_a_connection_of_its_own(endpoint: Endpoint) -> None:
+    """A thread does not use the connection of another one, whose request may have been given up."""
+    peers = []
+
+    def respond(request: BaseHTTPRequestHandler) -> None:
+        peers.append(request.client_address)
+        respond_with(200, ok(1))(request)
+
+    endpoint.respond = respond
+    transport = transport_to(endpoint.url)
+    for _ in range(2):
+        transport.send([insert("x")])
+        thread = threading.Thread(target=transport.send, args=[[insert("x")]])
+        thread.start()
+        thread.join()
+    assert peers[0] == peers[2]
+    assert len(set(peers)) == 3
+
+
 # The settings of the client
 
 

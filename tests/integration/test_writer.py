@@ -2,14 +2,17 @@
 
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError, ParamValidationError, ReadTimeoutError
+from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from cli.local.ministack import LocalAws
 from handlers.deadline import Deadline
@@ -18,11 +21,13 @@ from handlers.items.item import Item, PrimaryKey
 from handlers.items.rejection import TABLE_VARIABLE as REJECTED_TABLE
 from handlers.storage.attribute_value import serialize
 from handlers.storage.flow_control import (
+    CALLER_ERRORS,
     MAX_ATTEMPTS,
-    MAX_CONCURRENT_REQUESTS,
     MAX_IN_FLIGHT,
     MAX_STATEMENTS_PER_REQUEST,
+    NO_RESPONSE,
 )
+from handlers.storage.request_threads import MAX_CONCURRENT_REQUESTS, RequestThreads
 from handlers.storage.writer import DEADLINE_EXCEEDED, Writer, WriteResult, WriteStatus
 from handlers.telemetry.batch_stats import BatchStats
 from tests.support.engines import TABLES, Tables, client_of, empty_tables
@@ -134,6 +139,12 @@ def test_statement_that_dynamodb_cannot_parse_fails_alone(tables: Tables) -> Non
     assert [result for n, result in enumerate(results) if n not in (17, 18)] == [STORED] * 38
 
 
+def verbs(statements: list[Any]) -> list[str]:
+    """Return what each statement does; CONFIRM is the update that changes nothing."""
+    texts = [statement["Statement"] for statement in statements]
+    return ["CONFIRM" if 'SET "version" = "version"' in text else text.split()[0] for text in texts]
+
+
 class ScriptedClient:
     """A client that responds to each request with the next entry of a script: an exception, or error codes."""
 
@@ -143,7 +154,7 @@ class ScriptedClient:
 
     def batch_execute_statement(self, Statements: list[Any]) -> Any:  # noqa: N803  # boto3's name
         """Respond to the next request; after the end of the script everything succeeds."""
-        self.requests.append([statement["Statement"].split()[0] for statement in Statements])
+        self.requests.append(verbs(Statements))
         response = self.script.pop(0) if self.script else None
         if isinstance(response, Exception):
             raise response
@@ -166,7 +177,7 @@ class FailsOnce:
 
     def batch_execute_statement(self, Statements: list[Any]) -> Any:  # noqa: N803  # boto3's name
         """Respond to each statement by its entity."""
-        self.requests.append([statement["Statement"].split()[0] for statement in Statements])
+        self.requests.append(verbs(Statements))
         codes = [self.failures.pop(entity_of(statement), None) for statement in Statements]
         return {"Responses": [{"Error": {"Code": code}} if code else {} for code in codes]}
 
@@ -191,24 +202,41 @@ class FailsWith:
     def __init__(self, entity: str, error: Exception) -> None:
         self.entity = entity
         self.error = error
+        self.request_sizes: list[int] = []
 
     def batch_execute_statement(self, Statements: list[Any]) -> Any:  # noqa: N803  # boto3's name
         """Respond by the entities of the request."""
+        self.request_sizes.append(len(Statements))
         if self.entity in map(entity_of, Statements):
             raise self.error
         return {"Responses": [{}] * len(Statements)}
 
 
-class ThrottlesTable:
-    """A client for which one table is throttled and all others are healthy."""
+class FailsTable:
+    """A client for which every, or every nth, statement for one table fails; all other tables are healthy."""
 
-    def __init__(self, table: str) -> None:
+    def __init__(self, table: str, code: str = "ThrottlingError", every: int = 1) -> None:
         self.table = f'"{table}"'
+        self.failure = code
+        self.every = every
+        self.stored = 0
+        self.sizes_without_table: list[int] = []
+        self.lock = threading.Lock()
+        self.statements = 0
 
     def batch_execute_statement(self, Statements: list[Any]) -> Any:  # noqa: N803  # boto3's name
         """Respond to each statement by its table."""
-        throttled = {"Error": {"Code": "ThrottlingError"}}
-        return {"Responses": [throttled if self.table in statement["Statement"] else {} for statement in Statements]}
+        with self.lock:
+            codes = [self.code(statement["Statement"]) for statement in Statements]
+            self.stored += codes.count(None)
+            if not any(self.table in statement["Statement"] for statement in Statements):
+                self.sizes_without_table.append(len(Statements))
+        return {"Responses": [{"Error": {"Code": code}} if code else {} for code in codes]}
+
+    def code(self, text: str) -> str | None:
+        """Return the error code of a statement."""
+        self.statements += self.table in text
+        return self.failure if self.table in text and self.statements % self.every == 0 else None
 
 
 def client_error(code: str, status: int = 400) -> ClientError:
@@ -222,7 +250,14 @@ def client_error(code: str, status: int = 400) -> ClientError:
     [
         (True, [], ["INSERT"], STORED),
         (True, ["DuplicateItem"], ["INSERT", "UPDATE"], STORED),
-        (True, ["DuplicateItem", "ConditionalCheckFailed"], ["INSERT", "UPDATE"], SUPERSEDED),
+        # In between, somebody has deleted the item.
+        (True, ["DuplicateItem", "ConditionalCheckFailed"], ["INSERT", "UPDATE", "INSERT"], STORED),
+        (
+            True,
+            ["DuplicateItem", "ConditionalCheckFailed", "DuplicateItem"],
+            ["INSERT", "UPDATE", "INSERT", "CONFIRM"],
+            SUPERSEDED,
+        ),
         (False, [], ["UPDATE"], STORED),
         (False, ["ConditionalCheckFailed"], ["UPDATE", "INSERT"], STORED),
         # In between, another function has inserted an older version.
@@ -230,15 +265,28 @@ def client_error(code: str, status: int = 400) -> ClientError:
         (
             False,
             ["ConditionalCheckFailed", "DuplicateItem", "ConditionalCheckFailed"],
-            ["UPDATE", "INSERT", "UPDATE"],
+            ["UPDATE", "INSERT", "UPDATE", "INSERT"],
+            STORED,
+        ),
+        (
+            False,
+            ["ConditionalCheckFailed", "DuplicateItem"] * 2,
+            ["UPDATE", "INSERT", "UPDATE", "INSERT", "CONFIRM"],
             SUPERSEDED,
+        ),
+        # It was deleted and written again throughout.
+        (
+            True,
+            ["DuplicateItem", "ConditionalCheckFailed", "DuplicateItem", "ConditionalCheckFailed"],
+            ["INSERT", "UPDATE", "INSERT", "CONFIRM"],
+            WriteResult(WriteStatus.FAILED, "ConditionalCheckFailed"),
         ),
     ],
 )
 def test_plan_continues_when_a_condition_fails(
     insert_first: bool, script: list[str], requests: list[str], result: WriteResult
 ) -> None:
-    """When the condition of a statement fails, the next one is sent; after the last one the item is superseded."""
+    """When the condition of a statement fails, the next one is sent; only a newer version makes an item superseded."""
     client = ScriptedClient(*script)
     assert write(client, item(insert_first=insert_first)) == [result]
     assert client.requests == [[verb] for verb in requests]
@@ -253,7 +301,7 @@ class RecordingClient:
 
     def batch_execute_statement(self, Statements: list[Any]) -> Any:  # noqa: N803  # boto3's name
         """Record and forward the request."""
-        self.requests.append([statement["Statement"].split()[0] for statement in Statements])
+        self.requests.append(verbs(Statements))
         return self.client.batch_execute_statement(Statements=Statements)
 
 
@@ -291,7 +339,53 @@ def test_plan_ends_if_no_old_item_is_returned(returns_no_items: RecordingClient)
     assert write(returns_no_items, item(version="2", insert_first=True)) == [STORED]
     returns_no_items.requests.clear()
     assert write(returns_no_items, item(version="1")) == [SUPERSEDED]
-    assert returns_no_items.requests == [["UPDATE"], ["INSERT"], ["UPDATE"]]
+    assert returns_no_items.requests == [["UPDATE"], ["INSERT"], ["UPDATE"], ["INSERT"], ["CONFIRM"]]
+
+
+class Interrupted:
+    """A client of an engine on whose item others act, by a script, before each request.
+
+    They delete it, write it with the version "1" or "3" as another function would, or do nothing ("").
+    """
+
+    def __init__(self, tables: Tables, script: list[str]) -> None:
+        self.client = client_of(tables)
+        self.script = list(script)
+
+    def act(self, action: str) -> None:
+        """Change the item."""
+        if action == "delete":
+            self.client.delete_item(TableName="modules", Key={"context": {"S": "c"}, "entity": {"S": "module#1"}})
+        elif action:
+            write(self.client, item(version=action))
+
+    def batch_execute_statement(self, Statements: list[Any]) -> Any:  # noqa: N803  # boto3's name
+        """Act on the item, then execute the statements."""
+        self.act(self.script.pop(0) if self.script else "")
+        return self.client.batch_execute_statement(Statements=Statements)
+
+
+@given(
+    before=st.sampled_from(["", "1", "3"]),
+    script=st.lists(st.sampled_from(["", "delete", "delete", "1", "3"]), max_size=6),
+    insert_first=st.booleans(),
+)
+@example(before="1", script=["", "delete"], insert_first=True)
+@example(before="", script=["", "1", "delete"], insert_first=False)
+@example(before="1", script=["", "delete", "1", "delete", "1"], insert_first=True)
+def test_item_deleted_in_the_middle_of_its_plan_is_not_lost(
+    tables: Tables, before: str, script: list[str], insert_first: bool
+) -> None:
+    """Whatever happens between statements, an item is acknowledged only if it, or a newer version, is in the table."""
+    tables.empty()
+    client = Interrupted(tables, script)
+    client.act(before)
+    (result,) = write(client, item(version="2", insert_first=insert_first))
+    versions = [stored["version"]["S"] for stored in tables.items("modules")]
+    assert (result.status is WriteStatus.FAILED) or (versions == ["2" if result == STORED else max("3", *versions)])
+    assert write(client_of(tables), item(version="2", insert_first=insert_first))[0].status is not WriteStatus.FAILED
+    (stored,) = tables.items("modules")
+    assert stored["version"]["S"] in ("2", "3")
 
 
 @pytest.mark.parametrize(
@@ -306,6 +400,9 @@ def test_plan_ends_if_no_old_item_is_returned(returns_no_items: RecordingClient)
         client_error("ProvisionedThroughputExceededException"),
         client_error("TransactionConflictException"),
         client_error("LimitExceededException"),
+        client_error("ReplicatedWriteConflictException"),
+        client_error("RequestAbortedException"),
+        client_error("RequestTimeoutException", 408),
         client_error("InternalServerError", 500),
         client_error("SomethingNew", 500),
         client_error("ServiceUnavailable", 503),
@@ -352,31 +449,37 @@ def test_each_statement_of_a_plan_has_its_own_attempts() -> None:
 
 
 def test_outage_ends_the_batch_after_a_few_rounds() -> None:
-    """When no request gets a response for several rounds, the rest of the batch is not attempted."""
+    """When no request gets a response for several rounds, the rest of the batch fails without being attempted."""
     client = ScriptedClient(*[ReadTimeoutError(endpoint_url="https://dynamodb")] * 100)
     delays: list[float] = []
     results = write(client, *[item(f"e#{n}") for n in range(1_000)], sleep=delays.append)
-    assert {result.status for result in results} == {WriteStatus.FAILED}
-    assert results[0] == WriteResult(WriteStatus.FAILED, "NoResponse")
-    assert results[MAX_ATTEMPTS * MAX_IN_FLIGHT :] == [WriteResult(WriteStatus.FAILED, DEADLINE_EXCEEDED)] * (
-        1_000 - MAX_ATTEMPTS * MAX_IN_FLIGHT
-    )
+    assert results == [WriteResult(WriteStatus.FAILED, "NoResponse")] * 1_000
     assert list(map(len, client.requests)) == [MAX_STATEMENTS_PER_REQUEST] * MAX_CONCURRENT_REQUESTS * MAX_ATTEMPTS
     assert len(delays) == MAX_ATTEMPTS - 1
 
 
 def test_throttled_table_does_not_delay_other_tables() -> None:
-    """The items of a table that only throttles are given up after some rounds; those of another table are stored."""
-    client = ThrottlesTable("modules")
+    """The items of other tables are stored before the first delay; those of one that only throttles are given up."""
+    client = FailsTable("modules")
     many = MAX_ATTEMPTS * MAX_IN_FLIGHT + 100
     hot = [item(f"e#{n}") for n in range(many)]
     cold = [item(f"e#{n}", table="COURSES_TABLE") for n in range(60)]
-    delays: list[float] = []
-    results = write(client, *hot, *cold, sleep=delays.append)
-    assert {result.status for result in results[:many]} == {WriteStatus.FAILED}
-    assert results[0] == WriteResult(WriteStatus.FAILED, "ThrottlingError")
+    stored_before_delays: list[int] = []
+    results = write(client, *hot, *cold, sleep=lambda _: stored_before_delays.append(client.stored))
+    assert results[:many] == [WriteResult(WriteStatus.FAILED, "ThrottlingError")] * many
     assert results[many:] == [STORED] * 60
-    assert len(delays) == MAX_ATTEMPTS
+    assert stored_before_delays == [60] * (MAX_ATTEMPTS - 1)
+
+
+def test_throttled_table_does_not_slow_down_other_tables() -> None:
+    """While one partition of a table is throttled, as by a flood of rejections, other tables get full requests."""
+    client = FailsTable("modules", every=2)
+    hot = [item(f"e#{n}") for n in range(1_000)]
+    cold = [item(f"e#{n}", table="COURSES_TABLE") for n in range(1_000)]
+    mixed = [write for pair in zip(hot, cold, strict=True) for write in pair]
+    assert write(client, *mixed)[1::2] == [STORED] * 1_000
+    full_requests = [MAX_STATEMENTS_PER_REQUEST] * ((1_000 - MAX_IN_FLIGHT // 2) // MAX_STATEMENTS_PER_REQUEST)
+    assert client.sizes_without_table[: len(full_requests)] == full_requests
 
 
 def test_splitting_stops_at_the_deadline() -> None:
@@ -402,18 +505,18 @@ def test_response_of_the_wrong_length_is_not_used() -> None:
     [
         (client_error("ValidationException"), "ValidationException"),
         (client_error("SerializationException"), "SerializationException"),
+        (client_error("RequestEntityTooLargeException", 413), "RequestEntityTooLargeException"),
         (client_error("413", 413), "413"),
-        (ClientError({}, "BatchExecuteStatement"), ""),
         (ParamValidationError(report="no"), "ParamValidationError"),
         (UnicodeEncodeError("utf-8", "", 0, 1, ""), "UnicodeEncodeError"),
     ],
 )
 def test_request_that_one_statement_can_spoil_is_halved(error: Exception, error_code: str) -> None:
     """A request that DynamoDB rejects as a whole is halved until the bad statement is alone."""
-    client = ScriptedClient(error, None, error, error, None)
+    client = FailsWith("e#2", error)
     results = write(client, *[item(f"e#{n}") for n in range(4)])
     assert results == [STORED, STORED, WriteResult(WriteStatus.FAILED, error_code), STORED]
-    assert list(map(len, client.requests)) == [4, 2, 2, 1, 1]
+    assert client.request_sizes == [4, 2, 2, 1, 1]
 
 
 class DeniesTable:
@@ -438,7 +541,7 @@ def test_denied_request_is_split_by_table() -> None:
     results = write(client, *items)
     denied = WriteResult(WriteStatus.FAILED, "AccessDeniedException")
     assert results == [STORED if n % 2 else denied for n in range(25)]
-    assert client.request_sizes == [25, 13, 12]
+    assert sorted(client.request_sizes) == [12, 13, 25]
 
 
 def test_denied_request_for_one_table_is_not_sent_again() -> None:
@@ -485,6 +588,67 @@ def test_error_of_the_caller_fails_all_items_after_one_request(body: bytes, erro
     results = write(client, *[item(f"e#{n}") for n in range(25)], sleep=delays.append)
     assert results == [WriteResult(WriteStatus.FAILED, error_code)] * 25
     assert (len(requests), delays) == (1, [])
+
+
+class Rejects:
+    """A client that rejects every request as a whole, or every statement of it, with an error."""
+
+    def __init__(self, error: ClientError | EndpointConnectionError | str) -> None:
+        self.error = error
+        self.requests = 0
+        self.lock = threading.Lock()
+
+    def batch_execute_statement(self, Statements: list[Any]) -> Any:  # noqa: N803  # boto3's name
+        """Count the request and reject it."""
+        with self.lock:
+            self.requests += 1
+        if isinstance(self.error, str):
+            return {"Responses": [{"Error": {"Code": self.error}}] * len(Statements)}
+        raise self.error
+
+
+ALL_REQUESTS = 10_000 // MAX_STATEMENTS_PER_REQUEST
+ENTITY_TABLES = [name for name in TABLES if name != REJECTED_TABLE][:5]
+
+
+@pytest.mark.parametrize(
+    ("error", "requests", "error_code"),
+    [
+        # One round, then the batch is given up.
+        *((client_error(code, 403), MAX_CONCURRENT_REQUESTS, code) for code in sorted(CALLER_ERRORS)),
+        ("AccessDenied", MAX_CONCURRENT_REQUESTS, "AccessDenied"),
+        ("ResourceNotFound", MAX_CONCURRENT_REQUESTS, "ResourceNotFound"),
+        # The requests of one round, and each of them by table.
+        *(
+            (client_error(code), MAX_CONCURRENT_REQUESTS * (1 + len(ENTITY_TABLES)), code)
+            for code in ("AccessDeniedException", "ResourceNotFoundException")
+        ),
+        # Eight rounds.
+        (EndpointConnectionError(endpoint_url="https://dynamodb"), MAX_ATTEMPTS * MAX_CONCURRENT_REQUESTS, NO_RESPONSE),
+        # Nobody knows what it concerns: each request once.
+        *((client_error(code, 403), ALL_REQUESTS, code) for code in ("InvalidClientTokenId", "SomethingNew", "403")),
+        (ClientError({}, "BatchExecuteStatement"), ALL_REQUESTS, ""),
+    ],
+    ids=str,
+)
+def test_error_that_no_statement_can_cause_is_not_multiplied(
+    error: ClientError | str, requests: int, error_code: str
+) -> None:
+    """10,000 items for 5 tables take at most the 400 requests that they would take without the error."""
+    client = Rejects(error)
+    items = [item(f"e#{n}", table=ENTITY_TABLES[n % 5], insert_first=True) for n in range(10_000)]
+    assert write(client, *items) == [WriteResult(WriteStatus.FAILED, error_code)] * 10_000
+    assert client.requests == requests <= ALL_REQUESTS
+
+
+def test_missing_table_is_given_up_and_the_others_get_full_requests() -> None:
+    """After a round in which a table was missing its items are not sent any more; those of other tables are stored."""
+    client = FailsTable("modules", code="ResourceNotFound")
+    missing = [item(f"e#{n}") for n in range(1_000)]
+    present = [item(f"e#{n}", table="COURSES_TABLE") for n in range(1_000)]
+    results = write(client, *[write for pair in zip(missing, present, strict=True) for write in pair])
+    assert results == [WriteResult(WriteStatus.FAILED, "ResourceNotFound"), STORED] * 1_000
+    assert client.statements == MAX_IN_FLIGHT // 2
 
 
 def test_statement_that_cannot_be_built_fails_alone() -> None:
@@ -537,6 +701,49 @@ def test_no_request_of_a_round_starts_after_the_deadline() -> None:
         unsent: MAX_IN_FLIGHT - MAX_STATEMENTS_PER_REQUEST,
     }
     assert list(map(len, client.requests)) == [MAX_STATEMENTS_PER_REQUEST]
+
+
+@pytest.mark.parametrize(("remaining_ms", "waited"), [(60_000, 5.0), (6_001, 5.0), (5_001, 0.0)])
+def test_request_is_waited_for_as_long_as_its_time_and_the_deadline_allow(
+    monkeypatch: pytest.MonkeyPatch, remaining_ms: int, waited: float
+) -> None:
+    """The writer waits for a request up to its timeout, and never into the time that the response takes."""
+    seconds: list[float] = []
+
+    def run(_: object, requests: list[object], timeout: float) -> list[None]:
+        seconds.extend([timeout] * len(requests))
+        return [None] * len(requests)
+
+    monkeypatch.setattr(RequestThreads, "run", run)
+    remaining = iter([60_000, 60_000])  # at the start, and before the round
+    client: Any = ScriptedClient()
+    results = Writer(client, TABLES, lambda _: None, request_timeout=5.0).write(
+        compact([item()]), Deadline(lambda: next(remaining, remaining_ms)), BatchStats()
+    )
+    assert set(seconds) == ({waited} if waited else set())
+    error_code = NO_RESPONSE if waited else DEADLINE_EXCEEDED
+    assert list(results.values()) == [WriteResult(WriteStatus.FAILED, error_code)]
+
+
+def test_request_that_hangs_fails_and_is_tried_again() -> None:
+    """The items of a request that has not returned in time are sent again; those of other requests are stored."""
+    released = threading.Event()
+    stats = BatchStats()
+
+    class Client(ScriptedClient):
+        def batch_execute_statement(self, Statements: list[Any]) -> Any:  # noqa: N803  # boto3's name
+            if entity_of(Statements[0]) == "e#25" and not released.is_set():
+                released.wait(60)
+            return super().batch_execute_statement(Statements)
+
+    client: Any = Client()
+    start = time.monotonic()
+    results = Writer(client, TABLES, lambda _: released.set(), request_timeout=1).write(
+        compact(item(f"e#{n}") for n in range(50)), enough_time(), stats
+    )
+    assert list(results.values()) == [STORED] * 50
+    assert time.monotonic() - start < 30
+    assert (stats.dynamodb_requests, stats.retries) == (3, 25)
 
 
 def test_requests_retries_and_throttles_are_counted() -> None:

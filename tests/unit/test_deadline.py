@@ -2,7 +2,7 @@
 
 import pytest
 
-from handlers.deadline import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, Deadline
+from handlers.deadline import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, REQUEST_TIMEOUT_SECONDS, Deadline
 
 
 class Clock:
@@ -30,13 +30,25 @@ def test_processing_takes_half_of_the_time_and_writing_the_rest() -> None:
         assert (deadline.processing_expired(), deadline.expired()) == (processing_expired, is_over)
 
 
-def test_the_reserve_outlasts_a_request_that_hangs() -> None:
-    """A request that is begun at the last moment and gets no answer ends before the function's time does."""
+@pytest.mark.parametrize("initial_ms", [900_000, 60_000, 12_000, 6_000, 3_000, 1_200, 600])
+def test_request_ends_before_the_response_must_begin(initial_ms: int) -> None:
+    """Whenever a request starts, it may take no longer than leaves half of the margin, at most a second, to respond."""
+    clock = Clock(initial_ms)
+    deadline = Deadline(clock)
+    while not deadline.expired():
+        left_ms = clock.remaining_ms - deadline.request_seconds() * 1000
+        assert left_ms == pytest.approx(min(1000, max(500, initial_ms // 2) // 2))
+        clock.remaining_ms -= 1 + clock.remaining_ms // 100
+    assert deadline.request_seconds() == 0
+
+
+def test_request_that_starts_last_has_its_whole_time() -> None:
+    """A function with enough time starts no request that it would have to give up early."""
     clock = Clock(60_000)
     deadline = Deadline(clock)
     while not deadline.expired():
+        assert deadline.request_seconds() >= REQUEST_TIMEOUT_SECONDS > CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS
         clock.remaining_ms -= 1
-    assert clock.remaining_ms > (CONNECT_TIMEOUT_SECONDS + 2 * READ_TIMEOUT_SECONDS) * 1000
 
 
 @pytest.mark.parametrize(("at_start", "reserve"), [(3_000, 1_500), (600, 500), (100, 500)])

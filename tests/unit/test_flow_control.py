@@ -5,7 +5,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from handlers.storage.flow_control import MAX_ATTEMPTS, MAX_IN_FLIGHT, NO_RESPONSE, TRANSIENT, FlowControl
+from handlers.storage.flow_control import (
+    CALLER_ERRORS,
+    MAX_ATTEMPTS,
+    MAX_IN_FLIGHT,
+    NO_RESPONSE,
+    TABLE_ERRORS,
+    TRANSIENT,
+    FlowControl,
+)
 
 THROTTLED = "ThrottlingError"
 
@@ -22,6 +30,7 @@ def test_window_starts_at_its_maximum_and_stays_there_without_errors() -> None:
     """Successful and conditional writes neither shrink the window nor cause a delay."""
     flow_control = FlowControl()
     assert flow_control.record_round([Write(attempts=0)] * 3, [None, "DuplicateItem", "AccessDenied"]) == 0
+    assert not flow_control.is_slow("modules")
     assert flow_control.window == MAX_IN_FLIGHT == 100
 
 
@@ -76,10 +85,10 @@ def test_circuit_opens_after_consecutive_rounds_of_transient_errors() -> None:
     """A table is given up after 8 rounds of nothing but transient errors, and no round earlier."""
     flow_control = FlowControl()
     for _ in range(MAX_ATTEMPTS):
-        assert not flow_control.circuit_is_open("modules")
+        assert flow_control.open_circuit("modules") is None
         flow_control.record_round([Write("modules"), Write("courses")], [THROTTLED, None])
-    assert flow_control.circuit_is_open("modules")
-    assert not flow_control.circuit_is_open("courses")
+    assert flow_control.open_circuit("modules") == THROTTLED
+    assert flow_control.open_circuit("courses") is None
 
 
 def test_any_response_of_a_table_keeps_its_circuit_closed() -> None:
@@ -89,7 +98,7 @@ def test_any_response_of_a_table_keeps_its_circuit_closed() -> None:
         flow_control.record_round([Write(), Write()], codes)
     for _ in range(MAX_ATTEMPTS - 1):
         flow_control.record_round([Write()], [THROTTLED])
-    assert not flow_control.circuit_is_open("modules")
+    assert flow_control.open_circuit("modules") is None
 
 
 def test_rounds_without_a_table_do_not_count_for_it() -> None:
@@ -98,6 +107,53 @@ def test_rounds_without_a_table_do_not_count_for_it() -> None:
     for _ in range(MAX_ATTEMPTS - 1):
         flow_control.record_round([Write("modules")], [THROTTLED])
     flow_control.record_round([Write("courses", attempts=0)], [None])
-    assert not flow_control.circuit_is_open("modules")
+    assert flow_control.open_circuit("modules") is None
     flow_control.record_round([Write("modules")], [THROTTLED])
-    assert flow_control.circuit_is_open("modules")
+    assert flow_control.open_circuit("modules") == THROTTLED
+
+
+def test_only_tables_with_transient_errors_are_slow() -> None:
+    """A table is slow from its first transient error on, also when other statements for it succeed."""
+    flow_control = FlowControl()
+    flow_control.record_round([Write("modules"), Write("modules"), Write("courses")], [THROTTLED, None, None])
+    assert flow_control.tables_changed
+    assert (flow_control.is_slow("modules"), flow_control.is_slow("courses")) == (True, False)
+    flow_control.record_round([Write("modules", attempts=0)], [None])
+    assert flow_control.is_slow("modules")
+    assert not flow_control.tables_changed
+
+
+def test_other_tables_do_not_change_window_and_delay_of_slow_ones() -> None:
+    """Rounds of other tables neither widen the window of a throttled table nor end its delay."""
+    flow_control = FlowControl()
+    random.seed(1)
+    delay = flow_control.record_round([Write("modules"), Write("modules", attempts=0)], [THROTTLED, None])
+    assert flow_control.record_round([Write("courses", attempts=0)] * 50, [None] * 50) == delay > 0
+    assert flow_control.window == MAX_IN_FLIGHT // 2
+    assert flow_control.record_round([Write("modules", attempts=0)], [None]) == 0
+
+
+def test_window_of_slow_tables_ignores_what_succeeds_elsewhere() -> None:
+    """Only the statements of slow tables say whether a rate is too high or nothing works at all."""
+    flow_control = FlowControl()
+    flow_control.record_round([Write("modules"), Write("courses", attempts=0)], [THROTTLED, None])
+    assert flow_control.window == MAX_IN_FLIGHT
+
+
+@pytest.mark.parametrize("code", sorted(TABLE_ERRORS))
+def test_round_of_nothing_but_errors_of_a_table_opens_its_circuit(code: str) -> None:
+    """A table that is missing or denied is given up at once, but not while some of its statements succeed."""
+    flow_control = FlowControl()
+    flow_control.record_round([Write("modules"), Write("modules"), Write("courses")], [code, None, code])
+    assert flow_control.tables_changed
+    assert flow_control.open_circuit("modules") is None
+    assert flow_control.open_circuit("courses") == code
+
+
+@pytest.mark.parametrize("code", sorted(CALLER_ERRORS))
+def test_error_of_the_caller_opens_every_circuit(code: str) -> None:
+    """After one, tables to which nothing has been sent are given up too."""
+    flow_control = FlowControl()
+    flow_control.record_round([Write("modules"), Write("courses")], [None, code])
+    assert flow_control.tables_changed
+    assert [flow_control.open_circuit(table) for table in ("modules", "courses", "users")] == [code] * 3

@@ -5,7 +5,7 @@ import pytest
 from handlers.items.attributes import ENTITY
 from handlers.items.item import Item, PrimaryKey
 from handlers.storage.attribute_value import serialize
-from handlers.storage.statements import insert, update, write_plan
+from handlers.storage.statements import confirm_newer, insert, update, write_plan
 from handlers.storage.transport import Statement
 
 ATTRIBUTES = {
@@ -24,9 +24,13 @@ def item(version: str | None = "2", insert_first: bool = False, **attributes: st
 
 @pytest.mark.parametrize(
     ("version", "insert_first", "plan"),
-    [(None, True, (insert,)), ("2", True, (insert, update)), ("2", False, (update, insert, update))],
+    [
+        (None, True, (insert,)),
+        ("2", True, (insert, update, insert, confirm_newer)),
+        ("2", False, (update, insert, update, insert, confirm_newer)),
+    ],
 )
-def test_plan_ends_with_an_update_unless_the_item_has_no_versions(
+def test_plan_ends_with_a_proof_unless_the_item_has_no_versions(
     version: str | None, insert_first: bool, plan: tuple[object, ...]
 ) -> None:
     """A plan begins with the statement that is likely to succeed; only an item without versions is never updated."""
@@ -49,6 +53,15 @@ def test_update_is_conditional_on_an_older_version() -> None:
         ' WHERE "context" = ? AND "entity" = ? AND "version" < ?',
         ('{"M":{}}', '{"S":"2"}', '{"S":"7"}', '{"S":"c"}', '{"S":"e"}', '{"S":"2"}'),
         return_old_item=True,
+    )
+
+
+def test_proof_of_a_newer_version_changes_nothing() -> None:
+    """The last statement of a plan sets the version to itself, and only where it is at least as new."""
+    assert confirm_newer(item(), "modules") == Statement(
+        'UPDATE "modules" SET "version" = "version" WHERE "context" = ? AND "entity" = ? AND "version" >= ?',
+        ('{"S":"c"}', '{"S":"e"}', '{"S":"2"}'),
+        return_old_item=False,
     )
 
 
