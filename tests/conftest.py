@@ -12,13 +12,21 @@ import tests.support.hypothesis_profiles  # noqa: F401  # before any property te
 from cli.local.local_server import PORT, local_server
 from cli.local.ministack import LocalAws, ministack
 from tests.support.browser import Page, chromium
-from tests.support.engines import DYNAMODB_LOCAL, SAMPLES, Change, Consumer, Tables, _without_ellipses, empty_tables
+from tests.support.engines import (
+    DYNAMODB_LOCAL,
+    SAMPLES,
+    Consumer,
+    EventFactory,
+    Tables,
+    _without_ellipses,
+    empty_tables,
+)
 from tests.support.optional_programs import skip_without
 
 
 @pytest.fixture(scope="session")
 def dynamodb_local() -> Iterator[LocalAws]:
-    """Amazon's own DynamoDB engine, in memory."""
+    """DynamoDB Local, in memory."""
     if not shutil.which("java"):
         skip_without("Java", "install it with your system's package manager")
     if not (DYNAMODB_LOCAL / "DynamoDBLocal.jar").exists():
@@ -45,19 +53,19 @@ def local_aws() -> Iterator[LocalAws]:
 
 @pytest.fixture(params=["dynamodb_local", "local_aws"])
 def tables(request: pytest.FixtureRequest) -> "Tables":
-    """The tables, empty, in each of the engines."""
+    """Empty tables in each of the engines."""
     return empty_tables(request.getfixturevalue(request.param))
 
 
 @pytest.fixture
 def engine(dynamodb_local: LocalAws) -> "Tables":
-    """The tables, empty, in DynamoDB's own engine."""
+    """Empty tables in DynamoDB Local."""
     return empty_tables(dynamodb_local)
 
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port of the loopback address that nobody listens on, nor can begin to."""
+    """A loopback port on which nobody listens or can start to listen."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]
@@ -65,7 +73,7 @@ def closed_port() -> Iterator[int]:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep away from the stack that somebody left up on this machine, and from the last run."""
+    """Isolate the tests from a stack that is running on this machine, and from the last run."""
     folder = tmp_path_factory.mktemp("own-files")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cli.local.ministack.STACK_FILE", folder / "local-stack.json")
@@ -74,17 +82,17 @@ def own_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture
-def event() -> Change:
-    """Make an event of a sample: ``event("module_updated", name="Week 2", metadata={"user_id": None})``.
+def event() -> EventFactory:
+    """Make an event from a sample: ``event("module_updated", name="Week 2", metadata={"user_id": None})``.
 
     A value of ``...`` leaves the field out.
     """
 
     def make(event_name: str, metadata: dict[str, Any] | None = None, **body: Any) -> str:
-        made = json.loads(SAMPLES[event_name])
-        made["metadata"] = _without_ellipses(made["metadata"] | (metadata or {}))
-        made["body"] = _without_ellipses(made["body"] | body)
-        return json.dumps(made)
+        sample = json.loads(SAMPLES[event_name])
+        sample["metadata"] = _without_ellipses(sample["metadata"] | (metadata or {}))
+        sample["body"] = _without_ellipses(sample["body"] | body)
+        return json.dumps(sample)
 
     return make
 

@@ -28,7 +28,7 @@ CONTEXT = SimpleNamespace(
 def main() -> None:
     """Measure until the input ends."""
     out = os.fdopen(os.dup(1), "w")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a handler logs is no measurement
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a handler's log must not mix with the measurements
     handler = importlib.import_module(sys.argv[1]).handler
     for line in sys.stdin:
         print(json.dumps(_measure(handler, json.loads(line))), file=out, flush=True)

@@ -44,7 +44,7 @@ def invocation(texts: Sequence[str]) -> str:
 
 
 def _numbered(event: dict[str, Any], number: int) -> str:
-    """Return the event of another entity and request: ``number`` stands in every id of its keys."""
+    """Return the event of another entity and request: ``number`` is in every id of its keys."""
     body = dict(event["body"])
     for entity in CATALOGUE[event["metadata"]["event_name"]].entities:
         for path in entity.key_paths:

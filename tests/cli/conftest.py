@@ -1,4 +1,4 @@
-"""The fixtures of the command tests: the template deployed into MiniStack, and the commands."""
+"""The fixtures of the command tests: the template deployed into MiniStack, and a way to run commands."""
 
 import json
 import signal
@@ -14,50 +14,50 @@ from cli.local.local_run import PARAMETERS
 from cli.local.ministack import deploy, ministack
 from cli.stack.stack import Stack, open_stack
 from cli.ui.arguments import stack_options
-from tests.support.local_stack import Command, Done, Local
+from tests.support.local_stack import Command, CommandResult, Local
 
 
 @pytest.fixture
 def canvas_events(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run a command here: ``canvas_events("show", "2041")``."""
+    """Run a command in this process: ``canvas_events("show", "2041")``."""
     monkeypatch.setenv("COLUMNS", "250")
 
-    def run(*arguments: str) -> Done:
+    def run(*arguments: str) -> CommandResult:
         capsys.readouterr()
         status = main(arguments)
         captured = capsys.readouterr()
-        return Done(status, captured.out, captured.err)
+        return CommandResult(status, captured.out, captured.err)
 
     return run
 
 
 @pytest.fixture(scope="session")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Path]]:
-    """The template in MiniStack, with a stream; and the file by which ``--local`` finds it."""
+    """Deploy the template with a stream into MiniStack; also return the state file that ``--local`` reads."""
     with ministack() as aws, pytest.MonkeyPatch.context() as patched:
         deploy(aws, PARAMETERS | {"AlarmEmail": "data-team@example.edu"})  # MiniStack confirms it at once
-        kept = tmp_path_factory.mktemp("cli") / "local-stack.json"
-        kept.write_text(json.dumps({"endpoint": aws.endpoint}))
-        patched.setattr(cli_ministack, "STACK_FILE", kept)
-        yield open_stack(stack_options().parse_args(["--local"])), kept
+        state_file = tmp_path_factory.mktemp("cli") / "local-stack.json"
+        state_file.write_text(json.dumps({"endpoint": aws.endpoint}))
+        patched.setattr(cli_ministack, "STACK_FILE", state_file)
+        yield open_stack(stack_options().parse_args(["--local"])), state_file
 
 
 @pytest.fixture
 def local(deployed: tuple[Stack, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator["Local"]:
-    """The deployed stack, emptied; what a test sent does not arrive in the next one."""
-    stack, kept = deployed
-    monkeypatch.setattr(cli_ministack, "STACK_FILE", kept)
-    # A test may change what it knows of the stack; the clients, which take long to make, are shared.
-    made = Local(replace(stack, resources=dict(stack.resources), _clients=dict(stack._clients)))
-    made.empty()
-    stack._clients.update(made.stack._clients)
-    yield made
-    Local(stack).settle()  # by the stack as it is, whatever the test made of its own view of it
+    """The deployed stack, emptied; nothing that one test sent arrives in the next."""
+    stack, state_file = deployed
+    monkeypatch.setattr(cli_ministack, "STACK_FILE", state_file)
+    # A test may change its copy of the stack; the clients are shared because they are slow to create.
+    isolated = Local(replace(stack, resources=dict(stack.resources), _clients=dict(stack._clients)))
+    isolated.empty()
+    stack._clients.update(isolated.stack._clients)
+    yield isolated
+    Local(stack).settle()  # with the original stack, whatever the test changed in its copy
 
 
 @pytest.fixture
 def default_signals() -> Iterator[None]:
-    """Let the processes that a test starts react to signals as from a terminal.
+    """Let the processes that a test starts handle signals as they would in a terminal.
 
     A shell starts background jobs with SIGINT and SIGQUIT ignored, and nohup ignores SIGHUP; children inherit that.
     """

@@ -15,15 +15,15 @@ from tests.support.local_stack import Command
 def test_dashboard_shows_the_running_stack_rather_than_the_last_run(
     canvas_events: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """While a stack is running its data is shown, though another run ended since, and saved in that run's place."""
+    """While a stack is running its data is shown and saved, even if another run ended more recently."""
     last_run = tmp_path / "dashboard.json"
     last_run.write_text("{}")
     monkeypatch.setattr(dashboard, "LAST_RUN", last_run)
     page = tmp_path / "dashboard.html"
-    done = canvas_events("dashboard", "--output", str(page))
-    assert (done.status, done.err) == (0, "")
-    assert f"{page}\n" in done.out
-    assert page.as_uri() in done.out
+    result = canvas_events("dashboard", "--output", str(page))
+    assert (result.status, result.err) == (0, "")
+    assert f"{page}\n" in result.out
+    assert page.as_uri() in result.out
     assert "<h2>Alarms</h2>" in page.read_text(encoding="utf-8")
     assert json.loads(last_run.read_text())["dashboard"]["widgets"]
     as_json = canvas_events("dashboard", "--json", "--output", str(page)).json
@@ -33,7 +33,7 @@ def test_dashboard_shows_the_running_stack_rather_than_the_last_run(
 def test_dashboard_names_a_file_that_it_cannot_write(
     canvas_events: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A folder that does not exist is an error with the path, the reason and the option to change it."""
+    """A missing folder is an error with the path, the reason and the option that changes it."""
     taken = {"taken": "2026-09-07T12:00:00+00:00", "dashboard": {"widgets": []}, "alarms": [], "log_groups": {}}
     queues = {"q": {"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "0"}}
     last_run = tmp_path / "dashboard.json"
@@ -41,9 +41,11 @@ def test_dashboard_names_a_file_that_it_cannot_write(
     monkeypatch.setattr(dashboard, "LAST_RUN", last_run)
     monkeypatch.setattr("cli.local.ministack.STACK_FILE", tmp_path / "local-stack.json")
     page = tmp_path / "missing" / "dashboard.html"
-    done = canvas_events("dashboard", "--output", str(page))
-    assert done.status == 1
-    assert done.err == f"error: Could not write {page}: No such file or directory. Choose another file with --output.\n"
+    result = canvas_events("dashboard", "--output", str(page))
+    assert result.status == 1
+    assert (
+        result.err == f"error: Could not write {page}: No such file or directory. Choose another file with --output.\n"
+    )
 
 
 def test_damaged_file_of_the_last_run_is_an_error(
@@ -54,8 +56,8 @@ def test_damaged_file_of_the_last_run_is_an_error(
     last_run.write_text('{"taken": "2026-09')
     monkeypatch.setattr(dashboard, "LAST_RUN", last_run)
     monkeypatch.setattr("cli.local.ministack.STACK_FILE", tmp_path / "local-stack.json")
-    done = canvas_events("dashboard", "--output", str(tmp_path / "dashboard.html"))
-    assert (done.status, done.err) == (
+    result = canvas_events("dashboard", "--output", str(tmp_path / "dashboard.html"))
+    assert (result.status, result.err) == (
         1, f"error: {last_run} is damaged. Run `make run` again, then `make dashboard`.\n",
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""An event type that nobody knew: it waits among the rejected, an entry is drafted, and its events come in."""
+"""Discovering an unknown event type: its events are rejected, an entry is drafted and added, events are redriven."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from cli.redrive import publisher
 from cli.redrive.publisher import OutgoingRecord
 from handlers.outcome import RejectionReason
 from tests.support.checkout import Checkout
-from tests.support.engines import Change
+from tests.support.engines import EventFactory
 from tests.support.local_stack import Command, Local, eventually
 
 # What Canvas might send one day; the persons are made up.
@@ -23,7 +23,7 @@ BODY = {
 
 
 def note(event_name: str, at: str, **body: object) -> str:
-    """An event of a note on a module."""
+    """Return an event about a note on a module."""
     metadata = {"event_name": event_name, "event_time": at, "root_account_uuid": "Rk3fXcVb", "root_account_id": "1"}
     return json.dumps({"metadata": metadata, "body": BODY | body})
 
@@ -34,7 +34,7 @@ UPDATED = note("module_note_updated", "2026-09-02T08:00:00Z", workflow_state="hi
 
 @pytest.fixture
 def checkout(local: Local, tmp_path: Path) -> Iterator[Checkout]:
-    """A copy that works on the deployed stack; at the end the functions have their own code again."""
+    """A copy of the project for the deployed stack; the functions get their original code back at the end."""
     assert local.stack.endpoint is not None
     checkout = Checkout(tmp_path)
     (checkout.folder / ".cache" / "local-stack.json").write_text(json.dumps({"endpoint": local.stack.endpoint}))
@@ -48,8 +48,8 @@ def send(local: Local, *texts: str) -> None:
     publisher.send(publisher.queue(local.stack), [OutgoingRecord(text.encode()) for text in texts])
 
 
-def test_an_unknown_event_type_is_discovered_drafted_added_and_brought_in(local: Local, checkout: Checkout) -> None:
-    """The whole way, with the very entry that is printed, in the family that it names."""
+def test_unknown_event_type_is_drafted_added_and_its_events_redriven(local: Local, checkout: Checkout) -> None:
+    """The printed entry, added unchanged to the family that it names, lets the rejected events be stored."""
     send(local, CREATED, UPDATED)
     eventually(lambda: len(local.rejected()) == 2)
 
@@ -57,8 +57,8 @@ def test_an_unknown_event_type_is_discovered_drafted_added_and_brought_in(local:
     assert drafted.returncode == 1, drafted.stderr
     reason = "the family whose entities have similar names"
     assert drafted.stdout.startswith(f"# For schemas/catalogue/modules.toml, {reason}.\n")
-    for said in ("8123", "Bring safety"):
-        assert said not in drafted.stdout + drafted.stderr
+    for value in ("8123", "Bring safety"):
+        assert value not in drafted.stdout + drafted.stderr
     family = checkout.folder / "schemas" / "catalogue" / "modules.toml"
     family.write_text(f"{family.read_text()}\n{drafted.stdout}")
 
@@ -85,8 +85,8 @@ def test_an_unknown_event_type_is_discovered_drafted_added_and_brought_in(local:
     assert item["body"]["M"]["created_at"]["S"] == "2026-09-01T08:00:00.000000Z"
 
 
-def test_all_unknown_types_that_wait_are_drafted_or_the_one_that_is_named(local: Local, canvas_events: Command) -> None:
-    """Each type by itself; what was rejected for other reasons is no business of it."""
+def test_draft_rejected_covers_all_unknown_types_or_the_named_one(local: Local, canvas_events: Command) -> None:
+    """Each type gets its own draft; records rejected for other reasons are left out."""
     local.reject(CREATED, RejectionReason.UNKNOWN_EVENT_TYPE, event_name="module_note_created")
     other = CREATED.replace("module_note", "zebra")
     local.reject(other, RejectionReason.UNKNOWN_EVENT_TYPE, event_name="zebra_created")
@@ -97,34 +97,34 @@ def test_all_unknown_types_that_wait_are_drafted_or_the_one_that_is_named(local:
     one = canvas_events("draft", "--rejected", "zebra_created", "--local")
     assert ("[module_note]" in one.out, "[zebra]" in one.out) == (False, True)
     local.reject(UPDATED, RejectionReason.UNKNOWN_EVENT_TYPE, event_name="module_note_updated")
-    for said in (["module_note_created", "module_note_updated"], ["module_note_*"]):
-        several = canvas_events("draft", "--local", "--rejected", *said)
+    for selection in (["module_note_created", "module_note_updated"], ["module_note_*"]):
+        several = canvas_events("draft", "--local", "--rejected", *selection)
         assert ("[module_note]" in several.out, "[zebra]" in several.out) == (True, False)
         assert 'events  = ["module_note_created", "module_note_updated"]' in several.out
 
 
-def test_a_type_that_speaks_of_a_known_entity_is_compared_with_it(
-    local: Local, event: Change, canvas_events: Command
+def test_unknown_type_of_a_known_entity_is_compared_with_its_entry(
+    local: Local, event: EventFactory, canvas_events: Command
 ) -> None:
-    """A new event of modules becomes one of the entry that is there, with the fields that it lacks."""
+    """A new event type of modules is added to the existing entry, with the fields that the entry lacks."""
     text = event("module_updated", metadata={"event_name": "module_archived"}, pinned=True)
     local.reject(text, RejectionReason.UNKNOWN_EVENT_TYPE, event_name="module_archived")
-    done = canvas_events("draft", "--rejected", "module_archived", "--local")
-    assert done.status == 1
-    assert "against [module] of schemas/catalogue/modules.toml" in done.out
-    assert 'events  = ["module_created", "module_updated", "module_archived"]' in done.out
-    assert 'pinned = "bool  …"' in done.out
-    assert "merge them into that entry" in done.err
+    result = canvas_events("draft", "--rejected", "module_archived", "--local")
+    assert result.status == 1
+    assert "against [module] of schemas/catalogue/modules.toml" in result.out
+    assert 'events  = ["module_created", "module_updated", "module_archived"]' in result.out
+    assert 'pinned = "bool  …"' in result.out
+    assert "merge them into that entry" in result.err
 
 
-def test_none_waiting_is_told(local: Local, canvas_events: Command) -> None:
-    """Nothing to draft is an error, and says of what."""
+def test_draft_rejected_without_unknown_types_is_an_error(local: Local, canvas_events: Command) -> None:
+    """With nothing to draft, the error says that there are no rejected events of unknown types."""
     local.reject(CREATED, RejectionReason.FOREIGN_ACCOUNT, event_name="module_note_created")
-    done = canvas_events("draft", "--rejected", "--local")
-    assert (done.status, done.out) == (1, "")
-    assert "has no rejected events of an unknown type" in done.err
-    done = canvas_events("draft", "--rejected", "zebra_created", "--local")
-    assert "has no rejected events of the type zebra_created" in done.err
+    result = canvas_events("draft", "--rejected", "--local")
+    assert (result.status, result.out) == (1, "")
+    assert "has no rejected events of an unknown type" in result.err
+    result = canvas_events("draft", "--rejected", "zebra_created", "--local")
+    assert "has no rejected events of the type zebra_created" in result.err
     local.reject(CREATED, RejectionReason.UNKNOWN_EVENT_TYPE, event_name="module_note_created")
-    done = canvas_events("draft", "--local", "--rejected", "module_note_*", "zebra_*")
-    assert "has no rejected events of the type zebra_*." in done.err
+    result = canvas_events("draft", "--local", "--rejected", "module_note_*", "zebra_*")
+    assert "has no rejected events of the type zebra_*." in result.err

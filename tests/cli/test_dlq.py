@@ -9,7 +9,7 @@ from cli.redrive import publisher
 from cli.redrive.dead_letters import DeadLetterQueue
 from cli.redrive.publisher import OutgoingRecord, Queue, SendResult
 from cli.redrive.selection import Selection
-from tests.support.engines import Change
+from tests.support.engines import EventFactory
 from tests.support.local_stack import Command, Local, eventually
 
 
@@ -25,52 +25,54 @@ def visible(local: Local) -> int:
     return local.visible_in(local.stack.dead_letter_queue_url)
 
 
-def test_list_counts_by_event_type_and_leaves_the_messages(local: Local, event: Change, canvas_events: Command) -> None:
-    """It shows how many there are of which type and their dry-run result, and can run again at once."""
+def test_list_counts_by_event_type_and_leaves_the_messages(
+    local: Local, event: EventFactory, canvas_events: Command
+) -> None:
+    """It counts messages by type and dry-run result, and leaves them visible so that it can run again at once."""
     fill(local, *(event("module_updated", module_id=str(number)) for number in range(1, 13)), "not JSON")
     for _ in range(2):
-        done = canvas_events("dlq", "list", "--local")
-        assert done.status == 0
-        rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.out.splitlines() if line[:1] == "│"]
+        result = canvas_events("dlq", "list", "--local")
+        assert result.status == 0
+        rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in result.out.splitlines() if line[:1] == "│"]
         assert [(row[0], row[1], row[4]) for row in rows] == [
             ("", "rejected: malformed_json", "1"),
             ("module_updated", "stored", "12"),
         ]
-        assert "About 13 messages in the dead-letter queue (13 shown)." in done.out
+        assert "About 13 messages in the dead-letter queue (13 shown)." in result.out
         assert visible(local) == 13
 
 
-def test_list_reads_at_most_the_limit(local: Local, event: Change, canvas_events: Command) -> None:
+def test_list_reads_at_most_the_limit(local: Local, event: EventFactory, canvas_events: Command) -> None:
     """The limit bounds what is received; the content of messages is not in the output."""
     fill(local, *(event("module_updated", module_id=str(number), name="Jane Doe") for number in range(1, 6)))
-    done = canvas_events("dlq", "list", "--limit", "3", "--json", "--local")
-    assert [message["dry_run_result"] for message in done.json] == ["stored"] * 3
-    assert done.json[0]["event_name"] == "module_updated"
-    assert "Jane Doe" not in done.out
+    result = canvas_events("dlq", "list", "--limit", "3", "--json", "--local")
+    assert [message["dry_run_result"] for message in result.json] == ["stored"] * 3
+    assert result.json[0]["event_name"] == "module_updated"
+    assert "Jane Doe" not in result.out
     assert visible(local) == 5
 
 
-def test_an_empty_queue_is_not_an_error(local: Local, canvas_events: Command) -> None:
-    """There is nothing to list or redrive, and both exit with 0."""
+def test_empty_dead_letter_queue_is_not_an_error(local: Local, canvas_events: Command) -> None:
+    """With nothing to list or redrive, both commands exit with 0."""
     listed = canvas_events("dlq", "list", "--local", "--json")
     assert (listed.status, listed.json) == (0, [])
-    done = canvas_events("dlq", "redrive", "--local", "--json")
-    assert done.status == 0
-    assert done.json == {"dry_run": False, "totals": {"sent": 0, "held_back": 0, "failed": 0}, "records": []}
+    result = canvas_events("dlq", "redrive", "--local", "--json")
+    assert result.status == 0
+    assert result.json == {"dry_run": False, "totals": {"sent": 0, "held_back": 0, "failed": 0}, "records": []}
     assert visible(local) == 0
 
 
-def test_redriven_messages_are_stored(local: Local, event: Change, canvas_events: Command) -> None:
-    """All of them go through the queue into their tables, and the dead-letter queue is empty."""
+def test_redriven_messages_are_stored(local: Local, event: EventFactory, canvas_events: Command) -> None:
+    """All messages go through the queue into their tables, and the dead-letter queue is empty."""
     fill(local, *(event("module_updated", module_id=str(number)) for number in range(1, 13)))
-    done = canvas_events("dlq", "redrive", "--local")
-    assert done.status == 0
-    assert "12 records: 12 sent, 0 held back, 0 failed." in done.out
+    result = canvas_events("dlq", "redrive", "--local")
+    assert result.status == 0
+    assert "12 records: 12 sent, 0 held back, 0 failed." in result.out
     assert DeadLetterQueue(local.stack).count() == 0
     eventually(lambda: local.entities() == sorted(f"module#{number}" for number in range(1, 13)))
 
 
-def test_redrive_selects_by_type(local: Local, event: Change, canvas_events: Command) -> None:
+def test_dlq_redrive_selects_by_event_type(local: Local, event: EventFactory, canvas_events: Command) -> None:
     """Other messages stay, and can be received at once."""
     fill(local, event("module_updated"), event("assignment_updated"), "not JSON")
     assert canvas_events("dlq", "redrive", "--type", "module_updated", "--local").status == 0
@@ -78,8 +80,8 @@ def test_redrive_selects_by_type(local: Local, event: Change, canvas_events: Com
     eventually(lambda: local.entities() == ["module#77"])
 
 
-def test_messages_are_selected_by_when_they_were_enqueued(local: Local, event: Change) -> None:
-    """A message of now is within --since an hour ago, and not within --until an hour ago."""
+def test_dlq_messages_are_selected_by_enqueue_time(local: Local, event: EventFactory) -> None:
+    """A message sent now is within --since an hour ago, and not within --until an hour ago."""
     fill(local, event("module_updated"))
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
     queue = DeadLetterQueue(local.stack)
@@ -87,34 +89,34 @@ def test_messages_are_selected_by_when_they_were_enqueued(local: Local, event: C
     assert list(queue.batches(Selection(until=hour_ago))) == []
 
 
-def test_a_message_that_would_be_rejected_is_held_back_unless_forced(
-    local: Local, event: Change, canvas_events: Command
+def test_dlq_redrive_holds_back_invalid_message_unless_forced(
+    local: Local, event: EventFactory, canvas_events: Command
 ) -> None:
     """It stays, visible to others, with the reason in the report; --force sends it to the rejected table."""
     fill(local, event("module_updated"), "not JSON")
-    done = canvas_events("dlq", "redrive", "--local")
-    assert done.status == 1
-    assert "would be rejected: malformed_json" in done.out
-    assert "2 records: 1 sent, 1 held back, 0 failed." in done.out
+    result = canvas_events("dlq", "redrive", "--local")
+    assert result.status == 1
+    assert "would be rejected: malformed_json" in result.out
+    assert "2 records: 1 sent, 1 held back, 0 failed." in result.out
     assert visible(local) == 1
     assert canvas_events("dlq", "redrive", "--force", "--local").status == 0
     eventually(lambda: [item["reason"]["S"] for item in local.rejected()] == ["malformed_json"])
     assert DeadLetterQueue(local.stack).count() == 0
 
 
-def test_a_dry_run_sends_nothing(local: Local, event: Change, canvas_events: Command) -> None:
+def test_dry_run_sends_nothing(local: Local, event: EventFactory, canvas_events: Command) -> None:
     """The message is counted and stays."""
     fill(local, event("module_updated"))
-    done = canvas_events("dlq", "redrive", "--dry-run", "--local")
-    assert (done.status, "1 record: 1 would be sent, 0 held back" in done.out) == (0, True)
+    result = canvas_events("dlq", "redrive", "--dry-run", "--local")
+    assert (result.status, "1 record: 1 would be sent, 0 held back" in result.out) == (0, True)
     assert visible(local) == 1
     assert local.entities() == []
 
 
-def test_a_message_that_sqs_fails_to_accept_stays(
-    local: Local, event: Change, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
+def test_message_that_sqs_does_not_accept_stays_in_the_dead_letter_queue(
+    local: Local, event: EventFactory, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When sending one of two fails, it is reported as failed and is still in the dead-letter queue."""
+    """When sending one of two messages fails, it is reported as failed and stays in the dead-letter queue."""
     fill(local, event("module_updated", module_id="1"), event("module_updated", module_id="2"))
     put = Queue.put
 
@@ -124,17 +126,17 @@ def test_a_message_that_sqs_fails_to_accept_stays(
     # MiniStack may deliver the two in one batch or in two.
     monkeypatch.setattr(Queue, "put", put_first)
     monkeypatch.setattr(publisher, "MAX_ATTEMPTS", 1)
-    done = canvas_events("dlq", "redrive", "--local", "--json")
-    assert done.status == 1
-    assert done.json["totals"] == {"sent": 1, "held_back": 0, "failed": 1}
+    result = canvas_events("dlq", "redrive", "--local", "--json")
+    assert result.status == 1
+    assert result.json["totals"] == {"sent": 1, "held_back": 0, "failed": 1}
     assert visible(local) == 1
     eventually(lambda: len(local.entities()) == 1)
 
 
-def test_an_interrupt_between_sending_and_deleting_loses_nothing(
-    local: Local, event: Change, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
+def test_interrupt_between_sending_and_deleting_loses_no_message(
+    local: Local, event: EventFactory, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The message is then in both queues, never in none, and others can receive it at once."""
+    """The message is then in both queues rather than in neither, and others can receive it at once."""
     fill(local, event("module_updated"))
     monkeypatch.setattr(DeadLetterQueue, "delete", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     assert canvas_events("dlq", "redrive", "--local").status == 130
@@ -142,8 +144,8 @@ def test_an_interrupt_between_sending_and_deleting_loses_nothing(
     eventually(lambda: local.entities() == ["module#77"])
 
 
-def test_message_attributes_are_sent_along(local: Local) -> None:
-    """What a sender attached to a message is still attached after the message was sent back."""
+def test_redrive_preserves_message_attributes(local: Local) -> None:
+    """Attributes that a sender attached to a message are still attached after the redrive."""
     sqs = local.stack.client("sqs")
     attributes = {"trace": {"DataType": "String", "StringValue": "abc"}}
     sqs.send_message(QueueUrl=local.stack.dead_letter_queue_url, MessageBody="{}", MessageAttributes=attributes)

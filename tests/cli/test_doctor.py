@@ -1,4 +1,4 @@
-"""``doctor``: a stack that is well, and one that was broken in each way that it looks for."""
+"""``doctor``: a healthy stack, and one that is broken in each way that the checks look for."""
 
 import io
 import json
@@ -27,28 +27,28 @@ NOT_HERE = ("items never expire in ", "point-in-time recovery is disabled in ", 
 
 
 def troubles(check: Any, stack: Stack) -> list[tuple[State, str]]:
-    """What a check finds that is not well."""
-    return [(each.state, each.text) for each in check(stack) if each.state is not State.OK]
+    """Return the findings of a check that are not OK."""
+    return [(finding.state, finding.text) for finding in check(stack) if finding.state is not State.OK]
 
 
 @pytest.mark.usefixtures("local")
-def test_a_stack_as_the_template_makes_it_is_well(canvas_events: Command) -> None:
-    """Every check looks, and nothing is at fault."""
-    done = canvas_events("doctor", "--local", "--json")
-    assert done.status == 0
-    assert {each["area"] for each in done.json} == set(checks.ALL)
-    assert all(each["finding"].startswith(NOT_HERE) for each in done.json if each["state"] != "ok")
+def test_freshly_deployed_stack_is_healthy(canvas_events: Command) -> None:
+    """Every check runs, and none reports an error."""
+    result = canvas_events("doctor", "--local", "--json")
+    assert result.status == 0
+    assert {finding["area"] for finding in result.json} == set(checks.ALL)
+    assert all(finding["finding"].startswith(NOT_HERE) for finding in result.json if finding["state"] != "ok")
     shown = canvas_events("doctor", "--local")
     assert "0 errors" in shown.out
     assert "canvas-live-events: a standard queue with a name that Canvas accepts" in shown.out
 
 
-def test_every_finding_that_is_not_well_says_what_to_do(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No fault or warning leaves a person without the next step."""
+def test_every_error_and_warning_has_a_remedy(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No error or warning leaves the user without a next step."""
     monkeypatch.setattr(local.stack, "status", "ROLLBACK_COMPLETE")
     found = [finding for check in checks.ALL.values() for finding in check(local.stack)]
-    assert [each for each in found if each.state is State.ERROR]
-    assert all(each.remedy for each in found if each.state in (State.ERROR, State.WARNING))
+    assert [finding for finding in found if finding.state is State.ERROR]
+    assert all(finding.remedy for finding in found if finding.state in (State.ERROR, State.WARNING))
 
 
 @pytest.mark.parametrize(
@@ -62,14 +62,16 @@ def test_every_finding_that_is_not_well_says_what_to_do(local: Local, monkeypatc
         ("DELETE_FAILED", State.ERROR),
     ],
 )
-def test_the_state_of_the_stack(local: Local, monkeypatch: pytest.MonkeyPatch, status: str, state: State) -> None:
-    """A deployment that failed is told from one that was undone and from one under way."""
+def test_stack_status_determines_the_finding(
+    local: Local, monkeypatch: pytest.MonkeyPatch, status: str, state: State
+) -> None:
+    """A failed deployment is distinguished from a rolled-back one and from one in progress."""
     monkeypatch.setattr(local.stack, "status", status)
     assert [finding.state for finding in deployment.status(local.stack)] == [state]
 
 
 def statement(principal: Any, action: Any = "sqs:SendMessage", effect: str = "Allow") -> dict[str, Any]:
-    """A statement of a queue's policy."""
+    """Return a statement of a queue policy."""
     return {"Effect": effect, "Principal": principal, "Action": action, "Resource": "*"}
 
 
@@ -91,9 +93,9 @@ def statement(principal: Any, action: Any = "sqs:SendMessage", effect: str = "Al
          [State.WARNING, State.OK, State.ERROR]),
     ],
 )  # fmt: skip
-def test_who_may_send(statements: list[dict[str, Any]], states: list[State]) -> None:
-    """Canvas must be allowed to send, and nobody else, however a policy says it."""
-    assert [each.state for each in queues._senders({"Statement": statements}, CANVAS)] == states
+def test_queue_policy_must_allow_only_canvas_to_send(statements: list[dict[str, Any]], states: list[State]) -> None:
+    """Canvas must be allowed to send and nobody else, however the policy is written."""
+    assert [finding.state for finding in queues._senders({"Statement": statements}, CANVAS)] == states
 
 
 @pytest.mark.parametrize(
@@ -107,10 +109,10 @@ def test_who_may_send(statements: list[dict[str, Any]], states: list[State]) -> 
         ([CANVAS_USER, CANVAS], [State.OK, State.ERROR]),
     ],
 )
-def test_only_the_user_of_canvas_may_send_where_there_is_one(principal: Any, states: list[State]) -> None:
-    """With CanvasUserArn that user must be allowed to send, and Instructure's account, as others, must not."""
+def test_canvas_user_replaces_the_shared_account_in_the_queue_policy(principal: Any, states: list[State]) -> None:
+    """With CanvasUserArn only that user may send; Instructure's account must not, like any other."""
     policy = {"Statement": [statement({"AWS": principal})]}
-    assert [each.state for each in queues._senders(policy, CANVAS_USER)] == states
+    assert [finding.state for finding in queues._senders(policy, CANVAS_USER)] == states
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ def test_only_the_user_of_canvas_may_send_where_there_is_one(principal: Any, sta
 def test_accepting_events_of_every_institution_is_a_warning(
     local: Local, queue_attributes: Any, parameters: dict[str, str], warned: bool
 ) -> None:
-    """Without a filter and with Instructure's shared account, whoever gives Canvas the URL of the queue can write."""
+    """With the shared account and no filter, any institution that knows the queue's URL can make Canvas write to it."""
     local.stack.parameters = {**local.stack.parameters, **parameters}
     sender = parameters.get("CanvasUserArn", CANVAS)
     queue_attributes(Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement({"AWS": sender})]}))
@@ -133,8 +135,8 @@ def test_accepting_events_of_every_institution_is_a_warning(
     assert found == ([(State.WARNING, text)] if warned else [])
 
 
-def test_a_queue_that_canvas_does_not_take(local: Local) -> None:
-    """A name that begins otherwise, or a FIFO queue, is at fault."""
+def test_queue_that_canvas_cannot_use_is_an_error(local: Local) -> None:
+    """A name without the required prefix, or a FIFO queue, is an error."""
     for name in ("live-events", "canvas-live-events.fifo"):
         local.stack.queue_url = f"http://127.0.0.1/000000000000/{name}"
         first = next(iter(queues.queue(local.stack)))
@@ -143,7 +145,7 @@ def test_a_queue_that_canvas_does_not_take(local: Local) -> None:
 
 @pytest.fixture
 def queue_attributes(local: Local) -> Iterator[Any]:
-    """Set attributes of the queue; put back at the end."""
+    """Set attributes of the queue and restore them at the end."""
     sqs, url = local.stack.client("sqs"), local.stack.queue_url
     names = ["VisibilityTimeout", "RedrivePolicy", "MessageRetentionPeriod", "Policy"]
     before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
@@ -151,14 +153,14 @@ def queue_attributes(local: Local) -> Iterator[Any]:
     sqs.set_queue_attributes(QueueUrl=url, Attributes=before)
 
 
-def test_the_deployed_policy_is_looked_at(local: Local, queue_attributes: Any) -> None:
-    """A policy that was changed by hand is found out."""
+def test_manual_policy_change_is_detected(local: Local, queue_attributes: Any) -> None:
+    """The check reads the deployed policy, so it finds manual changes."""
     queue_attributes(Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement("*")]}))
     assert [state for state, _ in troubles(queues.queue, local.stack)] == [State.ERROR, State.ERROR, State.WARNING]
 
 
-def test_a_dead_letter_queue_that_is_not_wired(local: Local, queue_attributes: Any) -> None:
-    """Another target, too few receives, and a queue that keeps messages for longer than it are found."""
+def test_misconfigured_redrive_policy_is_detected(local: Local, queue_attributes: Any) -> None:
+    """It finds another target, too low a receive count, and a queue whose retention exceeds the dead-letter queue's."""
     local.stack.client("sqs").create_queue(QueueName="another")
     policy = {"deadLetterTargetArn": "arn:aws:sqs:eu-west-1:000000000000:another", "maxReceiveCount": 3}
     queue_attributes(RedrivePolicy=json.dumps(policy), MessageRetentionPeriod="1209600")
@@ -167,23 +169,23 @@ def test_a_dead_letter_queue_that_is_not_wired(local: Local, queue_attributes: A
     ]  # fmt: skip
 
 
-def test_messages_that_come_back_too_soon(local: Local, queue_attributes: Any) -> None:
-    """A visibility timeout under six times the function's is told of both functions' time."""
+def test_short_visibility_timeout_is_reported(local: Local, queue_attributes: Any) -> None:
+    """A visibility timeout below six times the function timeout is reported with both values."""
     queue_attributes(VisibilityTimeout="60")
     found = troubles(functions.functions, local.stack)
     assert {state for state, _ in found} == {State.WARNING}
     assert all("a visibility timeout of only 60 s" in text for _, text in found)
 
 
-def test_a_mapping_that_is_off(local: Local) -> None:
-    """A queue that nobody reads any more is at fault, and the command that turns it on is said."""
+def test_disabled_event_source_mapping_is_an_error(local: Local) -> None:
+    """A queue that no function polls is an error, and the remedy is the command that enables the mapping."""
     client, uuid = local.stack.client("lambda"), local.stack.resources["SqsFunctionQueue"].physical_id
     client.update_event_source_mapping(UUID=uuid, Enabled=False, FunctionResponseTypes=[])
     try:
-        found = [each for each in functions.mappings(local.stack) if each.state is State.ERROR]
+        found = [finding for finding in functions.mappings(local.stack) if finding.state is State.ERROR]
     finally:
         client.update_event_source_mapping(UUID=uuid, Enabled=True, FunctionResponseTypes=["ReportBatchItemFailures"])
-    assert [each.text for each in found] == [
+    assert [finding.text for finding in found] == [
         found[0].text, "SqsFunctionQueue does not use partial batch responses",
     ]  # fmt: skip
     assert f"--enabled --uuid {uuid}" in found[0].remedy
@@ -199,19 +201,19 @@ def test_a_mapping_that_is_off(local: Local) -> None:
         ({}, State.OK, "has the table of every selected family"),
     ],
 )
-def test_the_settings_of_a_function(local: Local, change: dict[str, str], state: State, text: str) -> None:
-    """A function that would not start, or write elsewhere, or leave a family out, is found by its environment."""
+def test_wrong_function_environment_is_detected(local: Local, change: dict[str, str], state: State, text: str) -> None:
+    """It finds variables that stop the function from starting, name another table or omit a family."""
     finding = functions._settings("SqsFunction", {**local.stack.environment, **change}, local.stack)
     assert (finding.state, text in finding.text) == (state, True)
 
 
 @pytest.mark.parametrize(("reserved", "state"), [(0, State.ERROR), (5, State.WARNING)])
-def test_a_function_with_reserved_concurrency(local: Local, reserved: int, state: State) -> None:
-    """A function that may not run, or not often enough, is told with the command that frees it."""
+def test_low_reserved_concurrency_is_reported(local: Local, reserved: int, state: State) -> None:
+    """A function that can run never or too rarely is reported with the command that removes the limit."""
     client, function = local.stack.client("lambda"), local.stack.resources["SqsFunction"].physical_id
     client.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=reserved)
     try:
-        (finding,) = [each for each in functions.functions(local.stack) if each.state is not State.OK]
+        (finding,) = [finding for finding in functions.functions(local.stack) if finding.state is not State.OK]
     finally:
         client.delete_function_concurrency(FunctionName=function)
     assert (finding.state, finding.text) == (state, f"SqsFunction has a reserved concurrency of {reserved}")
@@ -219,10 +221,8 @@ def test_a_function_with_reserved_concurrency(local: Local, reserved: int, state
 
 
 @pytest.mark.parametrize(("available", "states"), [(10, [State.WARNING]), (11, []), (1000, [])])
-def test_account_without_concurrency_for_the_functions_is_a_warning(
-    local: Local, available: int, states: list[State]
-) -> None:
-    """A new AWS account has few concurrent executions; all of them taken by the queue leave none for the rest."""
+def test_low_account_concurrency_is_a_warning(local: Local, available: int, states: list[State]) -> None:
+    """A new AWS account has a low limit; if the queue can use all of it, nothing is left for other functions."""
     client = local.stack.client("lambda")
 
     class Lambda:
@@ -248,23 +248,23 @@ def test_account_without_concurrency_for_the_functions_is_a_warning(
         (8760, [State.INFO]),
     ],
 )
-def test_retention_of_an_existing_stream(local: Local, hours: int, states: list[State]) -> None:
-    """Too short a retention loses what fails for as long; a long one fills the bucket at the first start."""
+def test_stream_retention_outside_the_useful_range_is_reported(local: Local, hours: int, states: list[State]) -> None:
+    """Too short a retention loses records during an outage; a long one fills the bucket at the first start."""
 
     class Kinesis:
         def describe_stream_summary(self, **_: str) -> Any:
             return {"StreamDescriptionSummary": {"StreamStatus": "ACTIVE", "RetentionPeriodHours": hours}}
 
     local.stack._clients["kinesis"] = Kinesis()
-    found = [each for each in storage.stream(local.stack) if each.state is not State.OK]
-    assert [each.state for each in found] == states
+    found = [finding for finding in storage.stream(local.stack) if finding.state is not State.OK]
+    assert [finding.state for finding in found] == states
     assert properties("Stream")["RetentionPeriodHours"] == storage._RETENTION_HOURS
     if states == [State.ERROR]:
         assert f"--stream-arn {local.stack.stream_arn} --retention-period-hours 168`" in found[0].remedy
 
 
-def test_a_permission_that_was_taken_away(local: Local) -> None:
-    """What a role may not do any more is named, with what it is done on."""
+def test_missing_permission_is_reported_with_its_resource(local: Local) -> None:
+    """An action that a role lacks is named with its resource."""
     iam, role = local.stack.client("iam"), local.stack.resources["SqsFunctionRole"].physical_id
     policy = local.stack.resources["WriteTablesPolicy"].physical_id
     iam.detach_role_policy(RoleName=role, PolicyArn=policy)
@@ -278,7 +278,7 @@ def test_a_permission_that_was_taken_away(local: Local) -> None:
 
 
 def test_permissions_are_simulated_with_the_condition_key_of_the_bucket(local: Local) -> None:
-    """IAM's simulator knows no condition key by itself: without it, it would deny every write to the bucket."""
+    """IAM's simulator has no condition keys unless they are passed; without this one every write would be denied."""
     iam = local.stack.client("iam")
 
     class Iam:
@@ -297,8 +297,8 @@ def test_permissions_are_simulated_with_the_condition_key_of_the_bucket(local: L
     ]
 
 
-def test_a_table_that_is_gone_or_keyed_otherwise(local: Local) -> None:
-    """A table that was deleted outside of the stack, or has other keys, is at fault; the others are not."""
+def test_missing_table_or_wrong_key_schema_is_an_error(local: Local) -> None:
+    """A table that was deleted outside of the stack, or has other keys, is an error; the other tables are not."""
     local.stack._tables.update(MODULES_TABLE="gone", COURSES_TABLE=local.stack.rejected_table)
     faults = [text for state, text in troubles(storage.tables, local.stack) if state is State.ERROR]
     assert faults == [
@@ -306,27 +306,27 @@ def test_a_table_that_is_gone_or_keyed_otherwise(local: Local) -> None:
     ]  # fmt: skip
 
 
-def test_a_family_without_its_table(local: Local) -> None:
-    """A family that the catalogue knows and the stack has no table for is a warning: it may be meant."""
+def test_family_without_a_table_is_a_warning(local: Local) -> None:
+    """A family in the catalogue without a table in the stack is a warning, because it may be intentional."""
     del local.stack._tables["MODULES_TABLE"]
     assert (State.WARNING, "the stack has no table for MODULES_TABLE, so its events are ignored") in troubles(
         storage.tables, local.stack
     )
 
 
-def test_a_family_that_was_not_chosen_is_no_fault(local: Local) -> None:
-    """What the parameter Families leaves out is told, and is neither a warning nor a fault of stack or function."""
+def test_excluded_family_is_information_only(local: Local) -> None:
+    """A family excluded by Families is listed, but is neither a warning nor an error of the stack or function."""
     local.stack.parameters = {**local.stack.parameters, "Families": "assignments, courses ,discussions"}
     left_out = {"MODULES_TABLE"} | {name for name in local.stack.entity_tables if name not in local.stack.chosen_tables}
     for name in left_out:
         del local.stack._tables[name]
     local.stack.__dict__.pop("entity_tables")
-    told = {each.text: each.state for each in storage.tables(local.stack)}
-    assert told["stored families: assignments, courses, discussions"] is State.OK
-    (text,) = [text for text, state in told.items() if state is State.INFO]
+    states = {finding.text: finding.state for finding in storage.tables(local.stack)}
+    assert states["stored families: assignments, courses, discussions"] is State.OK
+    (text,) = [text for text, state in states.items() if state is State.INFO]
     assert text.startswith("ignored families, not in the parameter Families: ")
     assert {f"{name.upper()}_TABLE" for name in text.partition(": ")[2].split(", ")} == left_out
-    assert not [text for text in told if "events are ignored" in text]
+    assert not [text for text in states if "events are ignored" in text]
     finding = functions._settings("SqsFunction", local.stack.environment, local.stack)
     assert finding.state is State.OK
     chosen_and_missing = {**local.stack.environment, "COURSES_TABLE": ""}
@@ -334,8 +334,8 @@ def test_a_family_that_was_not_chosen_is_no_fault(local: Local) -> None:
     assert (finding.state, "because COURSES_TABLE is not set" in finding.text) == (State.WARNING, True)
 
 
-def test_what_should_expire_and_what_should_last(local: Local) -> None:
-    """Time to live is asked of rejected events and of activity, and recovery of all else, table by table."""
+def test_tables_have_time_to_live_or_point_in_time_recovery(local: Local) -> None:
+    """Rejected events and activity must have a time to live, and all other tables point-in-time recovery."""
     local.stack.append_only_tables = frozenset({"ACTIVITY_TABLE"})
     local.stack.entity_tables = {name: local.stack._tables[name] for name in ("ACTIVITY_TABLE", "MODULES_TABLE")}
     dynamodb = local.stack.client("dynamodb")
@@ -350,7 +350,7 @@ def test_what_should_expire_and_what_should_last(local: Local) -> None:
             TableName=table, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
         )
     try:
-        texts = [each.text for each in storage.tables(local.stack)]
+        texts = [finding.text for finding in storage.tables(local.stack)]
     finally:
         for table in (local.stack.entity_tables["ACTIVITY_TABLE"], local.stack.rejected_table):
             dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification={**on, "Enabled": False})
@@ -362,8 +362,8 @@ def test_what_should_expire_and_what_should_last(local: Local) -> None:
     assert "point-in-time recovery is enabled" in texts
 
 
-def test_activity_needs_no_permission_to_update(local: Local) -> None:
-    """What happened once is only ever inserted, as what is rejected; doctor asks for no more."""
+def test_activity_table_requires_no_update_permission(local: Local) -> None:
+    """Activity and rejected records are only inserted, so doctor requires no other permission."""
     local.stack.append_only_tables = frozenset({"ACTIVITY_TABLE"})
     local.stack.entity_tables = {name: local.stack._tables[name] for name in ("ACTIVITY_TABLE", "MODULES_TABLE")}
     configuration = functions.configurations(local.stack)["SqsFunction"]
@@ -377,8 +377,8 @@ def test_activity_needs_no_permission_to_update(local: Local) -> None:
     assert needed[local.stack.entity_tables["MODULES_TABLE"]] == (insert, update)
 
 
-def test_what_is_not_there_any_more_is_a_fault() -> None:
-    """A part of the stack that somebody deleted is told as such, unlike one that may not be looked at."""
+def test_deleted_resource_is_an_error() -> None:
+    """A deleted resource is an error, unlike one that the user may not read."""
     deleted = ClientError({"Error": {"Code": "NoSuchBucket", "Message": ""}}, "ListObjectsV2")
     finding = missing_resource(deleted)
     assert finding is not None
@@ -388,33 +388,33 @@ def test_what_is_not_there_any_more_is_a_fault() -> None:
 
 @pytest.mark.usefixtures("local")
 @pytest.mark.parametrize(
-    ("trouble", "said"),
+    ("trouble", "text"),
     [
         (OSError("the package is not a zip file"), "the download failed: the package is not a zip file"),
         (ResponseParserError("<html>"), "AWS returned a malformed response"),
         (ReadTimeoutError(endpoint_url="https://x"), "AWS does not respond"),
     ],
 )
-def test_a_service_that_does_not_answer_is_not_checked(
-    canvas_events: Command, monkeypatch: pytest.MonkeyPatch, trouble: Exception, said: str
+def test_unresponsive_service_skips_only_its_check(
+    canvas_events: Command, monkeypatch: pytest.MonkeyPatch, trouble: Exception, text: str
 ) -> None:
-    """An answer that never comes, or makes no sense, stops one check and no other."""
+    """A missing or malformed response stops one check and no other."""
 
     def fail(_: Stack) -> Iterator[Finding]:
         raise trouble
         yield
 
     monkeypatch.setattr(checks, "ALL", {**checks.ALL, "package": fail})
-    done = canvas_events("doctor", "--local", "--json")
-    assert done.status == 0
-    (not_checked,) = [each for each in done.json if each["state"] == "not checked"]
-    assert not_checked["finding"].startswith(said)
-    assert done.json[-1]["area"] == "failed records"
+    result = canvas_events("doctor", "--local", "--json")
+    assert result.status == 0
+    (not_checked,) = [finding for finding in result.json if finding["state"] == "not checked"]
+    assert not_checked["finding"].startswith(text)
+    assert result.json[-1]["area"] == "failed records"
 
 
 @pytest.mark.usefixtures("local")
-def test_what_may_not_be_looked_at_is_not_checked(canvas_events: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a permission a check says so, and the others go on; that is no fault."""
+def test_check_without_permission_is_skipped(canvas_events: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a permission a check is reported as skipped, the others continue, and it is not an error."""
     denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "SimulatePrincipalPolicy")
 
     def deny(_: Stack) -> Iterator[Finding]:
@@ -422,20 +422,20 @@ def test_what_may_not_be_looked_at_is_not_checked(canvas_events: Command, monkey
         raise denied
 
     monkeypatch.setattr(checks, "ALL", {**checks.ALL, "permissions": deny})
-    done = canvas_events("doctor", "--local", "--json")
-    assert done.status == 0
-    (not_checked,) = [each for each in done.json if each["state"] == "not checked"]
+    result = canvas_events("doctor", "--local", "--json")
+    assert result.status == 0
+    (not_checked,) = [finding for finding in result.json if finding["state"] == "not checked"]
     assert not_checked["finding"].startswith("your AWS identity may not call SimulatePrincipalPolicy")
-    assert done.json[-1]["area"] == "failed records"
+    assert result.json[-1]["area"] == "failed records"
 
 
-def test_a_stack_without_a_topic_for_alarms(local: Local) -> None:
-    """A stack that an older template made tells nobody when it is not well, and doctor says so."""
+def test_stack_without_an_alarm_topic_is_reported(local: Local) -> None:
+    """A stack of an older template notifies nobody of alarms, and doctor says so."""
     local.stack.resources = {}
     assert troubles(deployment.alarms, local.stack) == [(State.WARNING, "the stack has no topic for alarms")]
 
 
-def test_alarms_that_reach_nobody(local: Local) -> None:
+def test_topic_without_a_confirmed_subscription_is_a_warning(local: Local) -> None:
     """Without a confirmed subscription there is a warning, and with one there is none."""
     sns = local.stack.client("sns")
     topic = sns.create_topic(Name="alarms")["TopicArn"]
@@ -455,8 +455,8 @@ def test_alarms_that_reach_nobody(local: Local) -> None:
         (["PendingConfirmation", "arn:aws:sns:eu-west-1:1:alarms:1"], [State.OK, State.WARNING]),
     ],
 )
-def test_a_subscription_that_nobody_confirmed(local: Local, arns: list[str], states: list[State]) -> None:
-    """What SNS calls pending reaches nobody, and MiniStack knows no such state."""
+def test_pending_subscription_counts_as_unconfirmed(local: Local, arns: list[str], states: list[State]) -> None:
+    """A subscription that SNS lists as pending notifies nobody; MiniStack does not emulate this state."""
 
     class Sns:
         def get_paginator(self, _: str) -> "Sns":
@@ -467,11 +467,11 @@ def test_a_subscription_that_nobody_confirmed(local: Local, arns: list[str], sta
 
     local.stack.resources = {"AlarmTopic": Resource("AWS::SNS::Topic", "arn:aws:sns:eu-west-1:1:alarms")}
     local.stack._clients["sns"] = Sns()
-    assert [each.state for each in deployment.alarms(local.stack)] == states
+    assert [finding.state for finding in deployment.alarms(local.stack)] == states
 
 
-def test_an_alarm_that_is_on_is_told(local: Local) -> None:
-    """Of an alarm of the stack that went off the name and what it means are shown."""
+def test_active_alarm_is_reported_with_its_description(local: Local) -> None:
+    """An alarm of the stack in the ALARM state is shown with its name and meaning."""
     topic = local.stack.client("sns").create_topic(Name="alarms")["TopicArn"]
     cloudwatch = local.stack.client("cloudwatch")
     cloudwatch.put_metric_alarm(
@@ -487,8 +487,8 @@ def test_an_alarm_that_is_on_is_told(local: Local) -> None:
     )
 
 
-def test_schemas_that_differ_are_named(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A deployed package with other schemas than those here is told, schema by schema."""
+def test_deployed_schemas_that_differ_are_named(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each schema in the deployed package that differs from the local one is named."""
     here = deployment._schema_files()
     monkeypatch.setattr(deployment, "_schema_files", lambda: [path for path in here if path.stem != "module_created"])
     assert troubles(deployment.package, local.stack) == [
@@ -505,21 +505,21 @@ def test_only_the_schemas_of_a_package_are_compared(local: Local, monkeypatch: p
         for name in ("schemas/catalogue/modules.toml", "handlers/__pycache__/sqs.cpython-313.pyc", "a/schemas/b.json"):
             package.writestr(name, "not as it is here")
     monkeypatch.setattr(deployment, "_code_of", lambda *_: content.getvalue())
-    assert [each.state for each in deployment.package(local.stack)] == [State.OK]
+    assert [finding.state for finding in deployment.package(local.stack)] == [State.OK]
 
 
-def test_what_is_parked_is_told(local: Local) -> None:
-    """Messages and batches that failed for good are information, with the command that shows them."""
+def test_dead_letters_and_failed_batches_are_reported(local: Local) -> None:
+    """Messages and batches that exhausted their retries are information, with the command that lists them."""
     local.stack.client("sqs").send_message(QueueUrl=local.stack.dead_letter_queue_url, MessageBody="{}")
     body = json.dumps({"payload": kinesis_event(["{}"])}).encode()
     local.stack.client("s3").put_object(Bucket=local.bucket, Key="aws/lambda/1", Body=body)
-    assert [(each.state, each.text) for each in storage.failed_records(local.stack)] == [
+    assert [(finding.state, finding.text) for finding in storage.failed_records(local.stack)] == [
         (State.INFO, "about 1 message in the dead-letter queue"), (State.INFO, "1 object in the on-failure bucket"),
     ]  # fmt: skip
 
 
-def test_the_variable_of_a_table_follows_from_its_name_in_the_template() -> None:
-    """The commands find the tables by their names in the template, as the functions do by their environment."""
+def test_table_variable_is_derived_from_the_logical_id() -> None:
+    """Commands identify tables by logical id, functions by environment variable, and the two correspond."""
     variables = properties("SqsFunction")["Environment"]["Variables"]
     refs = {name: value["Ref"] for name, value in resolve(variables).items() if name.endswith("_TABLE")}
     assert len(refs) == len(FAMILIES) + 1

@@ -111,8 +111,8 @@ def inferred(name: str, *values: Any) -> kinds.KindInference:
         ("workflow_state", ["Not A Word"], "str"),
     ],
 )
-def test_values_decide_the_kind(name: str, values: list[Any], kind: str) -> None:
-    """An id follows from the name and the size, a time from the form, a number from decimals or the name."""
+def test_kind_is_inferred_from_values(name: str, values: list[Any], kind: str) -> None:
+    """An id follows from name and size, a time from its format, a number from decimals or the name."""
     inference = inferred(name, *values)
     assert (inference.kind, inference.is_certain) == (kind, True)
 
@@ -133,8 +133,8 @@ def test_values_decide_the_kind(name: str, values: list[Any], kind: str) -> None
         ("anything", "str"),
     ],
 )
-def test_without_values_the_kind_is_guessed_from_the_name_and_marked(name: str, kind: str) -> None:
-    """A field that is null in every event gets a likely kind, and a remark for the reviewer."""
+def test_kind_without_values_is_guessed_from_the_name_with_a_remark(name: str, kind: str) -> None:
+    """A field that is null in every event gets a likely kind and a remark for the reviewer."""
     inference = inferred(name, None)
     assert (inference.kind, inference.is_certain) == (kind, False)
     assert inference.remark == "no value was observed, so the kind is a guess from the name"
@@ -179,9 +179,9 @@ def test_events_become_entries_to_paste(canvas_events: Command, knows: Catalogue
     """An entry has the entity, id, context, events, and fields with kinds and the meanings of other entries."""
     knows("modules")
     samples = sample_files("group_created", "group_updated", "group_category_created", "group_category_updated")
-    done = canvas_events("draft", *samples)
-    assert done.status == 1
-    found = entries(done.out)
+    result = canvas_events("draft", *samples)
+    assert result.status == 1
+    found = entries(result.out)
     assert list(found) == ["group", "group_category"]
     assert found["group_category"] == {
         "about": "A group category.",
@@ -197,7 +197,7 @@ def test_events_become_entries_to_paste(canvas_events: Command, knows: Catalogue
         },
     }
     assert found["group"]["fields"]["workflow_state"] == "state available"
-    assert "Choose a family" in done.out
+    assert "Choose a family" in result.out
 
 
 def test_the_catalogue_accepts_the_printed_entries(canvas_events: Command, knows: Catalogue, tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_the_catalogue_accepts_the_printed_entries(canvas_events: Command, knows
 def test_next_steps_are_printed_on_standard_error(canvas_events: Command, knows: Catalogue) -> None:
     """Paste, add a sample, generate, deploy, redrive: not on standard output, so that the entry can be piped."""
     knows("modules")
-    done = canvas_events("draft", *sample_files("enrollment_created"))
+    result = canvas_events("draft", *sample_files("enrollment_created"))
     for step in (
         "schemas/catalogue/<family>.toml",
         "events/samples/<event type>.json",
@@ -223,8 +223,8 @@ def test_next_steps_are_printed_on_standard_error(canvas_events: Command, knows:
         "sam deploy",
         "canvas-events rejected redrive --reason unknown_event_type",
     ):
-        assert step in done.err
-        assert step not in done.out
+        assert step in result.err
+        assert step not in result.out
 
 
 @pytest.mark.parametrize(
@@ -242,16 +242,16 @@ def test_next_steps_are_printed_on_standard_error(canvas_events: Command, knows:
         ("outcomes.retry_clone", {"new_id": "1"}, "retry_clone", "new_id", "New#{new_id}"),
     ],
 )
-def test_entity_id_and_context_follow_from_names(
+def test_entity_id_and_context_are_derived_from_names(
     event_type: str, body: dict[str, Any], name: str, id_path: str | None, context: str
 ) -> None:
-    """The entity follows from the event type's name, its id and its context from the names of the fields."""
+    """The entity follows from the event type, its id and context from the field names."""
     (found,) = drafted(event(event_type, body))
     assert (found.name, found.key.id, found.key.context) == (name, id_path, context)
 
 
 def test_uncertain_key_has_a_remark(canvas_events: Command, tmp_path: Path) -> None:
-    """A context that may change, an id of something else, and a type without ids are questions for the reviewer."""
+    """A context that may change, an id of something else, and a type without ids get a remark for the reviewer."""
     (found,) = drafted(event("note_created", {"note_id": "9", "course_id": "1"}))
     assert found.key.context_remark == (
         "does every event have course_id, and does it never change? Otherwise use Note#{note_id}"
@@ -273,14 +273,14 @@ def test_events_of_one_entity_become_one_entry() -> None:
         event("copy_updated", copied | {"done": True}),
         event("copy_rated", {"copy_id": "1", "stars": 5, "rater_id": "7"}),
     )
-    assert [(each.name, each.events) for each in found] == [
+    assert [(entry.name, entry.events) for entry in found] == [
         ("copy", ("copy_updated", "copy_started")),
         ("copy_rated", ("copy_rated",)),
     ]
 
 
-def test_a_family_is_guessed_by_names() -> None:
-    """The family whose entities have similar names is chosen; without one, the comment asks for it."""
+def test_family_is_guessed_from_entity_names() -> None:
+    """The family whose entities have similar names is chosen; if there is none, a comment asks for it."""
     families = model.families()
     (found,) = drafted(event("module_note_created", {"module_note_id": "1"}), families=families)
     assert found.family == "modules"
@@ -290,7 +290,7 @@ def test_a_family_is_guessed_by_names() -> None:
     assert "Choose a family" in entry.to_toml(found)
 
 
-def test_meanings_that_most_entries_share_are_used() -> None:
+def test_most_common_meaning_of_a_field_is_used() -> None:
     """The meaning that most entities give to a field is probably right; otherwise it is left open."""
     body = {"note_id": "1", "title": "Hello", "made_in": "Zürich", "type": "Pinned"}
     (found,) = drafted(event("note_created", body), families=model.families())
@@ -301,16 +301,16 @@ def test_meanings_that_most_entries_share_are_used() -> None:
 # Differences
 
 
-def test_no_sample_differs_from_the_catalogue(canvas_events: Command) -> None:
+def test_samples_do_not_differ_from_the_catalogue(canvas_events: Command) -> None:
     """Each event type of the catalogue, compared with its own sample event, has no differences."""
     for path in sample_files(*samples()):
-        done = canvas_events("draft", path)
-        assert (done.status, done.err) == (0, ""), done.out
-        assert "# No differences." in done.out
+        result = canvas_events("draft", path)
+        assert (result.status, result.err) == (0, ""), result.out
+        assert "# No differences." in result.out
 
 
-def test_kinds_inferred_from_the_samples_are_equivalent_to_those_of_the_catalogue() -> None:
-    """Where there are values, the inferred kind is stored in the same way as the kind that was chosen by hand."""
+def test_kinds_inferred_from_samples_match_the_catalogue() -> None:
+    """Where a sample has values, the inferred kind is stored in the same way as the kind in the catalogue."""
     known = model.load()
     wrong = []
     for name, text in samples().items():
@@ -355,9 +355,9 @@ def test_differences_are_lines_to_merge(canvas_events: Command, knows: Catalogue
         event("thing_updated", body),
     ]
     (tmp_path / "events.jsonl").write_text("\n".join(texts))
-    done = canvas_events("draft", str(tmp_path / "events.jsonl"))
-    assert done.status == 1
-    blocks = [block.splitlines() for block in done.out.strip().split("\n\n")]
+    result = canvas_events("draft", str(tmp_path / "events.jsonl"))
+    assert result.status == 1
+    blocks = [block.splitlines() for block in result.out.strip().split("\n\n")]
     assert blocks[0] == ["# thing_created, thing_updated, against [thing] of schemas/catalogue/things.toml"]
     assert blocks[1][-1] == 'events  = ["thing_created", "thing_updated"]'
     assert blocks[2] == ["# Missing fields:", 'weight   = "num   …"', 'shelf_id = "lid   …"']
@@ -373,7 +373,7 @@ def test_differences_are_lines_to_merge(canvas_events: Command, knows: Catalogue
     ]
     assert blocks[5][-1] == "# colour"
     assert len(blocks) == 6
-    assert "Next: 1." in done.err
+    assert "Next: 1." in result.err
 
 
 VALUES = {
@@ -411,10 +411,10 @@ def test_unobserved_field_is_not_a_difference(canvas_events: Command, knows: Cat
     """Events leave out null fields, so the absence of a field proves nothing; it is only mentioned."""
     knows(things=THINGS)
     (tmp_path / "event.json").write_text(event("thing_created", {"thing_id": "1", "size": None}))
-    done = canvas_events("draft", str(tmp_path / "event.json"))
-    assert (done.status, done.err) == (0, "")
-    assert "# No differences." in done.out
-    assert "old_name, made_at, label, workflow_state, colour" in done.out
+    result = canvas_events("draft", str(tmp_path / "event.json"))
+    assert (result.status, result.err) == (0, "")
+    assert "# No differences." in result.out
+    assert "old_name, made_at, label, workflow_state, colour" in result.out
 
 
 def test_event_that_only_mentions_a_known_entity_gets_its_own_entry(
@@ -432,15 +432,15 @@ def test_event_that_only_mentions_a_known_entity_gets_its_own_entry(
 
 def test_event_of_two_entities_is_compared_with_both(canvas_events: Command) -> None:
     """A graded reply has the fields of the reply and of the submission."""
-    done = canvas_events("draft", "events/samples/discussion_entry_submitted.json")
-    assert "against [discussion_entry], [discussion_submission] of schemas/catalogue/discussions.toml" in done.out
+    result = canvas_events("draft", "events/samples/discussion_entry_submitted.json")
+    assert "against [discussion_entry], [discussion_submission] of schemas/catalogue/discussions.toml" in result.out
 
 
 # Captured events, and the personal data in them
 
 
 @pytest.mark.parametrize("form", ["one", "array", "lines", "invocation"])
-def test_captured_events_come_in_each_form(form: str, canvas_events: Command, tmp_path: Path) -> None:
+def test_captured_events_are_read_in_every_file_format(form: str, canvas_events: Command, tmp_path: Path) -> None:
     """One event, an array, one event per line, and a Lambda invocation give the same entry."""
     text = event("thing_created", {"thing_id": "1", "name": "a"})
     written = {
@@ -456,7 +456,7 @@ def test_captured_events_come_in_each_form(form: str, canvas_events: Command, tm
     }
 
 
-def test_only_states_and_type_names_are_printed_of_values(canvas_events: Command, tmp_path: Path) -> None:
+def test_draft_prints_no_values_except_states_and_type_names(canvas_events: Command, tmp_path: Path) -> None:
     """Texts, numbers and odd field names of an event, which may be personal data, are not printed."""
     body = {
         "thing_id": "77123", "user_name": "Jane Doe", "email": "jane@example.edu", "score": 87.25,
@@ -465,14 +465,14 @@ def test_only_states_and_type_names_are_printed_of_values(canvas_events: Command
         "workflow_state": "Jane Doe", "review_state": "pending", "type": "Jane Doe", "owner_type": "Course",
     }  # fmt: skip
     (tmp_path / "events.json").write_text(event("thing_created", body, user_login="jane", client_ip="10.1.2.3"))
-    done = canvas_events("draft", str(tmp_path / "events.json"))
-    said = done.out + done.err
+    result = canvas_events("draft", str(tmp_path / "events.json"))
+    output = result.out + result.err
     for secret in ("Jane", "jane", "77123", "99321", "87.25", "1990", "10.1.2.3"):
-        assert secret not in said
-    fields = entries(done.out)["thing"]["fields"]
+        assert secret not in output
+    fields = entries(result.out)["thing"]["fields"]
     assert fields["review_state"] == "state pending"
     assert fields["owner_type"] == "str   Seen: Course."
-    assert "fields are omitted whose names are not plain identifiers" in done.out
+    assert "fields are omitted whose names are not plain identifiers" in result.out
 
 
 def test_type_field_with_many_values_shows_none(canvas_events: Command, tmp_path: Path) -> None:
@@ -486,10 +486,10 @@ def test_hostile_event_name_is_skipped(canvas_events: Command, tmp_path: Path) -
     """A name with quotes, line breaks and escape sequences reaches neither the terminal nor the entry."""
     texts = [event("thing_created", {"thing_id": "1"}), event('x"]\n[y\x1b[2J', {"y_id": "1"})]
     (tmp_path / "events.jsonl").write_text("\n".join(texts))
-    done = canvas_events("draft", str(tmp_path / "events.jsonl"))
-    assert list(entries(done.out)) == ["thing"]
-    assert "\x1b" not in done.out + done.err
-    assert "Skipped 1 record of" in done.err
+    result = canvas_events("draft", str(tmp_path / "events.jsonl"))
+    assert list(entries(result.out)) == ["thing"]
+    assert "\x1b" not in result.out + result.err
+    assert "Skipped 1 record of" in result.err
 
 
 JSON = st.recursive(
@@ -504,7 +504,9 @@ NAMES = st.sampled_from(
 
 @example(bodies=[{"context_type": [], "context_id": None}])  # a list is not part of a key
 @given(bodies=st.lists(st.dictionaries(NAMES | st.text(max_size=5), JSON, max_size=6), min_size=1, max_size=4))
-def test_entry_of_any_events_is_valid(bodies: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_entry_drafted_from_arbitrary_events_is_valid(
+    bodies: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """The catalogue accepts the printed entry whatever the events contain."""
     (found,) = drafted(*(event("thing_created", body) for body in bodies))
     assert isinstance(found, DraftEntry)
@@ -519,7 +521,7 @@ def test_entry_of_any_events_is_valid(bodies: list[dict[str, Any]], tmp_path_fac
 def test_events_of_several_files_and_standard_input_make_one_entry(
     canvas_events: Command, knows: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A dash is standard input; the events of a type from all files are drafted together."""
+    """A dash means standard input; the events of a type from all files are drafted together."""
     knows("modules")
     text = event("conversation_created", {"conversation_id": "21070000000000001", "subject_line": "x"})
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
@@ -542,16 +544,16 @@ def test_events_of_several_files_and_standard_input_make_one_entry(
 def test_file_without_events_is_an_error(content: str, complaint: str, canvas_events: Command, tmp_path: Path) -> None:
     """A file that holds no Canvas event is an error that names it."""
     (tmp_path / "file").write_text(content)
-    done = canvas_events("draft", str(tmp_path / "file"))
-    assert (done.status, done.out) == (1, "")
-    assert f"{tmp_path / 'file'}" in done.err
-    assert complaint in done.err
+    result = canvas_events("draft", str(tmp_path / "file"))
+    assert (result.status, result.out) == (1, "")
+    assert f"{tmp_path / 'file'}" in result.err
+    assert complaint in result.err
 
 
 def test_missing_file_is_an_error(canvas_events: Command) -> None:
     """A file that cannot be read is an error that says why."""
-    done = canvas_events("draft", "nowhere.jsonl")
-    assert (done.status, done.err) == (1, "error: nowhere.jsonl cannot be read: No such file or directory.\n")
+    result = canvas_events("draft", "nowhere.jsonl")
+    assert (result.status, result.err) == (1, "error: nowhere.jsonl cannot be read: No such file or directory.\n")
 
 
 def test_file_over_the_limit_is_an_error(
@@ -560,13 +562,13 @@ def test_file_over_the_limit_is_an_error(
     """A file is read only up to a limit, which the error names."""
     monkeypatch.setattr(event_files, "MAX_FILE_BYTES", 10)
     (tmp_path / "events.jsonl").write_text(event("thing_created", {"thing_id": "1"}))
-    done = canvas_events("draft", str(tmp_path / "events.jsonl"))
-    assert (done.status, done.out) == (1, "")
-    assert "events.jsonl is too large" in done.err
+    result = canvas_events("draft", str(tmp_path / "events.jsonl"))
+    assert (result.status, result.out) == (1, "")
+    assert "events.jsonl is too large" in result.err
 
 
 @pytest.mark.parametrize("arguments", [[], ["captured.jsonl", "--rejected"]])
-def test_files_and_rejected_exclude_each_other(arguments: list[str], canvas_events: Command) -> None:
+def test_files_and_rejected_option_are_mutually_exclusive(arguments: list[str], canvas_events: Command) -> None:
     """A call with neither files nor --rejected, or with both, is a usage error."""
     with pytest.raises(SystemExit) as ended:
         canvas_events("draft", *arguments)

@@ -15,16 +15,16 @@ from tests.support.local_stack import Command
 
 
 @pytest.mark.parametrize("source", ["sqs", "kinesis"])
-def test_prints_the_same_invocation_as_the_file(source: str, canvas_events: Command) -> None:
-    """For an event type that has a file, the command prints what the file holds."""
+def test_event_prints_the_same_invocation_as_the_file(source: str, canvas_events: Command) -> None:
+    """For an event type that has an invocation file, the command prints its content."""
     for event_type in TYPES_WITH_FILES:
-        done = canvas_events("event", event_type, "--source", source)
-        assert (done.status, done.err) == (0, "")
-        assert done.json == json.loads((EVENTS / source / f"{event_type}.json").read_text())
+        result = canvas_events("event", event_type, "--source", source)
+        assert (result.status, result.err) == (0, "")
+        assert result.json == json.loads((EVENTS / source / f"{event_type}.json").read_text())
 
 
-def test_prints_a_record_for_each_type_in_order(canvas_events: Command) -> None:
-    """Several types make one batch, from the queue by default, and from the stream in the self-hosted form."""
+def test_event_prints_a_record_for_each_type_in_order(canvas_events: Command) -> None:
+    """Several types make one batch, from the queue by default, and from the stream in the self-hosted format."""
     types = ["grade_change", "course_created", "grade_change"]
     messages = canvas_events("event", *types).json["Records"]
     assert [message["body"] for message in messages] == [samples()[event_type] for event_type in types]
@@ -39,27 +39,27 @@ def test_prints_a_record_for_each_type_in_order(canvas_events: Command) -> None:
     [("grade_chnage", "Did you mean grade_change"), ("zzzz", "docs/reference.md lists all event types.")],
 )
 def test_unknown_type_is_an_error_with_close_matches(event_type: str, hint: str, canvas_events: Command) -> None:
-    """A type without a sample event is named with similar types, and nothing is printed for the others."""
-    done = canvas_events("event", "course_created", event_type)
-    assert (done.status, done.out) == (1, "")
-    assert done.err.startswith(f"error: {event_type} is not an event type with a sample event. {hint}")
+    """For a type without a sample event, the error suggests similar types, and nothing is printed for the others."""
+    result = canvas_events("event", "course_created", event_type)
+    assert (result.status, result.out) == (1, "")
+    assert result.err.startswith(f"error: {event_type} is not an event type with a sample event. {hint}")
 
 
-def test_output_is_ascii_for_every_type(canvas_events: Command) -> None:
-    """Standard output of any encoding can take it."""
+def test_event_output_is_ascii_for_every_type(canvas_events: Command) -> None:
+    """Standard output of any encoding can print it."""
     assert canvas_events("event", *samples()).out.isascii()
 
 
-def test_loads_neither_boto3_nor_rich() -> None:
-    """The command starts quickly: it does not import what only other commands need."""
+def test_event_loads_neither_boto3_nor_rich() -> None:
+    """The command starts quickly because it imports nothing that only other commands need."""
     program = "import sys, cli.commands.event; print([name for name in ('boto3', 'rich') if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n"
 
 
-def test_its_output_can_be_piped_to_check(canvas_events: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other commands read what it prints from standard input."""
+def test_event_output_can_be_piped_to_check(canvas_events: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`check` reads the output of `event` from standard input."""
     printed = canvas_events("event", "course_created", "--source", "kinesis").out
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(printed.encode())))
-    done = canvas_events("check", "--json", "-")
-    assert [(each["event_name"], each["fate"]) for each in done.json] == [("course_created", "stored")]
+    result = canvas_events("check", "--json", "-")
+    assert [(row["event_name"], row["fate"]) for row in result.json] == [("course_created", "stored")]

@@ -1,4 +1,4 @@
-"""The installation: uv with pip's settings, and an explanation instead of a wheel."""
+"""The installation: uv with pip's settings, and an explanation when a wheel is built."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ trusted-host = mirror.example.edu
 
 @pytest.fixture
 def pip_conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A configuration of pip for a mirror, instead of that of this machine."""
+    """A pip configuration for a mirror, in place of the machine's own."""
     for name in [*os.environ]:
         if name.startswith(("PIP_", "UV_", "SSL_CERT", "XDG_CONFIG")):
             monkeypatch.delenv(name)
@@ -36,8 +36,8 @@ def pip_conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("pip_conf")
-def test_uv_uses_the_index_and_certificate_that_pip_is_configured_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the files of pip, uv gets the index, the other indexes, the trusted host and the certificate of a mirror."""
+def test_uv_uses_the_index_and_certificate_of_the_pip_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From pip's files uv takes the index, the extra indexes, the trusted host and the certificate of a mirror."""
     settings = install.pip_settings()
     options = install.uv_options(settings)
     pairs = list(zip(options[::2], options[1::2], strict=True))
@@ -53,27 +53,27 @@ def test_uv_uses_the_index_and_certificate_that_pip_is_configured_for(monkeypatc
 
 @pytest.mark.usefixtures("pip_conf")
 def test_environment_variables_of_pip_override_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As for pip itself, PIP_INDEX_URL wins over pip.conf."""
+    """As in pip itself, PIP_INDEX_URL overrides pip.conf."""
     monkeypatch.setenv("PIP_INDEX_URL", "https://other.example.edu/simple")
     assert install.pip_settings()["index-url"] == "https://other.example.edu/simple"
 
 
-def test_a_wheel_is_refused_with_what_to_do_instead(tmp_path: Path) -> None:
+def test_building_a_wheel_fails_with_instructions(tmp_path: Path) -> None:
     """`pip install .` ends with an explanation, and installs no package named cli or handlers."""
     command = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-build-isolation", "--no-index"]
-    done = subprocess.run(
+    result = subprocess.run(
         [*command, "--target", str(tmp_path), str(ROOT)], capture_output=True, text=True, check=False, cwd=tmp_path
     )
-    assert done.returncode == 1
-    assert "it can only be installed from there: run `make`" in done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
+    assert result.returncode == 1
+    assert "it can only be installed from there: run `make`" in result.stdout + result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def test_make_lists_its_targets_in_sixty_columns() -> None:
-    """`make` alone shows every target with its purpose, and no line is too long for a narrow terminal."""
+    """`make` alone shows every target with its purpose, and every line fits into a narrow terminal."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    done = subprocess.run(["make"], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    result = subprocess.run(["make"], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     targets = next(line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith(".PHONY:"))
-    assert [name for name in targets.split()[1:] if f"\n  make {name} " not in done.stdout] == []
-    assert max(map(len, done.stdout.splitlines())) <= 60
+    assert [name for name in targets.split()[1:] if f"\n  make {name} " not in result.stdout] == []
+    assert max(map(len, result.stdout.splitlines())) <= 60

@@ -1,4 +1,4 @@
-"""How a stack that is kept running ends: by Ctrl-C through make, and with its parent."""
+"""How a running local stack ends: by Ctrl-C through make, and together with its parent process."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ ON_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spa
 
 @pytest.mark.usefixtures("default_signals")
 def test_ctrl_c_ends_make_without_an_error(tmp_path: Path) -> None:
-    """Ctrl-C on the terminal reaches the command alone, so that make exits with status 0, as the command does."""
+    """Ctrl-C is handled by the command alone, so make exits with status 0, as the command does."""
     (tmp_path / "waits.py").write_text(WAITS)
     (tmp_path / "Makefile").write_text(f"run:\n\t@{sys.executable} {tmp_path / 'waits.py'}\n")
     with subprocess.Popen(
@@ -42,8 +42,8 @@ def test_ctrl_c_ends_make_without_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("default_signals")
-def test_a_stack_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
-    """When make was killed, the command that it started notices that and ends."""
+def test_local_stack_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+    """When make is killed, the command that it started notices and ends."""
     (tmp_path / "waits.py").write_text(WAITS)
     # The shell ends as soon as the command waits.
     shell = f"{sys.executable} {tmp_path / 'waits.py'} | {{ read line; echo $line; kill -9 $$; cat; }}"

@@ -1,4 +1,4 @@
-"""Servers on this machine: ready when they listen, stopped whatever happens to their parent, clear when they fail."""
+"""Local servers: ready when they listen, stopped whatever happens to their parent, clear errors when they fail."""
 
 import os
 import signal
@@ -32,24 +32,24 @@ with local_server("a web server", command, leftovers=[folder, file]) as port:
 """
 
 
-def answers(port: int) -> bool:
-    """Whether somebody listens on a port."""
+def is_listening(port: int) -> bool:
+    """Return whether a process listens on a port."""
     with socket.socket() as caller:
         return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_a_server_listens_for_as_long_as_it_is_needed() -> None:
-    """It can be talked to at once, and at the end neither it nor a process of it is left."""
+def test_local_server_listens_until_its_context_ends() -> None:
+    """It accepts connections at once, and at the end neither it nor a child process is left."""
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     with local_server("a web server", WEB_SERVER) as port:
-        assert answers(port)
+        assert is_listening(port)
     assert {process.pid for process in psutil.Process().children(recursive=True)} <= before
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda number: number.name)
 @pytest.mark.usefixtures("default_signals")
 def test_server_stops_and_its_files_are_removed_when_its_parent_ends(tmp_path: Path, number: signal.Signals) -> None:
-    """A parent that is hung up or killed leaves no process behind, no temporary folder, and no state file."""
+    """A parent that is hung up or killed leaves no process, temporary folder or state file behind."""
     folder, file = tmp_path / "folder", tmp_path / "state.json"
     (folder / "code").mkdir(parents=True)
     process = subprocess.Popen(
@@ -57,7 +57,7 @@ def test_server_stops_and_its_files_are_removed_when_its_parent_ends(tmp_path: P
     )
     assert process.stdout is not None
     port = int(process.stdout.readline())
-    assert answers(port)
+    assert is_listening(port)
     descendants = psutil.Process(process.pid).children(recursive=True)
     assert [child.name() for child in descendants if child.name() == "sleep"]
     process.send_signal(number)
@@ -65,20 +65,20 @@ def test_server_stops_and_its_files_are_removed_when_its_parent_ends(tmp_path: P
     process.stdout.close()
     _, running = psutil.wait_procs(descendants, timeout=30)
     assert [child for child in running if child.status() != psutil.STATUS_ZOMBIE] == []
-    assert not answers(port)
+    assert not is_listening(port)
     assert os.listdir(tmp_path) == []
 
 
-def test_file_that_names_another_server_is_left_alone(tmp_path: Path) -> None:
-    """The state file of a stack that was started since is not removed."""
+def test_state_file_of_another_server_is_not_removed(tmp_path: Path) -> None:
+    """The state file of a stack that started in the meantime is not removed."""
     file = tmp_path / "state.json"
     with local_server("a web server", WEB_SERVER, leftovers=[file]):
         file.write_text('{"endpoint": "http://127.0.0.1:1"}')
     assert file.exists()
 
 
-def test_a_port_that_somebody_else_took_meanwhile_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that finds its port taken is started on another one, and never mistaken for who has the first."""
+def test_server_moves_to_another_port_if_its_port_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that finds its port taken starts on another one, and is never confused with the owner of the first."""
     with socket.socket() as somebody_else:
         somebody_else.bind(("127.0.0.1", 0))
         somebody_else.listen()
@@ -88,11 +88,11 @@ def test_a_port_that_somebody_else_took_meanwhile_is_given_up(monkeypatch: pytes
         with local_server("a web server", WEB_SERVER) as port:
             assert next(ports, None) is None
             assert port != taken
-            assert answers(port)
+            assert is_listening(port)
 
 
-def test_a_server_that_does_not_start_is_an_error_with_what_it_said() -> None:
-    """The error names the server and repeats its last words."""
+def test_server_that_does_not_start_is_an_error_with_its_output() -> None:
+    """The error names the server and repeats the end of its output."""
     command = [sys.executable, "-c", "raise SystemExit('the disk is full')"]
     with pytest.raises(LocalServerError) as error, local_server("a web server", command):
         pass

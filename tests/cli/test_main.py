@@ -1,4 +1,4 @@
-"""The command line itself: what it loads, its version and completion, and errors from any part of the project."""
+"""The command line itself: what it imports, its version and completion, and errors from any part of the project."""
 
 import os
 import subprocess
@@ -35,8 +35,8 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 """
 
 
-def test_every_command_is_a_module_with_the_help_of_the_table() -> None:
-    """The table that the help is made from has exactly the modules that exist, and says what they say."""
+def test_command_table_matches_the_command_modules() -> None:
+    """The table behind the help lists exactly the existing modules, with their help texts."""
     modules = {path.stem for path in Path(commands.__file__).parent.glob("[a-z]*.py")}
     assert modules == COMMANDS.keys()
     assert _helps(parser()) == dict(COMMANDS)
@@ -49,30 +49,30 @@ def _helps(root: object) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
-def test_help_loads_no_library_that_only_the_work_needs(command: str) -> None:
-    """The help of a command appears at once, since it imports neither AWS's libraries nor those of the output."""
+def test_help_loads_no_heavy_library(command: str) -> None:
+    """The help of a command appears at once, since it imports neither boto3 nor rich."""
     arguments = [*command.split(), "--help"]
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", HELP_OF, " ".join(HEAVY), *arguments], cwd=ROOT, capture_output=True, text=True,
         check=True,
     )  # fmt: skip
-    assert done.stdout.startswith(f"usage: canvas-events {command}".rstrip())
-    assert done.stderr == "loaded:\n"
+    assert result.stdout.startswith(f"usage: canvas-events {command}".rstrip())
+    assert result.stderr == "loaded:\n"
 
 
 def test_help_of_a_command_loads_no_other_command() -> None:
-    """Of all the commands only the one that was chosen is imported."""
-    done = subprocess.run(
+    """Only the chosen command is imported."""
+    result = subprocess.run(
         [sys.executable, "-c", HELP_OF, " ".join(f"cli.commands.{name}" for name in COMMANDS), "doctor", "--help"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert done.stderr == "loaded: cli.commands.doctor\n"
+    assert result.stderr == "loaded: cli.commands.doctor\n"
 
 
-def test_version_is_that_of_the_project(
+def test_version_is_the_project_version(
     canvas_events: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """--version prints the version of pyproject.toml, whether the package is installed or not."""
+    """--version prints the version in pyproject.toml, whether the package is installed or not."""
     with pytest.raises(SystemExit) as ended:
         canvas_events("--version")
     assert (ended.value.code, capsys.readouterr().out) == (0, "canvas-events 0.1.0\n")
@@ -92,17 +92,17 @@ def test_version_is_that_of_the_project(
     ],
 )
 def test_completion_script_completes_in_bash(canvas_events: Command, words: str, completions: set[str]) -> None:
-    """Commands, options, choices and file names are completed by the script that `completion bash` prints."""
+    """The script that `completion bash` prints completes commands, options, choices and file names."""
     script = canvas_events("completion", "bash").out
-    done = subprocess.run(
+    result = subprocess.run(
         ["bash", "--norc", "-c", COMPLETE.format(words=words)],
         input=script, cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert set(done.stdout.split()) == completions
+    assert set(result.stdout.split()) == completions
 
 
 def test_completion_script_for_zsh_declares_its_command(canvas_events: Command) -> None:
-    """The first line is the one by which zsh finds the completions of a command."""
+    """The first line tells zsh which command the completions are for."""
     assert canvas_events("completion", "zsh").out.startswith("#compdef canvas-events\n")
 
 
@@ -112,18 +112,18 @@ def test_completion_script_for_zsh_declares_its_command(canvas_events: Command) 
     ids=["ascii", "C"],
 )
 def test_output_that_cannot_be_encoded_is_escaped(tmp_path: Path, encoding: dict[str, str]) -> None:
-    """On a terminal that is not in UTF-8 a command prints its result with escapes, and no traceback."""
+    """On a terminal that is not in UTF-8 a command prints escapes instead of a traceback."""
     file = tmp_path / "zu Prüfung.json"
     file.write_text("{}")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG"))}
     for arguments in (["--help"], ["check", str(file)]):
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-m", "cli", *arguments], cwd=ROOT, env=environment | encoding, capture_output=True,
             text=True, check=False,
         )  # fmt: skip
-        assert done.stderr == ""
-        assert done.stdout.isascii()
-        assert "\\" in done.stdout
+        assert result.stderr == ""
+        assert result.stdout.isascii()
+        assert "\\" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -134,21 +134,21 @@ def test_output_that_cannot_be_encoded_is_escaped(tmp_path: Path, encoding: dict
 def test_output_that_cannot_be_written_is_an_error(arguments: list[str]) -> None:
     """On a full disk a command ends with one line and exit status 1, whichever way it prints its result."""
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-m", "cli", *arguments], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True,
             check=False,
         )  # fmt: skip
-    assert done.returncode == 1
-    assert done.stderr == (
+    assert result.returncode == 1
+    assert result.stderr == (
         "error: No space left on device. What was to be written is incomplete: free space, and run the command again.\n"
     )
 
 
 @pytest.mark.parametrize("option", ["--region", "--profile"])
-def test_local_with_an_option_for_aws_is_a_usage_error(
+def test_local_with_an_aws_option_is_a_usage_error(
     canvas_events: Command, capsys: pytest.CaptureFixture[str], option: str
 ) -> None:
-    """--local says that nothing in AWS is meant, so a region or profile with it is a mistake, in either order."""
+    """--local never uses AWS, so a region or profile with it is a usage error, in either order."""
     for arguments in (["--local", option, "x"], [option, "x", "--local"]):
         with pytest.raises(SystemExit) as ended:
             canvas_events("doctor", *arguments)
@@ -156,15 +156,15 @@ def test_local_with_an_option_for_aws_is_a_usage_error(
         assert "--local cannot be combined with --region or --profile" in capsys.readouterr().err
 
 
-def test_a_mistake_in_a_catalogue_file_is_told(
+def test_catalogue_error_names_the_file_and_the_entry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, canvas_events: Command
 ) -> None:
-    """A mistake in an event type names the file and the entry, without a traceback."""
+    """A mistake in an event type is reported with the file and the entry, without a traceback."""
     (tmp_path / "things.toml").write_text('table = "THINGS_TABLE"\n[thing]\n')
     monkeypatch.setattr(model, "load", partial(model.load, tmp_path))
-    done = canvas_events("generate", "--check")
-    assert (done.status, done.out) == (1, "")
-    assert done.err.startswith("error: things.toml: [thing] must have ")
+    result = canvas_events("generate", "--check")
+    assert (result.status, result.out) == (1, "")
+    assert result.err.startswith("error: things.toml: [thing] must have ")
 
 
 def test_catalogue_file_that_is_not_text_is_an_error(
@@ -173,9 +173,9 @@ def test_catalogue_file_that_is_not_text_is_an_error(
     """A file in another encoding is named, without a traceback."""
     (tmp_path / "things.toml").write_bytes(b'about = "\xff"')
     monkeypatch.setattr(model, "load", partial(model.load, tmp_path))
-    done = canvas_events("generate", "--check")
-    assert (done.status, done.out) == (1, "")
-    assert done.err.startswith("error: things.toml: 'utf-8' codec")
+    result = canvas_events("generate", "--check")
+    assert (result.status, result.out) == (1, "")
+    assert result.err.startswith("error: things.toml: 'utf-8' codec")
 
 
 def test_sample_event_that_is_not_json_is_an_error(
@@ -186,16 +186,16 @@ def test_sample_event_that_is_not_json_is_an_error(
     sample.parent.mkdir()
     sample.write_text("{")
     monkeypatch.setattr("cli.catalogue.samples.EVENTS", tmp_path)
-    done = canvas_events("event", "module_created")
-    assert (done.status, done.out) == (1, "")
-    assert done.err.startswith(f"error: {sample} is not valid JSON: ")
+    result = canvas_events("event", "module_created")
+    assert (result.status, result.out) == (1, "")
+    assert result.err.startswith(f"error: {sample} is not valid JSON: ")
 
 
-def test_without_schemas_it_is_told_how_to_make_them(
+def test_missing_schemas_are_reported_with_the_command_that_generates_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, canvas_events: Command
 ) -> None:
-    """A checkout whose schemas were deleted does not report that every event is of an unknown type."""
+    """Without schemas, a checkout does not report every event as being of an unknown type."""
     monkeypatch.setattr(deployed, "load", partial(deployed.load, tmp_path))
-    done = canvas_events("check", "events/samples/module_created.json")
-    assert (done.status, done.out) == (1, "")
-    assert done.err == f"error: There are no schemas in {tmp_path}. Run `make generate` before `sam build`.\n"
+    result = canvas_events("check", "events/samples/module_created.json")
+    assert (result.status, result.out) == (1, "")
+    assert result.err == f"error: There are no schemas in {tmp_path}. Run `make generate` before `sam build`.\n"

@@ -22,7 +22,7 @@ from handlers.intake.record import Record
 from handlers.items.redact import redact
 from handlers.items.rejection import rejection_item
 from handlers.outcome import Rejection, RejectionReason
-from tests.support.engines import Change, as_boto3
+from tests.support.engines import EventFactory, as_boto3
 from tests.support.local_stack import VIOLATION, Command, Local, eventually
 
 DIGEST = "0" * 64
@@ -92,7 +92,7 @@ def changed(original: dict[str, Any], attributes: dict[str, Any]) -> dict[str, A
 
 
 @pytest.fixture
-def good(local: Local, event: Change) -> list[str]:
+def good(local: Local, event: EventFactory) -> list[str]:
     """Two good records, whose keys begin and end the partition of the malformed items."""
     return [
         local.reject(
@@ -103,7 +103,7 @@ def good(local: Local, event: Change) -> list[str]:
 
 
 @pytest.fixture
-def bad(local: Local, event: Change) -> dict[str, str]:
+def bad(local: Local, event: EventFactory) -> dict[str, str]:
     """One item of each malformed form: its sort key, and the message about it."""
     messages: dict[str, str] = {}
     forms = [
@@ -138,12 +138,14 @@ def test_list_names_malformed_items_and_lists_the_others(
     named = {key: message for key, message in bad.items() if not is_about_payload(message)}
     listed_as_good = 2 + len(bad) - len(named)
     for arguments in ([], ["--records"]):
-        done = canvas_events("rejected", "list", "--local", *arguments)
-        assert (done.status, f"{len(bad) + 2} records." in done.out) == (1, True)
-        assert_named(done.err, named)
-        assert all(digest(key) in done.out for key in good) if arguments else f"{listed_as_good} records," in done.out
-    done = canvas_events("rejected", "list", "--local", "--json")
-    errors = {record["record"]: record.get("error") for record in done.json}
+        result = canvas_events("rejected", "list", "--local", *arguments)
+        assert (result.status, f"{len(bad) + 2} records." in result.out) == (1, True)
+        assert_named(result.err, named)
+        assert (
+            all(digest(key) in result.out for key in good) if arguments else f"{listed_as_good} records," in result.out
+        )
+    result = canvas_events("rejected", "list", "--local", "--json")
+    errors = {record["record"]: record.get("error") for record in result.json}
     assert errors.keys() == {*good, *bad}
     assert {key for key, error in errors.items() if error} == named.keys()
 
@@ -158,12 +160,12 @@ def test_show_names_malformed_items_and_shows_the_others(
 ) -> None:
     """`show` reads payloads as well, so it names every malformed item; exit status 1."""
     for arguments in ([], ["--payload"]):
-        done = canvas_events("rejected", "show", "--local", *arguments)
-        assert done.status == 1
-        assert_named(done.err, bad)
-        assert [key for key in (*good, *bad) if key in done.out] == good
-    done = canvas_events("rejected", "show", "--local", "--payload", "--json")
-    shown = {record["record"]: record for record in done.json}
+        result = canvas_events("rejected", "show", "--local", *arguments)
+        assert result.status == 1
+        assert_named(result.err, bad)
+        assert [key for key in (*good, *bad) if key in result.out] == good
+    result = canvas_events("rejected", "show", "--local", "--payload", "--json")
+    shown = {record["record"]: record for record in result.json}
     assert shown.keys() == {*good, *bad}
     assert {key for key, record in shown.items() if "payload" in record} == set(good)
     assert all(message in shown[key]["error"] for key, message in bad.items())
@@ -176,11 +178,11 @@ def test_redrive_names_malformed_items_and_sends_the_others(
     preview = canvas_events("rejected", "redrive", "--dry-run", "--json", "--local")
     assert (preview.status, preview.json["totals"]) == (1, {"would_be_sent": 2, "held_back": 0, "failed": len(bad)})
     assert {record["id"] for record in preview.json["records"]} == {*good, *bad}
-    done = canvas_events("rejected", "redrive", "--local")
-    assert done.status == 1
-    assert f"{len(bad) + 2} records: 2 sent, 0 held back, {len(bad)} failed." in done.out
-    assert_named(done.err, bad)
-    assert "Redrive again to retry it" not in done.err
+    result = canvas_events("rejected", "redrive", "--local")
+    assert result.status == 1
+    assert f"{len(bad) + 2} records: 2 sent, 0 held back, {len(bad)} failed." in result.out
+    assert_named(result.err, bad)
+    assert "Redrive again to retry it" not in result.err
     assert {item["record"]["S"] for item in local.rejected()} == bad.keys()
     eventually(lambda: local.entities() == ["module#1", "module#2"])
 
@@ -197,21 +199,23 @@ def test_purge_names_and_deletes_malformed_items(
     one = next(key for key, message in bad.items() if message == "source is missing")
     assert canvas_events("rejected", "purge", one, "--yes", "--local").status == 0
     assert {item["record"]["S"] for item in local.rejected()} == {*good, *bad, other} - {one}
-    done = canvas_events("rejected", "purge", "--reason", "schema_violation", "--yes", "--local")
-    assert (done.status, f"{len(bad) + 1} records deleted." in done.err) == (0, True)
+    result = canvas_events("rejected", "purge", "--reason", "schema_violation", "--yes", "--local")
+    assert (result.status, f"{len(bad) + 1} records deleted." in result.err) == (0, True)
     assert [item["record"]["S"] for item in local.rejected()] == [other]
 
 
-def test_draft_names_malformed_items_and_uses_the_others(local: Local, event: Change, canvas_events: Command) -> None:
+def test_draft_names_malformed_items_and_uses_the_others(
+    local: Local, event: EventFactory, canvas_events: Command
+) -> None:
     """A malformed payload among rejected events of an unknown type does not stop the draft."""
     reason = RejectionReason.UNKNOWN_EVENT_TYPE
     note = event("module_updated", metadata={"event_name": "zebra_created"}, zebra_id="7")
     local.reject(note, reason, event_name="zebra_created")
     malformed = changed(item(note), {"reason": {"S": reason.value}, "payload": {"S": "text"}})
     local.dynamodb.put_item(TableName=local.stack.rejected_table, Item=malformed)
-    done = canvas_events("draft", "--rejected", "--local")
-    assert (done.status, "[zebra]" in done.out) == (1, True)
-    assert f"{malformed['record']['S']}: malformed item under unknown_event_type: payload is not binary" in done.err
+    result = canvas_events("draft", "--rejected", "--local")
+    assert (result.status, "[zebra]" in result.out) == (1, True)
+    assert f"{malformed['record']['S']}: malformed item under unknown_event_type: payload is not binary" in result.err
 
 
 def test_decompression_is_bounded() -> None:
@@ -311,7 +315,7 @@ def test_facts_about_a_batch_are_shown_only_where_they_are_text() -> None:
 
 
 def test_malformed_objects_are_named_and_the_others_are_redriven(
-    local: Local, event: Change, canvas_events: Command
+    local: Local, event: EventFactory, canvas_events: Command
 ) -> None:
     """`failures list` and `redrive` name each with the remedy and exit with 1; only the good objects are deleted."""
     s3 = local.stack.client("s3")
@@ -326,15 +330,15 @@ def test_malformed_objects_are_named_and_the_others_are_redriven(
     assert (listed.status, f"2 records in {len(bad) + 2} objects." in listed.out) == (1, True)
     redriven = canvas_events("failures", "redrive", "--local")
     assert (redriven.status, f"2 sent, 0 held back, {len(bad)} failed." in redriven.out) == (1, True)
-    for done in (listed, redriven):
-        assert all(f"{key}: malformed object: {message}" in done.err for key, (_, message) in bad.items())
-        assert f"delete it with `aws s3 rm s3://{local.bucket}/KEY`." in done.err
+    for result in (listed, redriven):
+        assert all(f"{key}: malformed object: {message}" in result.err for key, (_, message) in bad.items())
+        assert f"delete it with `aws s3 rm s3://{local.bucket}/KEY`." in result.err
     assert set(local.objects()) == bad.keys()
     eventually(lambda: local.entities() == ["module#1", "module#2"])
 
 
 def test_record_larger_than_the_stream_accepts_is_reported_and_the_others_are_sent(
-    local: Local, event: Change, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
+    local: Local, event: EventFactory, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kinesis rejects the whole request for it; its object stays, and the other records go."""
     large = event("module_updated", module_id="3", name="x" * 300_000)
@@ -351,10 +355,10 @@ def test_record_larger_than_the_stream_accepts_is_reported_and_the_others_are_se
         return put(self, records)
 
     monkeypatch.setattr(Stream, "put", put_small)
-    done = canvas_events("failures", "redrive", "--local")
-    assert done.status == 1
-    assert "3 records: 2 sent, 0 held back, 1 failed." in done.out
-    assert "AWS rejected PutRecords: ValidationException Value at 'records.2.member.data' is too long" in done.out
+    result = canvas_events("failures", "redrive", "--local")
+    assert result.status == 1
+    assert "3 records: 2 sent, 0 held back, 1 failed." in result.out
+    assert "AWS rejected PutRecords: ValidationException Value at 'records.2.member.data' is too long" in result.out
     assert local.objects() == keys[:1]
     eventually(lambda: local.entities() == ["module#1", "module#2"])
 
@@ -390,7 +394,7 @@ HOSTILE_MESSAGES: dict[str, str] = {
 
 
 def test_hostile_messages_are_held_back_and_the_others_are_redriven(
-    local: Local, event: Change, canvas_events: Command
+    local: Local, event: EventFactory, canvas_events: Command
 ) -> None:
     """`dlq list` counts every message; `redrive` sends the good ones, and the others stay with their reasons."""
     texts = [event("module_updated", module_id="1"), *HOSTILE_MESSAGES.values(), event("module_updated", module_id="2")]

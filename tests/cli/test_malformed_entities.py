@@ -39,7 +39,7 @@ ODD_VALUES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Erasure records are written to the current folder."""
+    """Write erasure records to a temporary folder."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -66,14 +66,14 @@ def course(local: Local) -> Local:
 @pytest.mark.usefixtures("course")
 def test_show_names_malformed_items_and_shows_the_others(canvas_events: Command) -> None:
     """They have a line in the tree, and the exit status is 1; in JSON they are printed as they are."""
-    done = canvas_events("show", "2041", "--local")
-    assert done.status == 1
-    assert "module#1 Week 1" in done.out
+    result = canvas_events("show", "2041", "--local")
+    assert result.status == 1
+    assert "module#1 Week 1" in result.out
     for number, (_, problem) in enumerate(MALFORMED.values(), 10):
-        assert f"module#{number} malformed item: {problem}" in done.out
-        assert f"Malformed item: {COURSE} module#{number}: {problem}." in done.err
-    assert "1" + "0" * 125 + " points" in done.out
-    assert "\x1b" not in done.out
+        assert f"module#{number} malformed item: {problem}" in result.out
+        assert f"Malformed item: {COURSE} module#{number}: {problem}." in result.err
+    assert "1" + "0" * 125 + " points" in result.out
+    assert "\x1b" not in result.out
     assert len(canvas_events("show", "2041", "--local", "--json").json) == len(MALFORMED) + 2
 
 
@@ -81,19 +81,19 @@ def test_show_names_malformed_items_and_shows_the_others(canvas_events: Command)
 @pytest.mark.parametrize("number", [*range(10, 10 + len(MALFORMED)), 99])
 def test_every_item_can_be_shown_alone(canvas_events: Command, number: int) -> None:
     """A malformed item is named, one with odd values is shown with each of them."""
-    done = canvas_events("show", "2041", f"module#{number}", "--local")
-    assert done.status == (0 if number == 99 else 1)
-    assert f"module#{number}" in done.out
-    assert number != 99 or '["a", "b"]' in done.out
+    result = canvas_events("show", "2041", f"module#{number}", "--local")
+    assert result.status == (0 if number == 99 else 1)
+    assert f"module#{number}" in result.out
+    assert number != 99 or '["a", "b"]' in result.out
 
 
 @pytest.mark.usefixtures("course")
 def test_unknown_fields_names_malformed_items_and_counts_the_others(canvas_events: Command) -> None:
     """Fields of the good items are counted, the malformed ones are named, and the exit status is 1."""
-    done = canvas_events("tables", "unknown-fields", "modules", "--local")
-    assert (done.status, "mood" in done.out) == (1, True)
+    result = canvas_events("tables", "unknown-fields", "modules", "--local")
+    assert (result.status, "mood" in result.out) == (1, True)
     for number, (_, problem) in enumerate(MALFORMED.values(), 10):
-        assert f"Malformed item: modules {COURSE} module#{number}: {problem}." in done.err
+        assert f"Malformed item: modules {COURSE} module#{number}: {problem}." in result.err
 
 
 def test_activity_purge_deletes_malformed_items_too(local: Local, canvas_events: Command) -> None:
@@ -101,9 +101,9 @@ def test_activity_purge_deletes_malformed_items_too(local: Local, canvas_events:
     time = "2026-09-01T00:00:00.000000Z"
     for number, (attributes, _) in enumerate(MALFORMED.values()):
         put(local, "ACTIVITY_TABLE", USER, f"activity#{time}#{number}", **attributes)
-    done = canvas_events("activity", "purge", "--before", "2026-09-02", "--yes", "--local", "--json")
-    assert done.status == 0
-    assert sum(row["items"] for row in done.json["counts"]) == len(MALFORMED)
+    result = canvas_events("activity", "purge", "--before", "2026-09-02", "--yes", "--local", "--json")
+    assert result.status == 0
+    assert sum(row["items"] for row in result.json["counts"]) == len(MALFORMED)
     assert local.entities() == []
 
 
@@ -138,9 +138,9 @@ def person(local: Local) -> Local:
 @pytest.mark.usefixtures("person")
 def test_person_find_names_what_it_cannot_read(canvas_events: Command) -> None:
     """Each malformed item that may concern the person is named, the others are found, and the exit status is 1."""
-    done = canvas_events("person", "find", "8123", "--account", ACCOUNT, "--local")
-    assert done.status == 1
-    assert "4 items of user 8123." in done.out
+    result = canvas_events("person", "find", "8123", "--account", ACCOUNT, "--local")
+    assert result.status == 1
+    assert "4 items of user 8123." in result.out
     expected = [
         *(f"users {USER} user_account_association#{number}: {problem}"
           for number, (_, problem) in enumerate(MALFORMED.values(), 10)),
@@ -149,8 +149,8 @@ def test_person_find_names_what_it_cannot_read(canvas_events: Command) -> None:
         "rejected schema_violation unreadable: payload is not binary",
     ]  # fmt: skip
     for item in expected:
-        assert f"Cannot be read: {item}." in done.err
-    assert "They may hold data of the person." in done.err
+        assert f"Cannot be read: {item}." in result.err
+    assert "They may hold data of the person." in result.err
     as_json = canvas_events("person", "find", "8123", "--account", ACCOUNT, "--local", "--json")
     assert (as_json.status, sorted(as_json.json["unreadable"])) == (1, sorted(expected))
 
@@ -158,9 +158,9 @@ def test_person_find_names_what_it_cannot_read(canvas_events: Command) -> None:
 def test_person_erase_erases_what_it_can_read_and_names_the_rest(person: Local, canvas_events: Command) -> None:
     """The exit status is 1, before the erasure, after it, and when nothing else is left."""
     for options in (["--dry-run"], ["--yes"], ["--yes"]):
-        done = canvas_events("person", "erase", "8123", "--account", ACCOUNT, "--local", *options)
-        assert done.status == 1
-        assert done.err.count("Cannot be read: ") == len(MALFORMED) + 3
+        result = canvas_events("person", "erase", "8123", "--account", ACCOUNT, "--local", *options)
+        assert result.status == 1
+        assert result.err.count("Cannot be read: ") == len(MALFORMED) + 3
     assert [item["record"]["S"] for item in person.rejected()] == ["unreadable"]
     users = {item["entity"]["S"]: item for item in person.items(person.stack.entity_tables["USERS_TABLE"])}
     assert users["user#8123"]["body"] == {"M": {}}

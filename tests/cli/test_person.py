@@ -1,4 +1,4 @@
-"""``person`` on the deployed template: what it prints, what it asks, and how it fails."""
+"""``person`` on the deployed template: its output, its confirmation and its errors."""
 
 import json
 import stat
@@ -15,7 +15,7 @@ ACCOUNT = "Rk3fXc"
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Erasure records are written to the current folder."""
+    """Write erasure records to a temporary folder."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -33,23 +33,23 @@ def person(local: Local) -> Local:
 
 
 def rows(out: str) -> list[list[str]]:
-    """The cells of a printed table."""
+    """Return the cells of a printed table."""
     return [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
 
 
 @pytest.mark.usefixtures("person")
-def test_find_counts_by_table_kind_and_reason(canvas_events: Command) -> None:
-    """The summary says how many items of which kind there are and why, and nothing that they say."""
-    done = canvas_events("person", "find", "8123", "--local")
-    assert done.status == 0
-    assert rows(done.out) == [
+def test_person_find_counts_by_table_kind_and_reason(canvas_events: Command) -> None:
+    """The summary counts items by kind and reason, and shows none of their content."""
+    result = canvas_events("person", "find", "8123", "--local")
+    assert result.status == 0
+    assert rows(result.out) == [
         ["rejected", "schema_violation", "rejected record", "1"],
         ["submissions", "submission_comment", "about or by the person", "1"],
         ["submissions", "submission_grade", "about or by the person", "1"],
         ["users", "user", "about or by the person", "1"],
     ]
-    assert "4 items of user 8123." in done.out
-    assert "Grace" not in done.out + done.err
+    assert "4 items of user 8123." in result.out
+    assert "Grace" not in result.out + result.err
     assert [row[2] for row in rows(canvas_events("person", "find", "8123", "--items", "--local").out)][:3] == [
         "submission_grade#31",
         "submission_comment#5",
@@ -60,22 +60,22 @@ def test_find_counts_by_table_kind_and_reason(canvas_events: Command) -> None:
 def test_dry_run_shows_the_actions_and_changes_nothing(person: Local, canvas_events: Command, tmp_path: Path) -> None:
     """Neither the tables nor the current folder are changed."""
     before = person.entities(), person.rejected()
-    done = canvas_events("person", "erase", "8123", "--keep", "submission_grade", "--dry-run", "--local")
-    assert done.status == 0
-    assert rows(done.out) == [
+    result = canvas_events("person", "erase", "8123", "--keep", "submission_grade", "--dry-run", "--local")
+    assert result.status == 0
+    assert rows(result.out) == [
         ["rejected", "schema_violation", "deleted", "1"],
         ["submissions", "submission_comment", "emptied", "1"],
         ["submissions", "submission_grade", "kept", "1"],
         ["users", "user", "emptied", "1"],
         ["all", "", "", "4"],
     ]
-    assert "Dry run: nothing was changed." in done.err
+    assert "Dry run: nothing was changed." in result.err
     assert (person.entities(), person.rejected()) == before
     assert list(tmp_path.iterdir()) == []
 
 
-def test_erase_asks_first(person: Local, canvas_events: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a terminal it takes --yes; at a terminal, a no changes nothing and a yes erases."""
+def test_erase_asks_for_confirmation(person: Local, canvas_events: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a terminal it requires --yes; at a terminal, "no" changes nothing and "yes" erases."""
     refused = canvas_events("person", "erase", "8123", "--local")
     assert (refused.status, "--yes" in refused.err) == (1, True)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
@@ -85,9 +85,9 @@ def test_erase_asks_first(person: Local, canvas_events: Command, monkeypatch: py
     assert "Erase user 8123 of the root account Rk3fXc for good?" in refused.err
     assert len(person.rejected()) == 1
     monkeypatch.setattr("builtins.input", lambda _: "y")
-    done = canvas_events("person", "erase", "8123", "--local")
-    assert (done.status, person.rejected()) == (0, [])
-    assert "Repeat this after 14 days" in done.err
+    result = canvas_events("person", "erase", "8123", "--local")
+    assert (result.status, person.rejected()) == (0, [])
+    assert "Repeat this after 14 days" in result.err
     assert canvas_events("person", "erase", "8123", "--yes", "--local").err.strip() == "Nothing is left to erase."
     assert rows(canvas_events("person", "find", "8123", "--local").out) == []
 
@@ -95,7 +95,7 @@ def test_erase_asks_first(person: Local, canvas_events: Command, monkeypatch: py
 def test_erasure_record_is_private_and_in_the_chosen_folder(
     person: Local, canvas_events: Command, tmp_path: Path
 ) -> None:
-    """It holds the ids of the person's work, so only its owner may read it; the report names it."""
+    """It holds the ids of the person's work, so only its owner may read it, and the report names its path."""
     folder = tmp_path / "records"
     folder.mkdir()
     arguments = ["person", "erase", "8123", "--yes", "--local", "--json", "--records", str(folder)]
@@ -111,12 +111,12 @@ def test_erasure_record_is_private_and_in_the_chosen_folder(
 
 
 def test_unusable_erasure_record_stops_the_erasure(person: Local, canvas_events: Command, tmp_path: Path) -> None:
-    """Without what it remembers, work of the person might be missed; so nothing is erased by half."""
+    """Without its content some of the person's work might be missed, so nothing is erased."""
     record = tmp_path / f"erasure-{ACCOUNT}-8123.json"
     for content in ('{"work": 7}', "[]", "{", "[" * 100_000, ""):
         record.write_text(content)
-        done = canvas_events("person", "erase", "8123", "--yes", "--local")
-        assert (done.status, "is not an erasure record" in done.err) == (1, True)
+        result = canvas_events("person", "erase", "8123", "--yes", "--local")
+        assert (result.status, "is not an erasure record" in result.err) == (1, True)
     record.unlink()
     missing = canvas_events("person", "erase", "8123", "--yes", "--local", "--records", str(tmp_path / "missing"))
     assert (missing.status, "cannot be written" in missing.err) == (1, True)
@@ -133,31 +133,31 @@ def test_unusable_erasure_record_stops_the_erasure(person: Local, canvas_events:
 def test_mistyped_option_erases_nothing(
     person: Local, canvas_events: Command, arguments: list[str], message: str
 ) -> None:
-    """A kind that does not exist would keep nothing; another account is another person."""
+    """A kind that does not exist would protect nothing, and another account means another person."""
     assert message in canvas_events("person", "erase", "8123", "--yes", "--local", *arguments).err
     assert len(person.rejected()) == 1
 
 
 @pytest.mark.parametrize("user", ["grace", "0", "Course#2041", "-1", "4711x", "2107~"])
-def test_what_is_not_a_user_id_is_an_error(local: Local, canvas_events: Command, user: str) -> None:
-    """It says which forms there are."""
-    done = canvas_events("person", "find", "--local", "--account", ACCOUNT, "--", user)
-    assert (done.status, local.entities()) == (1, [])
-    assert done.err == f'error: "{user}" is not a user id: use 4711, 10150000000004711 or 1015~4711.\n'
+def test_invalid_user_id_is_an_error(local: Local, canvas_events: Command, user: str) -> None:
+    """The error lists the valid forms."""
+    result = canvas_events("person", "find", "--local", "--account", ACCOUNT, "--", user)
+    assert (result.status, local.entities()) == (1, [])
+    assert result.err == f'error: "{user}" is not a user id: use 4711, 10150000000004711 or 1015~4711.\n'
 
 
-def test_global_id_may_stand_in_keys_in_two_forms() -> None:
-    """The root account's shard is in no table, so both are tried, the exact one first."""
+def test_global_id_is_searched_in_both_key_forms() -> None:
+    """The shard of the root account is in no table, so both forms are tried, the exact one first."""
     assert possible_user_ids("4711") == ("4711",)
     assert possible_user_ids("1015~4711") == possible_user_ids("10150000000004711") == ("10150000000004711", "4711")
 
 
 @pytest.mark.usefixtures("person")
 def test_use_of_the_local_form_of_a_global_id_is_reported(canvas_events: Command) -> None:
-    """Whoever passes a global id sees which user of the tables it is taken for."""
-    done = canvas_events("person", "find", "1015~8123", "--local", "--json")
-    assert done.json["user_id"] == "8123"
-    assert "Nothing has the id 10150000000008123: using 8123" in done.err
+    """The output says which local user id a global id was resolved to."""
+    result = canvas_events("person", "find", "1015~8123", "--local", "--json")
+    assert result.json["user_id"] == "8123"
+    assert "Nothing has the id 10150000000008123: using 8123" in result.err
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_use_of_the_local_form_of_a_global_id_is_reported(canvas_events: Command
         (b"[" * 100_000, False),
     ],
 )
-def test_record_names_the_person(payload: bytes, *, is_named: bool) -> None:
-    """Fields count by their names, other numbers do not; text counts where it names a user or one of their names."""
+def test_rejected_record_that_names_the_person_is_recognised(payload: bytes, *, is_named: bool) -> None:
+    """Ids count only in known fields; text counts if it contains the user's id or one of their names."""
     person = Person(ACCOUNT, "8123", {"grace@example.edu", "900"}, {"Submission#31"})
     assert names_person(payload, person) is is_named

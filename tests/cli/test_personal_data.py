@@ -1,4 +1,4 @@
-"""``person find`` and ``person erase``: all of a person is found and erased, and nothing else, in both engines."""
+"""``person find`` and ``person erase``: all data of a person is found and erased, and nothing else, in both engines."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from cli.personal_data.erasure import Eraser
 from cli.personal_data.person import Person
 from cli.stack.stack import Resource, Stack
 from handlers.outcome import Fate
-from tests.support.engines import SAMPLES, TABLES, Change, Consumer, Tables
+from tests.support.engines import SAMPLES, TABLES, Consumer, EventFactory, Tables
 
 ACCOUNT = "Rk3fXcVbqZ7TnWm2LhY8sDpAe5JgU1oK9iC4wQxB"
 UUIDS = {"8123": "mQ4tZc7nVx1kRb8wYs3gLp6hDf9jUe2oA5iKwQxB", "4711": "none"}
@@ -24,7 +24,7 @@ KEYS = ("context", "entity")
 
 
 class Deployment:
-    """Tables of an engine as a stack, the pipeline over them, and the commands on them."""
+    """The tables of an engine as a stack, the pipeline over them, and the commands on them."""
 
     def __init__(self, tables: Tables, capsys: pytest.CaptureFixture[str]) -> None:
         resources = {
@@ -35,11 +35,11 @@ class Deployment:
         self._consumer = Consumer(tables)
 
     def deliver(self, *texts: str) -> Counter[Fate]:
-        """Deliver events; how many of them had which fate."""
+        """Deliver events; return the number of records by fate."""
         return Counter(outcome.fate for outcome in self._consumer.deliver(*texts))
 
     def items(self) -> dict[tuple[str, str, str], dict[str, Any]]:
-        """All items of the entity tables in DynamoDB's form, by table variable and key."""
+        """Return all items of the entity tables in DynamoDB's form, by table variable and key."""
         return {
             (variable, *(item[name]["S"] for name in KEYS)): item
             for variable, table in TABLES.items()
@@ -48,22 +48,22 @@ class Deployment:
         }
 
     def rejected(self) -> list[str]:
-        """The event types of the rejected records."""
+        """Return the event types of the rejected records."""
         return sorted(item["event_name"]["S"] for item in self._tables.items(TABLES["REJECTED_TABLE"]))
 
     def person(self, *arguments: str, status: int = 0) -> Any:
-        """What ``canvas-events person … --json`` prints."""
+        """Return what ``canvas-events person … --json`` prints."""
         self._capsys.readouterr()
         assert main(["person", *arguments, "--json"]) == status
         return json.loads(self._capsys.readouterr().out)
 
     def find(self, user: str, *options: str) -> list[dict[str, str]]:
-        """The items that ``person find`` lists."""
+        """Return the items that ``person find`` lists."""
         items: list[dict[str, str]] = self.person("find", user, "--account", ACCOUNT, *options)["items"]
         return items
 
     def erase(self, user: str, *options: str, status: int = 0) -> Counter[str]:
-        """What ``person erase`` did, in items by action."""
+        """Run ``person erase``; return the number of items by action."""
         report = self.person("erase", user, "--account", ACCOUNT, "--yes", *options, status=status)
         counts: Counter[str] = Counter()
         for row in report["counts"]:
@@ -76,23 +76,23 @@ def deployment(
     tables: Tables, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Deployment:
     """Empty tables, and a current folder without erasure records."""
-    made = Deployment(tables, capsys)
-    monkeypatch.setattr("cli.stack.stack.open_stack", lambda _: made.stack)
+    new_deployment = Deployment(tables, capsys)
+    monkeypatch.setattr("cli.stack.stack.open_stack", lambda _: new_deployment.stack)
     monkeypatch.chdir(tmp_path)
-    return made
+    return new_deployment
 
 
 def names(item: dict[str, Any], *words: str) -> bool:
-    """Whether an item has one of the words anywhere but in its key and version, which an erasure keeps."""
+    """Whether an item contains one of the words outside its key and version, which an erasure keeps."""
     text = json.dumps({name: value for name, value in item.items() if name not in (*KEYS, "version")}, default=str)
     return any(re.search(rf"\b{re.escape(word)}\b", text) for word in words)
 
 
 @pytest.mark.parametrize("user", ["8123", "4711"])
-def test_erasing_a_person_leaves_nothing_about_them_and_changes_nothing_else(
-    deployment: Deployment, event: Change, user: str
+def test_erasure_removes_all_data_of_the_person_and_nothing_else(
+    deployment: Deployment, event: EventFactory, user: str
 ) -> None:
-    """With a sample of every type, and what others write and look up, no item names the person any more."""
+    """With samples of every type and data of other people, no item names the person any more."""
     other = "4711" if user == "8123" else "8123"
     of_the_person = (
         event("asset_accessed", {"user_id": other}, asset_type="user", asset_id=user, asset_name="Odile Made-up"),
@@ -156,10 +156,10 @@ def test_erasing_a_person_leaves_nothing_about_them_and_changes_nothing_else(
     assert deployment.deliver(*sent)[Fate.STORED] == sum(item["relation"] == "activity" for item in found)
 
 
-def test_newer_event_after_an_erasure_gives_the_item_it_would_have_given_anyway(
-    deployment: Deployment, event: Change
+def test_newer_event_after_an_erasure_gives_the_same_item_as_without_it(
+    deployment: Deployment, event: EventFactory
 ) -> None:
-    """An erased item takes part in the order of versions: what comes later is the same with and without the erasure."""
+    """An erased item keeps its version, so later events have the same result with and without the erasure."""
     sent = [event("user_updated"), event("submission_updated"), event("grade_change"), event("enrollment_updated")]
     later = [
         text.replace('"event_time": "2026', '"event_time": "2027')
@@ -177,9 +177,9 @@ def test_newer_event_after_an_erasure_gives_the_item_it_would_have_given_anyway(
 
 
 def test_item_that_changed_since_the_search_is_not_overwritten(
-    deployment: Deployment, event: Change, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, event: EventFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a newer event wrote between search and erasure stays, exit status 1 says so, and a repeat erases it."""
+    """An item that a newer event changed after the search stays, exit status 1 reports it, and a repeat erases it."""
     deployment.deliver(event("user_updated", user_id="8123"))
     newer = event("user_updated", {"event_time": "2027-01-01T00:00:00Z"}, user_id="8123", name="Anonymous")
     before_the_update(monkeypatch, lambda: deployment.deliver(newer))
@@ -189,7 +189,7 @@ def test_item_that_changed_since_the_search_is_not_overwritten(
 
 
 def before_the_update(monkeypatch: pytest.MonkeyPatch, happen: Callable[[], object]) -> None:
-    """Let something happen between the search and the erasure."""
+    """Run a callback between the search and the erasure."""
     run = Eraser.run
 
     def interrupted(eraser: Eraser, items: Any) -> Any:
@@ -199,7 +199,7 @@ def before_the_update(monkeypatch: pytest.MonkeyPatch, happen: Callable[[], obje
     monkeypatch.setattr(Eraser, "run", interrupted)
 
 
-def test_repeat_erases_what_changed_since_the_search(deployment: Deployment, event: Change) -> None:
+def test_repeated_erasure_erases_items_changed_since_the_first(deployment: Deployment, event: EventFactory) -> None:
     """After a newer event the person is found again under the same key, and erased again."""
     deployment.deliver(event("user_updated", user_id="8123"))
     assert deployment.erase("8123") == {"emptied": 1}
@@ -208,8 +208,8 @@ def test_repeat_erases_what_changed_since_the_search(deployment: Deployment, eve
     assert [item["body"] for item in deployment.items().values()] == [{"M": {}}]
 
 
-def test_comment_that_arrives_late_is_found_under_erased_work(deployment: Deployment, event: Change) -> None:
-    """The erasure record remembers the person's submissions and UUID, which the tables do not hold any more."""
+def test_late_comment_is_found_through_the_erasure_record(deployment: Deployment, event: EventFactory) -> None:
+    """The erasure record remembers the person's submissions and UUID, which the tables no longer hold."""
     deployment.deliver(
         event("submission_updated", {"user_id": "4711"}, submission_id="31", user_id="8123"),
         event("user_updated", user_id="8123", uuid="a-uuid"),
@@ -231,9 +231,9 @@ def test_comment_that_arrives_late_is_found_under_erased_work(deployment: Deploy
 
 @pytest.mark.parametrize("interrupted_after", range(4))
 def test_interrupted_erasure_is_completed_by_a_repeat(
-    deployment: Deployment, event: Change, tmp_path: Path, interrupted_after: int
+    deployment: Deployment, event: EventFactory, tmp_path: Path, interrupted_after: int
 ) -> None:
-    """However many items were erased when it stopped, the same command then erases the rest, comments included."""
+    """However many items were erased before the interrupt, the same command erases the rest, comments included."""
     deployment.deliver(
         event("submission_updated", {"user_id": "4711"}, submission_id="31", user_id="8123"),
         event("submission_comment_created", {"user_id": "4711"}, submission_id="31", user_id="4711"),
@@ -262,8 +262,10 @@ def test_interrupted_erasure_is_completed_by_a_repeat(
     assert all(body == {"M": {}} for body in entities.values())
 
 
-def test_kept_kinds_and_entities_stay_also_in_a_repeat(deployment: Deployment, event: Change) -> None:
-    """What must be kept by law is left as it is, and the next run remembers that."""
+def test_excluded_kinds_and_entities_are_not_erased_by_a_repeat_either(
+    deployment: Deployment, event: EventFactory
+) -> None:
+    """What --keep names is left unchanged, and the next run remembers that."""
     deployment.deliver(
         event("grade_change", submission_id="31", student_id="8123", user_id="8123"),
         event("course_grade_change", user_id="8123"),
@@ -271,17 +273,17 @@ def test_kept_kinds_and_entities_stay_also_in_a_repeat(deployment: Deployment, e
         event("user_updated", user_id="8123"),
     )
     before = deployment.items()
-    kept = ("--keep", "submission_grade", "--keep", "course_grade#8123")
-    assert deployment.erase("8123", *kept, "--dry-run") == {"kept": 3, "emptied": 1}
+    options = ("--keep", "submission_grade", "--keep", "course_grade#8123")
+    assert deployment.erase("8123", *options, "--dry-run") == {"kept": 3, "emptied": 1}
     assert deployment.items() == before
-    assert deployment.erase("8123", *kept) == {"kept": 3, "emptied": 1}
+    assert deployment.erase("8123", *options) == {"kept": 3, "emptied": 1}
     assert deployment.erase("8123") == {"kept": 3}
     changed = {key[2] for key, item in deployment.items().items() if item != before[key]}
     assert changed == {"user#8123"}
 
 
-def test_rejected_records_that_name_the_person_are_deleted(deployment: Deployment, event: Change) -> None:
-    """Those of unknown types and those that are no JSON too; records about others, or with the same number, stay."""
+def test_rejected_records_that_name_the_person_are_deleted(deployment: Deployment, event: EventFactory) -> None:
+    """Unknown types and invalid JSON are included; records about others, or with the same number, stay."""
     deployment.deliver(event("user_updated", user_id="8123", user_login="odile@example.edu"))
     no_one = {"user_id": None, "user_login": None, "user_sis_id": None, "url": None}
     deployment.deliver(
@@ -302,23 +304,23 @@ def test_rejected_records_that_name_the_person_are_deleted(deployment: Deploymen
     assert deployment.rejected() == ["elsewhere", "of_another_login", "of_another_number"]
 
 
-def unknown(event: Change, name: str, metadata: dict[str, Any], **body: Any) -> str:
-    """An event of a type that the catalogue does not have."""
-    made = json.loads(event("module_updated", metadata | {"event_name": name}))
-    return json.dumps({"metadata": made["metadata"], "body": body})
+def unknown(event: EventFactory, name: str, metadata: dict[str, Any], **body: Any) -> str:
+    """Return an event of a type that is not in the catalogue."""
+    sample = json.loads(event("module_updated", metadata | {"event_name": name}))
+    return json.dumps({"metadata": sample["metadata"], "body": body})
 
 
 @pytest.mark.parametrize("user", ["8123", "User#8123", "10150000000008123", "1015~8123"])
-def test_every_form_of_an_id_finds_the_person(deployment: Deployment, event: Change, user: str) -> None:
-    """Local and global ids are one person, since the tables hold the local form."""
+def test_every_form_of_an_id_finds_the_person(deployment: Deployment, event: EventFactory, user: str) -> None:
+    """Local and global ids find the same person, since the tables hold the local form."""
     deployment.deliver(event("user_updated", user_id="8123"))
     assert [item["entity"] for item in deployment.find(user)] == ["user#8123"]
 
 
-def test_global_id_is_not_taken_for_a_local_user_where_the_tables_hold_the_global_one(
-    deployment: Deployment, event: Change
+def test_global_id_of_another_shard_is_not_confused_with_a_local_user(
+    deployment: Deployment, event: EventFactory
 ) -> None:
-    """A user of another shard, as of a consortium, is not the local user with the same last digits."""
+    """A user of another shard, as in a consortium, is not the local user with the same last digits."""
     deployment.deliver(
         event("user_updated", user_id="8123"),
         event("enrollment_created", {"user_id": "8123"}, user_id="21070000000008123", user_name="A Guest"),
@@ -328,8 +330,8 @@ def test_global_id_is_not_taken_for_a_local_user_where_the_tables_hold_the_globa
     assert {key[2] for key, item in deployment.items().items() if item["body"]["M"]} == {"user#8123"}
 
 
-def test_learned_names_are_those_of_the_person_and_not_of_an_observer() -> None:
-    """An observer's enrollment is about the student too, and yet its UUID and name are the observer's."""
+def test_names_of_an_observer_are_not_attributed_to_the_person() -> None:
+    """An observer's enrollment is about the student too, but its UUID and name are the observer's."""
     person = Person(ACCOUNT, "8123")
     body = {"user_id": "99", "user_uuid": "observer", "associated_user_id": "8123", "enrollment_id": "7"}
     item = {"context": f"{ACCOUNT}#Enrollment#7", "entity": "enrollment#7", "body": body}

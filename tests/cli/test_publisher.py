@@ -1,4 +1,4 @@
-"""Sending batches to the queue and the stream, against responses that no emulator gives."""
+"""Sending batches to the queue and the stream, with responses that no emulator gives."""
 
 import time
 from typing import Any
@@ -17,7 +17,7 @@ ARN = "arn:aws:kinesis:eu-west-1:123456789012:stream/canvas-live-events"
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Note the pauses between attempts instead of sleeping."""
+    """Record the delays between attempts instead of sleeping."""
     noted: list[float] = []
     monkeypatch.setattr(time, "sleep", noted.append)
     return noted
@@ -43,8 +43,8 @@ def failed(number: int, *, sender_fault: bool) -> dict[str, Any]:
     }
 
 
-def test_after_a_partial_failure_only_the_failed_messages_are_retried(pauses: list[float]) -> None:
-    """They are retried after a pause, and every record has its result."""
+def test_partial_failure_retries_only_the_failed_messages(pauses: list[float]) -> None:
+    """They are retried after a delay, and every record has its result."""
     client, stub = sqs()
     stub.add_response("send_message_batch", {"Successful": accepted(0, 2), "Failed": [failed(1, sender_fault=False)]})
     retry = {"QueueUrl": URL, "Entries": [{"Id": "0", "MessageBody": "b"}]}
@@ -65,8 +65,8 @@ def test_a_sender_fault_is_not_retried() -> None:
     assert results == [SendResult("id-0"), SendResult(error="InvalidMessage")]
 
 
-def test_a_message_that_fails_every_time_fails_in_the_end(pauses: list[float]) -> None:
-    """The attempts are bounded, and the pauses between them grow."""
+def test_message_that_always_fails_is_given_up(pauses: list[float]) -> None:
+    """The attempts are bounded, and the delays between them grow."""
     client, stub = sqs()
     for _ in range(publisher.MAX_ATTEMPTS):
         stub.add_response("send_message_batch", {"Successful": [], "Failed": [failed(0, sender_fault=False)]})
@@ -89,7 +89,7 @@ def test_an_entry_missing_from_the_response_is_retried() -> None:
 
 
 def test_a_request_to_sqs_is_bounded_in_messages_and_bytes() -> None:
-    """At most ten messages, and at most 1 MiB together."""
+    """A request has at most ten messages and at most 1 MiB."""
     client, stub = sqs()
     records = [OutgoingRecord(b"a")] * 12 + [OutgoingRecord(b"b" * 600_000)] * 2
     for count in (10, 3, 1):
@@ -109,7 +109,7 @@ def test_a_request_to_sqs_is_bounded_in_messages_and_bytes() -> None:
     "data", [b"", b"\x00", b"\x1b", "\ufffe".encode(), "\uffff".encode(), b"\xff", b"\xed\xa0\x80"]
 )
 def test_data_that_sqs_never_accepts_is_not_sent(data: bytes) -> None:
-    """SQS rejects a whole batch for one such character, so the record is kept out of it."""
+    """SQS rejects a whole batch for one invalid character, so such a record is kept out of it."""
     client, stub = sqs()
     stub.add_response("send_message_batch", {"Successful": accepted(0), "Failed": []})
     with stub:
@@ -119,7 +119,7 @@ def test_data_that_sqs_never_accepts_is_not_sent(data: bytes) -> None:
 
 
 def test_records_throttled_by_kinesis_are_retried() -> None:
-    """After a partial failure the rest is put again; the partition key of a record is kept."""
+    """After a partial failure the failed records are sent again with their partition keys."""
     client = boto3.client("kinesis", region_name="eu-west-1")
     stub = Stubber(client)
     good = {"SequenceNumber": "1", "ShardId": "shardId-000000000000"}

@@ -14,9 +14,9 @@ def test_list_counts_by_reason_event_type_and_rule(local: Local, canvas_events: 
     for text in ("a", "b", "c"):
         local.reject(text, event_name="module_updated")
     local.reject("d", RejectionReason.MALFORMED_JSON)
-    done = canvas_events("rejected", "list", "--local")
-    assert done.status == 0
-    assert [line.strip() for line in done.out.splitlines()] == [
+    result = canvas_events("rejected", "list", "--local")
+    assert result.status == 0
+    assert [line.strip() for line in result.out.splitlines()] == [
         "malformed_json · 1 record, newest 1 h ago",
         "body.name is not of type string or null.",
         "schema_violation · module_updated · 3 records, newest 1 h ago",
@@ -25,8 +25,8 @@ def test_list_counts_by_reason_event_type_and_rule(local: Local, canvas_events: 
     ]
 
 
-def test_an_empty_table_is_not_an_error(local: Local, canvas_events: Command) -> None:
-    """Without rejected records, only ``show`` has nothing to do its work on."""
+def test_empty_rejected_table_is_not_an_error(local: Local, canvas_events: Command) -> None:
+    """Without rejected records, only ``show`` fails."""
     assert local.rejected() == []
     assert canvas_events("rejected", "list", "--local").status == 0
     assert canvas_events("rejected", "redrive", "--local").status == 0
@@ -34,8 +34,8 @@ def test_an_empty_table_is_not_an_error(local: Local, canvas_events: Command) ->
     assert canvas_events("rejected", "show", "--local").status == 1
 
 
-def test_records_are_selected_by_reason_type_time_digest_and_limit(local: Local, canvas_events: Command) -> None:
-    """Each option leaves other records out, alone and together."""
+def test_rejected_records_are_selected_by_every_option(local: Local, canvas_events: Command) -> None:
+    """Each option excludes other records, alone and in combination."""
     old = local.reject("old", event_name="module_updated", ago=timedelta(days=5))
     new = local.reject("new", event_name="module_updated")
     other = local.reject("other", RejectionReason.UNKNOWN_EVENT_TYPE, event_name="grade_change")
@@ -59,7 +59,7 @@ def test_records_are_selected_by_reason_type_time_digest_and_limit(local: Local,
 def test_an_invalid_time_is_a_usage_error(
     time: str, canvas_events: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A time that cannot be read ends with exit status 2 and lists the valid forms."""
+    """An invalid time ends with exit status 2 and lists the valid forms."""
     with pytest.raises(SystemExit) as ended:
         canvas_events("rejected", "list", "--since", time)
     assert ended.value.code == 2
@@ -76,9 +76,9 @@ def test_the_payload_is_printed_only_on_request(local: Local, canvas_events: Com
         ["list", "--json"],
         ["list", "--records"],
     ):
-        done = canvas_events("rejected", *arguments, "--local")
-        assert done.status == 0
-        assert "Jane Doe" not in done.out + done.err
+        result = canvas_events("rejected", *arguments, "--local")
+        assert result.status == 0
+        assert "Jane Doe" not in result.out + result.err
     assert "may hold personal data" in canvas_events("rejected", "show", digest, "--local").out
     assert "Jane Doe" in canvas_events("rejected", "show", digest, "--payload", "--local").out
     assert canvas_events("rejected", "show", digest, "--payload", "--json", "--local").json[0]["payload"] == (
@@ -87,7 +87,7 @@ def test_the_payload_is_printed_only_on_request(local: Local, canvas_events: Com
 
 
 def test_show_explains_why_a_record_was_rejected(local: Local, canvas_events: Command) -> None:
-    """It prints the broken rule with what Canvas sends there, and the remedy."""
+    """It prints the violated rule, what Canvas sends in that field, and the remedy."""
     local.reject("{}", event_name="module_updated")
     shown = canvas_events("rejected", "show", "--local").out
     assert "body.name is not of type string or null. Description: Its name." in shown
@@ -95,11 +95,11 @@ def test_show_explains_why_a_record_was_rejected(local: Local, canvas_events: Co
 
 
 def test_every_reason_has_a_remedy() -> None:
-    """Whatever the reason, ``show`` says what to do."""
+    """``show`` has a remedy for every reason."""
     assert messages.REMEDIES.keys() == set(RejectionReason)
 
 
-def test_a_hostile_record_does_nothing_to_the_terminal(local: Local, canvas_events: Command) -> None:
+def test_hostile_rejected_record_is_escaped_for_the_terminal(local: Local, canvas_events: Command) -> None:
     """Neither an event's name nor its payload reaches the terminal as a control sequence or markup."""
     local.reject("\x1b]0;owned\x07[red]", RejectionReason.UNKNOWN_EVENT_TYPE, event_name="[red]\x1b[2Jgrade_change")
     for arguments in (
@@ -115,17 +115,19 @@ def test_a_hostile_record_does_nothing_to_the_terminal(local: Local, canvas_even
 
 
 def test_purge_of_everything_without_confirmation_requires_all(canvas_events: Command, local: Local) -> None:
-    """An empty selection, such as that of a script whose list is empty, deletes nothing without --all."""
+    """An empty selection, such as one from an empty list in a script, deletes nothing without --all."""
     local.reject("a")
     refused = canvas_events("rejected", "purge", "--yes", "--local")
     assert (refused.status, "--all" in refused.err) == (1, True)
     assert len(local.rejected()) == 1
 
 
-def test_purge_asks_for_confirmation(local: Local, canvas_events: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is deleted without a yes; where there is no terminal to ask, --yes is required."""
+def test_rejected_purge_asks_for_confirmation(
+    local: Local, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is deleted without a "yes"; without a terminal, --yes is required."""
     local.reject("a")
-    kept = local.reject("b", RejectionReason.MALFORMED_JSON)
+    record_key = local.reject("b", RejectionReason.MALFORMED_JSON)
     assert canvas_events("rejected", "purge", "--dry-run", "--local").status == 0
     refused = canvas_events("rejected", "purge", "--local")
     assert (refused.status, "--yes" in refused.err) == (1, True)
@@ -135,13 +137,13 @@ def test_purge_asks_for_confirmation(local: Local, canvas_events: Command, monke
     assert len(local.rejected()) == 2
     monkeypatch.setattr("builtins.input", lambda _: "y")
     assert canvas_events("rejected", "purge", "--reason", "schema_violation", "--local").status == 0
-    assert [item["record"]["S"] for item in local.rejected()] == [kept]
+    assert [item["record"]["S"] for item in local.rejected()] == [record_key]
     assert canvas_events("rejected", "purge", "--yes", "--all", "--local").status == 0
     assert local.rejected() == []
 
 
 def test_expired_records_are_left_out(local: Local, canvas_events: Command) -> None:
-    """DynamoDB deletes an expired item days later; until then no command shows it."""
+    """DynamoDB deletes expired items days later; until then no command shows them."""
     record = local.reject("a")
     key = {"reason": {"S": "schema_violation"}, "record": {"S": record}}
     local.dynamodb.update_item(

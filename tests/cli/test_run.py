@@ -1,4 +1,4 @@
-"""The commands, run as a person runs them."""
+"""The commands, run as separate processes."""
 
 import io
 import itertools
@@ -32,20 +32,20 @@ from tests.support.template_helpers import FAMILIES
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
-    """A copy of the project: a run leaves files that another run would overwrite."""
+    """A copy of the project, because a run leaves files that another run would overwrite."""
     return Checkout(tmp_path / "checkout")
 
 
 def test_run_accounts_for_every_record(checkout: Checkout) -> None:
-    """The template is deployed, the events go through queue and stream, and the account adds up."""
-    done = checkout.run("run")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "All records accounted for" in done.stdout
+    """The template is deployed, events go through queue and stream, and every record is accounted for."""
+    result = checkout.run("run")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "All records accounted for" in result.stdout
     sent = Counter(record.source for record in demo_records())
-    assert f"{sent.total()}/{sent.total()}" in done.stdout
-    assert [family for family in FAMILIES if not re.search(rf"^{family} +\d", done.stdout, re.MULTILINE)] == []
-    assert re.search(r"user#8123 .*\n.*\n.*activity 7 Sep 2026, \d\d:\d\d UTC logged_out", done.stdout)
-    assert done.stdout.count("asset_accessed in Course#2041") == 1
+    assert f"{sent.total()}/{sent.total()}" in result.stdout
+    assert [family for family in FAMILIES if not re.search(rf"^{family} +\d", result.stdout, re.MULTILINE)] == []
+    assert re.search(r"user#8123 .*\n.*\n.*activity 7 Sep 2026, \d\d:\d\d UTC logged_out", result.stdout)
+    assert result.stdout.count("asset_accessed in Course#2041") == 1
     for shown in (
         "assignment#9001",
         "Week 1: Cells and membranes",
@@ -53,8 +53,8 @@ def test_run_accounts_for_every_record(checkout: Checkout) -> None:
         "body.due_at is not a valid date-time.",
         "unroutable",
     ):
-        assert shown in done.stdout
-    assert "Traceback" not in done.stderr
+        assert shown in result.stdout
+    assert "Traceback" not in result.stderr
     dashboard = checkout.run("dashboard")
     assert dashboard.returncode == 0, dashboard.stderr
     page = (checkout.folder / "dashboard.html").read_text(encoding="utf-8")
@@ -62,27 +62,27 @@ def test_run_accounts_for_every_record(checkout: Checkout) -> None:
         assert f'<td>{label}</td><td class="number">{count}</td>' in page
 
 
-def test_run_keeps_the_families_that_are_named(checkout: Checkout) -> None:
-    """As with the parameter Families: the other families' events are ignored, and the account still adds up."""
-    done = checkout.run("run", "--families", "submissions, activity")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "or ignored with its family" in done.stdout
-    rows = {row[0]: row[1:] for line in done.stdout.splitlines() if (row := re.findall(r"[\w()]+|·", line))}
+def test_run_deploys_only_the_given_families(checkout: Checkout) -> None:
+    """As with the parameter Families, events of other families are ignored, and every record is accounted for."""
+    result = checkout.run("run", "--families", "submissions, activity")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "or ignored with its family" in result.stdout
+    rows = {row[0]: row[1:] for line in result.stdout.splitlines() if (row := re.findall(r"[\w()]+|·", line))}
     event_types, sent, *fates, ignored = rows["assignments"]
     assert (event_types, fates, ignored) == ("6", ["·"] * 3, sent)
     assert rows["submissions"][-1] == "·"
 
 
-def test_run_names_the_families_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
-    """A family that is written wrong is told before anything is started, with those that there are."""
+def test_run_with_unknown_family_lists_the_valid_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    """A misspelled family is reported before anything starts, with the valid ones."""
     assert main(["run", "--families", "modules,submission"]) == 1
     assert capsys.readouterr().err.startswith(
         "error: there is no family submission. The families are activity, assignments,"
     )
 
 
-def test_the_account_names_every_family_in_full() -> None:
-    """On a terminal of 60 columns nothing in the table of outcomes is cut or wrapped."""
+def test_outcome_table_shows_every_family_name_in_full() -> None:
+    """On a terminal of 60 columns nothing in the table of outcomes is truncated or wrapped."""
     console = Console(width=60, file=io.StringIO())
     console.print(local_run._totals_table(list(demo_records()), {}))
     assert isinstance(console.file, io.StringIO)
@@ -94,7 +94,7 @@ def test_the_account_names_every_family_in_full() -> None:
 def test_dashboard_without_a_run_names_the_command_to_run_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Before the first run there is nothing to show, and the error says how to change that."""
+    """Before the first run there is nothing to show, and the error names the command that changes that."""
     monkeypatch.setattr("cli.local.dashboard.LAST_RUN", tmp_path / "dashboard.json")
     monkeypatch.setattr("cli.local.ministack.STACK_FILE", tmp_path / "local-stack.json")
     assert main(["dashboard"]) == 1
@@ -102,8 +102,8 @@ def test_dashboard_without_a_run_names_the_command_to_run_first(
 
 
 @pytest.mark.usefixtures("default_signals")
-def test_run_leaves_nothing_behind(checkout: Checkout, tmp_path: Path) -> None:
-    """Ctrl-C ends a stack that was kept running: exit status 0, no process, no state file, no file of MiniStack's."""
+def test_interrupted_run_leaves_no_process_or_file_behind(checkout: Checkout, tmp_path: Path) -> None:
+    """Ctrl-C ends a running stack with exit status 0 and leaves no process, state file or file of MiniStack."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     process = checkout.start("run", "--keep", "--families", "submissions", TMPDIR=str(temporary))
@@ -125,21 +125,21 @@ def test_run_leaves_nothing_behind(checkout: Checkout, tmp_path: Path) -> None:
 
 
 def test_invoke_shows_response_and_items(checkout: Checkout) -> None:
-    """One event file goes through its handler, and its response and items are shown."""
-    done = checkout.run("invoke", "events/kinesis/assignment_updated.json")
-    assert done.returncode == 0, done.stderr
-    assert '"batchItemFailures": []' in done.stdout
-    assert '"entity": "assignment#9001"' in done.stdout
-    assert "ASSIGNMENTS_TABLE" in done.stdout
+    """An event file is passed to its handler, and the response and items are shown."""
+    result = checkout.run("invoke", "events/kinesis/assignment_updated.json")
+    assert result.returncode == 0, result.stderr
+    assert '"batchItemFailures": []' in result.stdout
+    assert '"entity": "assignment#9001"' in result.stdout
+    assert "ASSIGNMENTS_TABLE" in result.stdout
 
 
 def test_invoke_reads_an_invocation_from_standard_input(checkout: Checkout) -> None:
-    """What `event` prints can be piped to `invoke`, which chooses the handler by the event source."""
+    """The output of `event` can be piped to `invoke`, which chooses the handler by the event source."""
     printed = checkout.run("event", "grade_change", "--source", "kinesis")
-    done = checkout.run("invoke", "-", stdin=printed.stdout)
-    assert done.returncode == 0, done.stderr
-    assert '"source": "kinesis"' in done.stdout
-    assert '"entity": "submission_grade#771190"' in done.stdout
+    result = checkout.run("invoke", "-", stdin=printed.stdout)
+    assert result.returncode == 0, result.stderr
+    assert '"source": "kinesis"' in result.stdout
+    assert '"entity": "submission_grade#771190"' in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_invoke_reads_an_invocation_from_standard_input(checkout: Checkout) -> N
         ('{"a":' * 100_000 + "1" + "}" * 100_000, "is not a Lambda invocation"),
     ],
 )
-def test_invoke_says_what_is_wrong_with_a_file(
+def test_invoke_rejects_missing_or_invalid_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, complaint: str
 ) -> None:
     """A file that is missing or holds no invocation is an error that names it, and nothing is started."""
@@ -178,14 +178,14 @@ def test_failure_of_a_handler_is_one_sentence() -> None:
     assert "Jane" not in str(failed.value)
 
 
-def test_generate_check_names_what_is_out_of_date(
+def test_generate_check_names_outdated_files(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A generated file that is not what the catalogue makes fails the check by its name."""
+    """A file that differs from what the catalogue generates fails the check and is named."""
     assert main(["generate", "--check"]) == 0
-    wanted = generated.files()
+    generated_files = generated.files()
     stale = ROOT / "schemas" / "module_created.json"
-    monkeypatch.setattr(generated, "files", lambda: wanted | {stale: "{}"})
+    monkeypatch.setattr(generated, "files", lambda: generated_files | {stale: "{}"})
     assert main(["generate", "--check"]) == 1
     assert "out of date: schemas/module_created.json" in capsys.readouterr().out
     assert main(["generate", "--check", "--json"]) == 1
@@ -193,10 +193,10 @@ def test_generate_check_names_what_is_out_of_date(
     assert printed == {"out_of_date": ["schemas/module_created.json"], "template_blocks": []}
 
 
-def test_generate_writes_what_is_missing_and_removes_what_is_left_over(
+def test_generate_writes_missing_files_and_removes_obsolete_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A new event type gets its files, a removed one loses them, and the second time nothing changes."""
+    """A new event type gets its files, a removed one loses them, and a second run changes nothing."""
     monkeypatch.setattr(generated, "SCHEMAS_DIR", tmp_path)
     monkeypatch.setattr(generated, "EVENTS", tmp_path / "events")
     invocations = tmp_path / "events" / "kinesis"
@@ -213,7 +213,7 @@ def test_generate_writes_what_is_missing_and_removes_what_is_left_over(
     assert generated.write() == []
 
 
-def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_help_shows_every_command_with_examples(capsys: pytest.CaptureFixture[str]) -> None:
     """The help names every command and shows how it is called."""
     with pytest.raises(SystemExit):
         main(["--help"])
@@ -228,8 +228,8 @@ def test_help_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
         assert example in shown
 
 
-def test_the_outputs_of_the_stack_name_every_table() -> None:
-    """From the template's outputs follow exactly the environment variables that its functions get."""
+def test_stack_outputs_determine_the_table_variables() -> None:
+    """The outputs of the template determine exactly the environment variables of its functions."""
     template = (ROOT / "template.yaml").read_text()
     outputs = [line.strip(" :") for line in template.splitlines() if line.strip().endswith("TableName:")]
     assert table_variables(dict.fromkeys(outputs, "t")).keys() == {
@@ -238,8 +238,8 @@ def test_the_outputs_of_the_stack_name_every_table() -> None:
 
 
 @mock_aws
-def test_scan_reads_every_page_in_the_order_of_the_keys() -> None:
-    """A table larger than one answer is read whole, its items as plain values."""
+def test_scan_reads_every_page_in_key_order() -> None:
+    """A table larger than one response is read completely, with its items as plain values."""
     client = boto3.client("dynamodb", region_name=REGION)
     Tables(client, "").reset()
     for number in (3, 1, 2):

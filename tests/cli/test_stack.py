@@ -1,4 +1,4 @@
-"""What a person is told when the stack, AWS or the way there is not as it should be."""
+"""Error messages when the stack, AWS or the connection is not as expected."""
 
 import json
 import re
@@ -32,52 +32,52 @@ COMMANDS = [
 
 @pytest.mark.usefixtures("local")
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command[:2]))
-def test_a_stack_that_is_not_there_is_one_sentence(canvas_events: Command, command: list[str]) -> None:
-    """Every command says that there is no such stack, and how to name another."""
-    done = canvas_events(*command, "--local", "--stack", "no-such-stack")
-    assert (done.status, done.out) == (1, "")
-    assert done.err.count("\n") == 1
-    assert done.err.startswith("error: there is no stack no-such-stack in eu-west-1. Choose yours with --stack")
+def test_missing_stack_is_reported_in_one_sentence(canvas_events: Command, command: list[str]) -> None:
+    """Every command says that the stack does not exist, and how to name another one."""
+    result = canvas_events(*command, "--local", "--stack", "no-such-stack")
+    assert (result.status, result.out) == (1, "")
+    assert result.err.count("\n") == 1
+    assert result.err.startswith("error: there is no stack no-such-stack in eu-west-1. Choose yours with --stack")
 
 
-def test_without_a_local_stack_it_says_how_to_start_one(
+def test_local_option_without_a_stack_says_how_to_start_one(
     canvas_events: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """--local without a stack on this machine names the command that leaves one up."""
+    """--local without a running local stack names the command that starts one."""
     monkeypatch.setattr(cli_ministack, "STACK_FILE", tmp_path / "none.json")
-    done = canvas_events("doctor", "--local")
-    assert (done.status, "`make run KEEP=1`" in done.err) == (1, True)
+    result = canvas_events("doctor", "--local")
+    assert (result.status, "`make run KEEP=1`" in result.err) == (1, True)
 
 
 def test_stale_state_file_is_recognised_with_a_remedy(
     canvas_events: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, closed_port: int
 ) -> None:
-    """A state file whose stack has ended is recognised, and the remedy named."""
+    """A state file whose stack has ended is recognised, and the message contains a remedy."""
     file = tmp_path / "stale.json"
     file.write_text(f'{{"endpoint": "http://127.0.0.1:{closed_port}"}}')
     monkeypatch.setattr(cli_ministack, "STACK_FILE", file)
-    done = canvas_events("doctor", "--local")
-    assert (done.status, done.err.count("\n")) == (1, 1)
-    assert "stale.json" in done.err
-    assert "is no longer running" in done.err
-    assert "Start another with `make run KEEP=1`" in done.err
+    result = canvas_events("doctor", "--local")
+    assert (result.status, result.err.count("\n")) == (1, 1)
+    assert "stale.json" in result.err
+    assert "is no longer running" in result.err
+    assert "Start another with `make run KEEP=1`" in result.err
 
 
 def test_command_without_local_while_a_local_stack_is_running_says_so(
     local: Local, canvas_events: Command, monkeypatch: pytest.MonkeyPatch, closed_port: int
 ) -> None:
-    """Whoever forgets --local is told that the command works on AWS, before it fails there."""
+    """A command without --local warns that it uses AWS before it fails there."""
     assert local.stack.endpoint is not None
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{closed_port}")
-    done = canvas_events("rejected", "list")
-    assert (done.status, done.out) == (1, "")
-    assert "a local stack is running; this command uses AWS. Pass --local" in done.err
+    result = canvas_events("rejected", "list")
+    assert (result.status, result.out) == (1, "")
+    assert "a local stack is running; this command uses AWS. Pass --local" in result.err
 
 
-def test_an_unknown_profile_and_a_missing_region_are_said(
+def test_unknown_profile_and_missing_region_are_reported(
     canvas_events: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The configuration of AWS is the person's own; what is missing in it is named."""
+    """The error names what is missing in the user's AWS configuration."""
     for name in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
@@ -85,10 +85,10 @@ def test_an_unknown_profile_and_a_missing_region_are_said(
     assert "aws configure list-profiles" in canvas_events("doctor", "--profile", "nobody").err
 
 
-def test_a_stack_of_the_persons_own_configuration(
+def test_aws_configuration_of_the_environment_is_used(
     local: Local, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without --local the AWS configuration of the environment decides, as for every other tool."""
+    """Without --local the AWS configuration of the environment applies, as in every other tool."""
     assert local.stack.endpoint is not None
     monkeypatch.setenv("AWS_ENDPOINT_URL", local.stack.endpoint)
     monkeypatch.setattr(cli_ministack, "STACK_FILE", Path("none"))
@@ -99,14 +99,14 @@ def test_a_stack_of_the_persons_own_configuration(
 
 
 def test_every_command_is_in_the_documentation() -> None:
-    """What can be called is described, and what is described can be called."""
+    """Every command is documented, and every documented command exists."""
     text = (ROOT / "docs" / "commands.md").read_text()
     listed = re.findall(r"^\| \[?`(?P<name>[a-z]+)`", text.partition("## What an AWS identity needs")[0], re.MULTILINE)
     assert {*listed, "invoke", "generate", "completion"} == ALL_COMMANDS.keys()
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "expected"),
     [
         (ClientError({"Error": {"Code": "AccessDenied", "Message": "arn:secret"}}, "Scan"), "may not call Scan"),
         (ClientError({"Error": {"Code": "ExpiredToken", "Message": "x"}}, "Scan"), "credentials have expired"),
@@ -122,16 +122,16 @@ def test_every_command_is_in_the_documentation() -> None:
         (exceptions.DataNotFoundError(data_path="x"), "could not reach AWS"),
     ],
 )  # fmt: skip
-def test_errors_of_aws_become_sentences(error: exceptions.BotoCoreError | ClientError, said: str) -> None:
-    """Each says what is wrong and what to do, in one line."""
+def test_aws_errors_are_reported_in_one_sentence(error: exceptions.BotoCoreError | ClientError, expected: str) -> None:
+    """Each message says what is wrong and what to do, in one line."""
     text = aws_errors.describe(error)
     assert text is not None
-    assert said in text
+    assert expected in text
     assert "\n" not in text
 
 
-def test_the_local_stack_is_found_for_as_long_as_it_is_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The file that --local reads is there while the stack is, and one that another stack wrote is left alone."""
+def test_state_file_exists_while_the_local_stack_is_running(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The file that --local reads exists while the stack runs, and a file of another stack is not changed."""
     file = tmp_path / "cache" / "local-stack.json"
     monkeypatch.setattr(cli_ministack, "STACK_FILE", file)
     with published(LocalAws("http://127.0.0.1:1")):
@@ -145,8 +145,8 @@ def test_the_local_stack_is_found_for_as_long_as_it_is_up(monkeypatch: pytest.Mo
     assert file.read_text() == "another since"
 
 
-def test_a_reader_who_has_seen_enough_is_no_error() -> None:
-    """Piped into head, a command ends without a complaint."""
+def test_closed_pipe_is_not_an_error() -> None:
+    """When its output is piped into head, a command ends without an error message."""
     command = [sys.executable, "-m", "cli", "check", "--json", str(EVENTS / "sqs" / "mixed.json")]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -160,8 +160,8 @@ def test_a_reader_who_has_seen_enough_is_no_error() -> None:
 @pytest.mark.parametrize(
     "command", [[], ["rejected"], ["no-such-command"], ["show"], ["rejected", "list", "--reason", "x"]]
 )
-def test_a_wrong_call_is_told_from_a_fault(canvas_events: Command, command: list[str]) -> None:
-    """Exit status 2 is for how the command was called."""
+def test_usage_error_has_exit_status_2(canvas_events: Command, command: list[str]) -> None:
+    """Exit status 2 is reserved for usage errors."""
     with pytest.raises(SystemExit) as ended:
         canvas_events(*command)
     assert ended.value.code == 2
@@ -171,7 +171,7 @@ def test_a_wrong_call_is_told_from_a_fault(canvas_events: Command, command: list
 def test_every_command_has_help_with_examples(
     canvas_events: Command, capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:
-    """--help says what a command does and shows how it is called."""
+    """--help describes the command and shows examples."""
     words = [word for word in command if word.isalpha()]
     with pytest.raises(SystemExit) as ended:
         canvas_events(*words, "--help")
@@ -181,11 +181,11 @@ def test_every_command_has_help_with_examples(
     assert f"canvas-events {words[0]}" in shown
 
 
-def test_the_command_is_installed_beside_python() -> None:
-    """`make` installs the command canvas-events, from any folder."""
+def test_command_is_installed_next_to_python() -> None:
+    """`make` installs the command canvas-events, which works in any folder."""
     command = Path(sys.executable).parent / "canvas-events"
-    done = subprocess.run([command, "--help"], cwd="/", capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("usage: canvas-events")
+    result = subprocess.run([command, "--help"], cwd="/", capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("usage: canvas-events")
 
 
 class LoginPage(BaseHTTPRequestHandler):
@@ -227,9 +227,9 @@ def test_response_that_is_not_one_of_aws_is_one_sentence(
 ) -> None:
     """A page in place of a response, well-formed or not, is an error with its likely cause."""
     monkeypatch.setattr(login_page, "page", page)
-    done = canvas_events("rejected", "list", "--local")
-    assert (done.status, done.out) == (1, "")
-    assert done.err == f"error: {aws_errors.MALFORMED_RESPONSE}\n"
+    result = canvas_events("rejected", "list", "--local")
+    assert (result.status, result.out) == (1, "")
+    assert result.err == f"error: {aws_errors.MALFORMED_RESPONSE}\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command[:2]))
@@ -245,11 +245,11 @@ def test_malformed_response_ends_no_command_in_a_traceback(
     events = local.stack.session.events
     events.register_first("before-parse", answer_with_page)
     try:
-        done = canvas_events(*command, "--local")
+        result = canvas_events(*command, "--local")
     finally:
         events.unregister("before-parse", answer_with_page)
-    assert "AWS returned a malformed response" in (done.out if command == ["doctor"] else done.err)
-    assert done.status == (0 if command == ["doctor"] else 1)
+    assert "AWS returned a malformed response" in (result.out if command == ["doctor"] else result.err)
+    assert result.status == (0 if command == ["doctor"] else 1)
 
 
 @pytest.mark.parametrize("page", [b"", b"<html><br></html>", b"[]", b"null", b"\xff\xfe", b'"text"', b"{", b"7"])

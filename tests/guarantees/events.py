@@ -1,4 +1,4 @@
-"""Sets of events that crowd a few entities: the same entity and the same instant, said in every way there is."""
+"""Sets of events that collide in a few entities: the same entity and the same instant in every notation."""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.guarantees.model import OCCURRENCES, OPAQUE_IDS, documents_updated_at, entities_of, is_id, needed
+from tests.guarantees.model import APPEND_ONLY_EVENTS, OPAQUE_IDS, documents_updated_at, entities_of, is_id, needed
 from tests.support.engines import SAMPLES
 
 START = datetime(2026, 9, 1, 8, 0, tzinfo=UTC)
@@ -27,7 +27,7 @@ _TEXTS = st.sampled_from(["", "a", "b", "ü", None, ...])
 
 @st.composite
 def instants(draw: st.DrawFn) -> str:
-    """One of a few instants, in one of many notations: whole seconds or milliseconds, and some offset."""
+    """Draw one of a few instants in one of many notations: seconds or milliseconds, and various offsets."""
     moment = START + timedelta(milliseconds=draw(st.sampled_from([0, 0, 1, 500, 1000, 3_600_000])))
     offset = draw(st.sampled_from([0, 0, 330, -480]))
     there = moment.astimezone(timezone(timedelta(minutes=offset)))
@@ -38,7 +38,7 @@ def instants(draw: st.DrawFn) -> str:
 
 @st.composite
 def ids(draw: st.DrawFn, shard: int) -> str | int:
-    """One of three entities, local or global, as text, number or with a tilde; or one of another shard."""
+    """Draw one of three entities, local or global, as text, number or with a tilde; or one of another shard."""
     local = draw(_FEW)
     number = draw(st.sampled_from([local, shard * 10**13 + local, shard * 10**13 + local, 99 * 10**13 + local]))
     form = draw(st.sampled_from(["text", "number", "tilde"]))
@@ -49,7 +49,7 @@ def ids(draw: st.DrawFn, shard: int) -> str | int:
 
 @st.composite
 def events(draw: st.DrawFn, names: Sequence[str] = sorted(SAMPLES)) -> str:  # the same for ever
-    """An event of one of these types that is accepted, as JSON text, in either envelope."""
+    """Draw a valid event of one of these types, as JSON text, in either envelope."""
     name = draw(st.sampled_from(names))
     event = json.loads(SAMPLES[name])
     uuid = draw(st.sampled_from(sorted(SHARDS)))
@@ -61,9 +61,9 @@ def events(draw: st.DrawFn, names: Sequence[str] = sorted(SAMPLES)) -> str:  # t
         "root_account_id": draw(st.sampled_from([str(shard * 10**13 + 1), f"{shard}~1", shard * 10**13 + 1])),
         "user_id": draw(st.one_of(_NO_ID, ids(shard))),
     }
-    if name in OCCURRENCES and draw(st.booleans()):
+    if name in APPEND_ONLY_EVENTS and draw(st.booleans()):
         metadata |= {"context_type": draw(st.sampled_from(["Course", "Group"])), "context_id": draw(ids(shard))}
-    in_keys = needed(name) if name not in OCCURRENCES else set()
+    in_keys = needed(name) if name not in APPEND_ONLY_EVENTS else set()
     body = {
         k: draw(_id(shard, k in in_keys)) if is_id(name, k) else _with_ids(v, draw, shard)
         for k, v in event["body"].items()
@@ -94,35 +94,35 @@ def _undocumented(draw: st.DrawFn) -> Any:
 
 
 def _with_ids(value: Any, draw: st.DrawFn, shard: int) -> Any:
-    """An object with an id of its own, as of a course that somebody makes progress in."""
+    """Replace the id of an object, such as the course of a course_progress event."""
     return value | {"id": draw(ids(shard))} if isinstance(value, dict) and "id" in value else value
 
 
-def crowds(min_size: int, max_size: int) -> st.SearchStrategy[list[str]]:
-    """Events of a few types, so that they meet: as a rule all of them are of the types that the first users need."""
-    themes = st.one_of(st.just(MISSION), st.lists(st.sampled_from(THEMES), min_size=1, max_size=3).map(_joined))
+def colliding_events(min_size: int, max_size: int) -> st.SearchStrategy[list[str]]:
+    """Draw events of few types so that they share entities, usually of the types that the first users need."""
+    themes = st.one_of(st.just(REQUIRED_EVENTS), st.lists(st.sampled_from(THEMES), min_size=1, max_size=3).map(_merged))
     return themes.flatmap(lambda names: st.lists(events(names), min_size=min_size, max_size=max_size))
 
 
-def _joined(themes: list[list[str]]) -> list[str]:
+def _merged(themes: list[list[str]]) -> list[str]:
     return sorted({name for theme in themes for name in theme})
 
 
 def _themes() -> list[list[str]]:
-    """The event types by the entity, or the kind of occurrence, that they speak of."""
+    """Group the event types by the entity, or the append-only kind, that they describe."""
     themes: dict[str, list[str]] = {}
     for name in sorted(SAMPLES):
-        themes.setdefault("activity" if name in OCCURRENCES else entities_of(name)[0], []).append(name)
+        themes.setdefault("activity" if name in APPEND_ONLY_EVENTS else entities_of(name)[0], []).append(name)
     return list(themes.values())
 
 
 THEMES = _themes()
-MISSION = _joined(
+REQUIRED_EVENTS = _merged(
     [names for names in THEMES if names[0].startswith(("assignment", "discussion", "module", "syllabus"))]
 )
-# Types of each form that an event can have, and of each family, where all of them would take too long.
-SOME = [
-    *MISSION,
+# Event types of every format and family, for tests in which all types would take too long.
+REPRESENTATIVE_EVENTS = [
+    *REQUIRED_EVENTS,
     *("asset_accessed", "blueprint_subscription_deleted", "conversation_forwarded", "enrollment_updated"),
     *("grade_change", "group_updated", "learning_outcome_result_updated", "quiz_export_complete"),
     *("submission_updated", "user_updated", "wiki_page_deleted"),

@@ -1,6 +1,6 @@
-"""What the tables must hold, said once more and as simply as can be: the newest version of each entity.
+"""A minimal reference model of the tables: the newest version of each entity.
 
-Written from the promise and not from the code; it shares nothing with ``handlers``.
+It is written from the documented guarantees rather than from the code, and shares nothing with ``handlers``.
 """
 
 import json
@@ -15,19 +15,19 @@ from typing import Any
 
 Key = tuple[str, str, str]
 
-WITHIN = "{context_type}#{context_id}"
+CONTEXT = "{context_type}#{context_id}"
 ENTITIES = {
-    # entity: its table, its id, what contains it; after " or " what Canvas sends in place of that
-    "assignment": ("assignments", "{assignment_id}", WITHIN),
-    "assignment_group": ("assignments", "{assignment_group_id}", WITHIN),
+    # entity: table, id template, context template; " or " separates alternatives that Canvas sends
+    "assignment": ("assignments", "{assignment_id}", CONTEXT),
+    "assignment_group": ("assignments", "{assignment_group_id}", CONTEXT),
     "assignment_override": (
         "assignments",
         "{assignment_override_id}",
         "Assignment#{assignment_id} or AssignmentOverride#{assignment_override_id}",
     ),
-    "module": ("modules", "{module_id}", WITHIN),
-    "module_item": ("modules", "{module_item_id}", WITHIN),
-    "discussion_topic": ("discussions", "{discussion_topic_id}", WITHIN),
+    "module": ("modules", "{module_id}", CONTEXT),
+    "module_item": ("modules", "{module_item_id}", CONTEXT),
+    "discussion_topic": ("discussions", "{discussion_topic_id}", CONTEXT),
     "discussion_entry": ("discussions", "{discussion_entry_id}", "DiscussionTopic#{discussion_topic_id}"),
     "discussion_submission": ("discussions", "{discussion_entry_id}", "DiscussionTopic#{discussion_topic_id}"),
     "syllabus": ("courses", "{course_id}", "Course#{course_id}"),
@@ -49,28 +49,28 @@ ENTITIES = {
     "user_account_association": ("users", "{account_id}", "User#{user_id}"),
     "account": ("users", "{account_id}", "Account#{account_id}"),
     "account_notification": ("users", "{account_notification_id}", "AccountNotification#{account_notification_id}"),
-    "group_category": ("groups", "{group_category_id}", WITHIN),
-    "group": ("groups", "{group_id}", WITHIN),
+    "group_category": ("groups", "{group_category_id}", CONTEXT),
+    "group": ("groups", "{group_id}", CONTEXT),
     "group_membership": ("groups", "{group_membership_id}", "Group#{group_id}"),
     "wiki_page": ("content", "{wiki_page_id}", "WikiPage#{wiki_page_id}"),
-    "attachment": ("content", "{attachment_id}", WITHIN),
-    "quiz": ("content", "{quiz_id}", WITHIN),
-    "lti_resource_link": ("content", "{resource_link_id}", WITHIN),
-    "learning_outcome": ("outcomes", "{learning_outcome_id}", f"{WITHIN} or LearningOutcome#{{learning_outcome_id}}"),
+    "attachment": ("content", "{attachment_id}", CONTEXT),
+    "quiz": ("content", "{quiz_id}", CONTEXT),
+    "lti_resource_link": ("content", "{resource_link_id}", CONTEXT),
+    "learning_outcome": ("outcomes", "{learning_outcome_id}", f"{CONTEXT} or LearningOutcome#{{learning_outcome_id}}"),
     "learning_outcome_group": (
         "outcomes",
         "{learning_outcome_group_id}",
-        f"{WITHIN} or LearningOutcomeGroup#{{learning_outcome_group_id}}",
+        f"{CONTEXT} or LearningOutcomeGroup#{{learning_outcome_group_id}}",
     ),
-    "learning_outcome_link": ("outcomes", "{learning_outcome_link_id}", WITHIN),
+    "learning_outcome_link": ("outcomes", "{learning_outcome_link_id}", CONTEXT),
     "learning_outcome_result": (
         "outcomes",
         "{id} or {user_uuid}#{associated_asset_type}#{associated_asset_id}",
         "LearningOutcome#{learning_outcome_id}",
     ),
-    "outcome_calculation_method": ("outcomes", "{outcome_calculation_method_id}", WITHIN),
-    "outcome_friendly_description": ("outcomes", "{outcome_friendly_description_id}", WITHIN),
-    "outcome_proficiency": ("outcomes", "{outcome_proficiency_id}", WITHIN),
+    "outcome_calculation_method": ("outcomes", "{outcome_calculation_method_id}", CONTEXT),
+    "outcome_friendly_description": ("outcomes", "{outcome_friendly_description_id}", CONTEXT),
+    "outcome_proficiency": ("outcomes", "{outcome_proficiency_id}", CONTEXT),
     "outcome_alignment_clone": (
         "outcomes",
         "{new_assignment_resource_link_id}",
@@ -78,8 +78,8 @@ ENTITIES = {
     ),
     "conversation": ("conversations", "{conversation_id}", "Conversation#{conversation_id}"),
     "conversation_message": ("conversations", "{message_id}", "Conversation#{conversation_id}"),
-    "content_migration": ("migrations", "{content_migration_id}", WITHIN),
-    "content_export": ("migrations", "{content_export_id}", WITHIN),
+    "content_migration": ("migrations", "{content_migration_id}", CONTEXT),
+    "content_export": ("migrations", "{content_export_id}", CONTEXT),
     "quiz_export": ("migrations", "{content_export_id}", "QuizExport#{content_export_id}"),
     "master_template": ("migrations", "{master_template_id}", "Course#{blueprint_course_id}"),
     "master_migration": ("migrations", "{master_migration_id}", "MasterTemplate#{master_template_id}"),
@@ -89,8 +89,8 @@ ENTITIES = {
     "sis_batch": ("migrations", "{sis_batch_id}", "SisBatch#{sis_batch_id}"),
     "heartbeat": ("migrations", "{region}", "Environment#{environment}"),
 }
-SPEAKS_OF = {
-    # Those whose names are not the entity's and what became of it.
+EVENT_ENTITIES = {
+    # Event types whose names do not consist of the entity and what happened to it.
     "discussion_entry_submitted": ("discussion_entry", "discussion_submission"),
     "plagiarism_resubmit": ("submission",),
     "grade_change": ("submission_grade",),
@@ -126,19 +126,19 @@ OPENS_A_URL = re.compile(
     r"([?&](?:amp;)?(?:access_token|verifier|sf_verifier|token|sig|signature|x-(?:amz|goog)-signature)=)[^&#\s\"'<>]+",
     re.IGNORECASE,
 )
-OCCURRENCES = {"asset_accessed", "logged_in", "logged_out"}
+APPEND_ONLY_EVENTS = {"asset_accessed", "logged_in", "logged_out"}
 ACTIVITY_DAYS = 365
-_NOTHING = "\0"
-EXPORT = "content_export_id"  # of quizzes alone it is a text, as content-export-7
-# Of event types that came later: the kinds of their fields, as the contract says them.
-LATER: dict[str, dict[str, str]] = {}
+_MISSING = "\0"
+EXPORT = "content_export_id"  # for quizzes it is a text such as content-export-7
+# The field kinds of newer event types, from their schemas.
+NEWER_FIELD_KINDS: dict[str, dict[str, str]] = {}
 NO_CANVAS_IDS = {
     *("associated_integration_id", "destination_course_lti_id", "domain_duplicated_from", "integration_id"),
     *("new_assignment_resource_link_id", "new_course_resource_link_id", "original_assignment_resource_link_id"),
     *("sis_source_id", "source_course_lti_id", "student_sis_id", "user_sis_id"),
 }
-ONLY_OF_A_SUBMISSION = {"assignment_id", "submission_id"}
-OF_A_SUBMISSION = ONLY_OF_A_SUBMISSION | {
+SUBMISSION_ONLY_FIELDS = {"assignment_id", "submission_id"}
+SUBMISSION_FIELDS = SUBMISSION_ONLY_FIELDS | {
     "discussion_entry_id",
     "discussion_topic_id",
     "parent_discussion_entry_id",
@@ -146,23 +146,23 @@ OF_A_SUBMISSION = ONLY_OF_A_SUBMISSION | {
 }
 
 
-def _learn() -> None:
-    """Take event types that came later from the contract, in place of this page."""
+def _load_newer_event_types() -> None:
+    """Add event types that are newer than this module from their schemas."""
     known = frozenset(ENTITIES)
     for path in sorted(SCHEMAS.glob("*.json")):
         schema = json.loads(path.read_text())
         entities = {entity["name"]: entity for entity in schema["x-entities"]}
         is_known = tuple(entities) == entities_of(path.stem) and entities.keys() <= known
-        if path.stem in OCCURRENCES or is_known:
+        if path.stem in APPEND_ONLY_EVENTS or is_known:
             continue
         if not schema["x-entities"][0]["id"]:
-            OCCURRENCES.add(path.stem)
+            APPEND_ONLY_EVENTS.add(path.stem)
             continue
         for name, entity in entities.items():
             of_table = entity["table"].removesuffix("_TABLE").lower()
             ENTITIES.setdefault(name, (of_table, " or ".join(entity["id"]), " or ".join(entity["context"])))
-        SPEAKS_OF[path.stem] = tuple(entities)
-        LATER[path.stem] = schema["x-field-kinds"] | schema["x-member-kinds"]
+        EVENT_ENTITIES[path.stem] = tuple(entities)
+        NEWER_FIELD_KINDS[path.stem] = schema["x-field-kinds"] | schema["x-member-kinds"]
 
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -170,7 +170,7 @@ SCHEMAS = Path(__file__).parents[2] / "schemas"
 
 @dataclass(frozen=True)
 class Version:
-    """One version of an entity: how new it is, and the item that it makes."""
+    """One version of an entity: its age and its item."""
 
     age: tuple[datetime, str, int, bool]
     item: dict[str, Any] = field(compare=False)
@@ -187,87 +187,93 @@ def versions(text: str) -> dict[Key, Version]:
     body = {k: _value(name, k, v, shard) for k, v in event["body"].items() if not is_null(name, k, v)}
     if "assignment_id_duplicated__from" in body:
         body.setdefault("assignment_id_duplicated_from", body.pop("assignment_id_duplicated__from"))
-    if name in OCCURRENCES:
-        return _occurrence(metadata, body, shard)
+    if name in APPEND_ONLY_EVENTS:
+        return _append_only_item(metadata, body, shard)
     updated_at = _date_time(event["body"].get("updated_at"))
     if name != "discussion_entry_submitted":
         return _version(metadata, entities_of(name)[0], body, shard, updated_at)
-    reply = _version(metadata, "discussion_entry", _without(body, ONLY_OF_A_SUBMISSION), shard, updated_at)
+    reply = _version(metadata, "discussion_entry", _without(body, SUBMISSION_ONLY_FIELDS), shard, updated_at)
     if "assignment_id" not in body:
         return reply
-    of_submission = {k: body[k] for k in body if k in OF_A_SUBMISSION}
+    of_submission = {k: body[k] for k in body if k in SUBMISSION_FIELDS}
     return {**reply, **_version(metadata, "discussion_submission", of_submission, shard, updated_at)}
 
 
 def newest(texts: Iterable[str]) -> dict[Key, list[dict[str, Any]]]:
-    """For each key the item of the newest version; several where only a digest can tell which is newer."""
-    brought: dict[Key, list[Version]] = {}
+    """For each key, return the item of the newest version; several if only a digest decides which one is newer."""
+    versions_by_key: dict[Key, list[Version]] = {}
     for text in texts:
         for key, version in versions(text).items():
-            brought.setdefault(key, []).append(version)
-    return {key: [v.item for v in of_one if v.age == max(u.age for u in of_one)] for key, of_one in brought.items()}
+            versions_by_key.setdefault(key, []).append(version)
+    return {
+        key: [v.item for v in of_one if v.age == max(u.age for u in of_one)] for key, of_one in versions_by_key.items()
+    }
 
 
 def differences(texts: Iterable[str], tables: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """How the tables differ from the model: empty when they hold what they must.
+    """Return how the tables differ from the model: empty if they match.
 
     ``tables`` are their items as plain values, by the name of the table.
     """
-    wanted = newest(texts)
+    expected = newest(texts)
     items = [(key_of(table, item), item) for table, of_one in tables.items() for item in of_one]
-    held = dict(items)
-    twice = [f"{key} is there more than once" for key, times in Counter(key for key, _ in items).items() if times > 1]
-    missing = [f"{key} is missing" for key in wanted.keys() - held.keys()]
-    strange = [f"{key} should not be there" for key in held.keys() - wanted.keys()]
-    wrong = [
-        f"{key} is {said(held[key])}, and should be {wanted[key]}"
-        for key in wanted.keys() & held.keys()
-        if said(held[key]) not in wanted[key]
+    actual = dict(items)
+    duplicates = [
+        f"{key} exists more than once" for key, times in Counter(key for key, _ in items).items() if times > 1
     ]
-    return sorted(twice + missing + strange + wrong)
+    missing = [f"{key} is missing" for key in expected.keys() - actual.keys()]
+    unexpected = [f"{key} should not exist" for key in actual.keys() - expected.keys()]
+    wrong = [
+        f"{key} is {comparable(actual[key])}, and should be {expected[key]}"
+        for key in expected.keys() & actual.keys()
+        if comparable(actual[key]) not in expected[key]
+    ]
+    return sorted(duplicates + missing + unexpected + wrong)
 
 
 def key_of(table: str, item: dict[str, Any]) -> Key:
-    """The key that an item goes by here.
+    """Return the key of an item in this model.
 
-    That of an occurrence ends with a digest, in place of which here is what the item says: no two events of these
-    tests say the same in two requests.
+    The key of an append-only item ends with a digest, which the content of the item replaces here: no two events of
+    these tests have the same content in two requests.
     """
     if not item["entity"].startswith("activity#"):
         return table, item["context"], item["entity"]
-    said_by_it = json.dumps(said(item), sort_keys=True, default=_as_number)
-    return table, re.sub("(#Activity)#[0-9a-f]{32}$", r"\1", item["context"]), f"activity#{said_by_it}"
+    content = json.dumps(comparable(item), sort_keys=True, default=_as_number)
+    return table, re.sub("(#Activity)#[0-9a-f]{32}$", r"\1", item["context"]), f"activity#{content}"
 
 
 def _as_number(value: Decimal) -> int | float:
-    """Numbers from a table are Decimals, those of a text may be integers."""
+    """Convert a Decimal of a table, so that it compares equal to an integer of a JSON text."""
     return int(value) if value == value.to_integral_value() else float(value)
 
 
-def said(item: dict[str, Any]) -> dict[str, Any]:
-    """An item without what only writes go by: its version, or where an occurrence stands."""
+def comparable(item: dict[str, Any]) -> dict[str, Any]:
+    """Return an item without what only the writer needs: the version, or the key of an append-only item."""
     return _without(item, {"context", "entity"} if item["entity"].startswith("activity#") else {"version"})
 
 
 def entities_of(event_name: str) -> tuple[str, ...]:
-    """The entities that an event of this type speaks of."""
-    return SPEAKS_OF.get(event_name) or (event_name.rpartition("_")[0],)
+    """Return the entities that an event of this type describes."""
+    return EVENT_ENTITIES.get(event_name) or (event_name.rpartition("_")[0],)
 
 
-def stage(event_name: str) -> int:
-    """Created before updated before deleted."""
+def lifecycle_rank(event_name: str) -> int:
+    """Order created before updated before deleted."""
     return 0 if event_name.endswith(("_created", "_submitted", "_started")) else 1 + event_name.endswith("_deleted")
 
 
 def keys(metadata: dict[str, Any], body: dict[str, Any], shard: int | None) -> Iterator[tuple[str, str, str]]:
-    """Table, context and sort key of each entity that an event speaks of; the ids in ``body`` may have any form."""
+    """Yield table, context and sort key of each entity of an event; the ids in ``body`` may have any form."""
     for entity in entities_of(metadata["event_name"]):
         if entity in REQUIRES and body.get(REQUIRES[entity]) in (None, ""):
             continue
         table, own, container = ENTITIES[entity]
         account = metadata.get("root_account_uuid") or ""
-        filled = [_first(metadata["event_name"], each.split(" or "), body, shard) for each in (container, own)]
-        yield table, f"{account}#{filled[0]}", f"{entity}#{filled[1]}"
+        rendered = [
+            _first(metadata["event_name"], alternatives.split(" or "), body, shard) for alternatives in (container, own)
+        ]
+        yield table, f"{account}#{rendered[0]}", f"{entity}#{rendered[1]}"
 
 
 def is_of_a_copy(metadata: dict[str, Any]) -> bool:
@@ -277,7 +283,7 @@ def is_of_a_copy(metadata: dict[str, Any]) -> bool:
 
 
 def shard_of(metadata: dict[str, Any]) -> int | None:
-    """The shard of the institution, where it is said."""
+    """Return the shard of the institution, or None if it is unknown."""
     return _number(metadata["root_account_id"]) // 10**13 if metadata.get("root_account_id") else None
 
 
@@ -289,15 +295,15 @@ def needed(event_name: str) -> set[str]:
 
 def is_null(event_name: str, field: str, value: Any) -> bool:
     """Whether a value of the body means null: an empty id does, too."""
-    kind = LATER.get(event_name, {}).get(field)
+    kind = NEWER_FIELD_KINDS.get(event_name, {}).get(field)
     is_of_an_id = kind in ("gid", "lid", "uuid") if kind else is_id(event_name, field) or field in OPAQUE_IDS
     return value is None or (value == "" and is_of_an_id)
 
 
 def is_id(event_name: str, field: str) -> bool:
-    """Whether Canvas's own id stands in a field of the body, or of an object in it."""
-    if event_name in LATER:
-        return LATER[event_name].get(field) in ("gid", "lid")
+    """Return whether a field of the body, or of an object in it, is a Canvas id."""
+    if event_name in NEWER_FIELD_KINDS:
+        return NEWER_FIELD_KINDS[event_name].get(field) in ("gid", "lid")
     field = field.rpartition(".")[2]
     if field in NO_CANVAS_IDS or field.startswith("lti_") or (event_name, field) == ("quiz_export_complete", EXPORT):
         return False
@@ -305,14 +311,14 @@ def is_id(event_name: str, field: str) -> bool:
 
 
 def _first(event_name: str, templates: list[str], body: dict[str, Any], shard: int | None) -> str:
-    """The first template of which the body says all."""
+    """Render the first template whose variables the body provides."""
     for template in templates:
         text = template
         for path in _paths(template):
             text = text.replace(f"{{{path}}}", _in_key(event_name, path, body, shard))
-        if _NOTHING not in text:
+        if _MISSING not in text:
             return text
-    raise AssertionError(f"{event_name} says none of {templates}")
+    raise AssertionError(f"{event_name} has no values for {templates}")
 
 
 def _paths(template: str) -> set[str]:
@@ -323,7 +329,7 @@ def _in_key(event_name: str, path: str, body: dict[str, Any], shard: int | None)
     holder, _, member = path.partition(".")
     value = body[holder][member] if member else body.get(holder)
     if value in (None, ""):
-        return _NOTHING
+        return _MISSING
     if is_id(event_name, path):
         return _local(value, shard)
     return value if isinstance(value, str) else str(int(value))
@@ -335,14 +341,14 @@ def _version(
     name = metadata["event_name"]
     ((table, context, own),) = [key for key in keys(metadata, body, shard) if key[2].startswith(f"{entity}#")]
     deleted = body.get("workflow_state") == "deleted" or name.endswith("_deleted")
-    age = (_instant(metadata["event_time"]), updated_at, stage(name), deleted)
+    age = (_instant(metadata["event_time"]), updated_at, lifecycle_rank(name), deleted)
     item = {"context": context, "entity": own, **_item(metadata, body, shard)}
     if deleted:
         item["deleted"] = True
     return {(table, context, own): Version(age, item)}
 
 
-def _occurrence(metadata: dict[str, Any], body: dict[str, Any], shard: int | None) -> dict[Key, Version]:
+def _append_only_item(metadata: dict[str, Any], body: dict[str, Any], shard: int | None) -> dict[Key, Version]:
     moment = _instant(metadata["event_time"])
     request_context = _local_context(metadata.get("context_type"), metadata.get("context_id"), shard)
     kind = str(body.get("asset_type", ""))
@@ -388,7 +394,9 @@ def _without_secrets(value: Any) -> Any:
 
 def documents_updated_at(event_name: str) -> bool:
     """Whether Canvas documents an updated_at for events of this type."""
-    return "updated_at" in LATER.get(event_name, ()) or not WITH_UPDATED_AT.isdisjoint(entities_of(event_name))
+    return "updated_at" in NEWER_FIELD_KINDS.get(event_name, ()) or not WITH_UPDATED_AT.isdisjoint(
+        entities_of(event_name)
+    )
 
 
 def _date_time(value: Any) -> str:
@@ -427,4 +435,4 @@ def _without(fields: dict[str, Any], names: set[str]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in names}
 
 
-_learn()
+_load_newer_event_types()

@@ -1,14 +1,13 @@
-"""What Lambda's event source mapping does with one shard of a Kinesis stream: a model, small and as documented.
+"""A minimal model of Lambda's event source mapping for one shard of a Kinesis stream, following its documentation.
 
 AWS Lambda Developer Guide, "Configuring partial batch response with Kinesis Data Streams and Lambda": what a
 response acknowledges, the lowest sequence number as the checkpoint, and the split there. "Retain discarded batch
 records for a Kinesis Data Streams event source in Lambda": retries, age, halves, and that a split takes nothing from
 the retries. "Lambda parameters for Amazon Kinesis Data Streams event source mappings": what can be set.
 
-Where these pages are silent, the model takes what is worse for the consumer. An identifier that is not in the batch
-acknowledges nothing. What is left of a batch has used as many retries as the batch had, and without bisection its
-next delivery is one more. Of a batch that fails at its first record the split there cuts nothing off, so it is halved,
-as after an error.
+Where these pages are silent, the model assumes what is worse for the consumer. An identifier that is not in the batch
+acknowledges nothing. The rest of a batch keeps the retry count of the batch, and without bisection its next delivery
+counts as one more. A batch that fails at its first record cannot be split there, so it is halved, as after an error.
 """
 
 import json
@@ -31,8 +30,8 @@ class Mapping:
 
     batch_size: int = 10
     bisect: bool = True
-    most_retries: int = 3
-    most_age: float = math.inf
+    max_retries: int = 3
+    max_age: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,9 @@ class Batch:
 
 
 class Shard:
-    """A shard with its records, read by one poller: a step is an invocation of the function, and takes a second.
+    """A shard with its records and one poller: a step is an invocation of the function, and takes a second.
 
-    ``bucket`` is what the on-failure destination got, an invocation's records at a time.
+    ``bucket`` is what the on-failure destination received, one list of records for each invocation.
     """
 
     def __init__(self, records: list[StreamRecord], mapping: Mapping, invoke: Invoke) -> None:
@@ -59,13 +58,13 @@ class Shard:
 
     @property
     def is_read(self) -> bool:
-        """Whether the checkpoint is past the last record."""
+        """Return whether the checkpoint is past the last record."""
         return not self._waiting
 
     def step(self) -> list[StreamRecord]:
-        """Deliver the next batch; the records that the checkpoint moved past as acknowledged."""
+        """Deliver the next batch; return the records that the checkpoint passed as acknowledged."""
         batch = self._waiting.popleft()
-        oldest = self._now - self._mapping.most_age
+        oldest = self._now - self._mapping.max_age
         self._discard([record for record in batch.records if _arrived(record) < oldest])
         records = [record for record in batch.records if _arrived(record) >= oldest]
         if not records:
@@ -91,7 +90,7 @@ class Shard:
         elif self._mapping.bisect and half:
             halves = (Batch(rest.records[:half], rest.retries), Batch(rest.records[half:], rest.retries))
             self._waiting.extendleft(reversed(halves))
-        elif rest.retries < self._mapping.most_retries:
+        elif rest.retries < self._mapping.max_retries:
             self._waiting.appendleft(Batch(rest.records, rest.retries + 1))
         else:
             self._discard(rest.records)
@@ -102,7 +101,7 @@ class Shard:
 
 
 def acknowledged(records: Sequence[StreamRecord], response: Any) -> int:
-    """How many records of a batch, from the first on, the function's response acknowledges."""
+    """Return how many records of a batch, counted from the first, the function's response acknowledges."""
     numbers = [record["kinesis"]["sequenceNumber"] for record in records]
     failed = [failure.get("itemIdentifier") for failure in (response or {}).get("batchItemFailures") or []]
     if not set(failed) <= set(numbers):
@@ -112,18 +111,18 @@ def acknowledged(records: Sequence[StreamRecord], response: Any) -> int:
 
 
 def stream(data: Sequence[bytes], shard: int = 0) -> list[StreamRecord]:
-    """The records of a shard, as Lambda delivers them, with these data."""
+    """Return the records of a shard with these data, as Lambda delivers them."""
     records: list[StreamRecord] = kinesis_event([""] * len(data))["Records"]
-    for record, each in zip(records, data, strict=True):
+    for record, record_data in zip(records, data, strict=True):
         kinesis = record["kinesis"]
-        kinesis["data"] = b64encode(each).decode()
+        kinesis["data"] = b64encode(record_data).decode()
         kinesis["sequenceNumber"] = f"{kinesis['sequenceNumber']}{shard}"
         record["eventID"] = f"shardId-{shard:012d}:{kinesis['sequenceNumber']}"
     return records
 
 
 def data_of(record: StreamRecord) -> bytes:
-    """The data of a record."""
+    """Return the data of a record."""
     return b64decode(record["kinesis"]["data"])
 
 

@@ -1,4 +1,4 @@
-"""End to end: the template in MiniStack, thousands of events in any order, and DynamoDB behind a proxy full of faults.
+"""End to end: the template in MiniStack, thousands of events in random order, and DynamoDB behind a faulty proxy.
 
 python -m tests.guarantees.soak --events 5000 --seed 7
 """
@@ -32,12 +32,12 @@ from tests.support.engines import SAMPLES
 EXAMPLES = """\
 examples:
   python -m tests.guarantees.soak                            three thousand events, seed 1
-  python -m tests.guarantees.soak --events 20000 --seed 7    more of them, others
+  python -m tests.guarantees.soak --events 20000 --seed 7    more events, and other ones
 """
-ENTITIES_OF_A_TYPE = 40
+ENTITIES_PER_TYPE = 40
 SECONDS_TO_SETTLE = 300
 
-# What befalls requests to DynamoDB, each with its share of them.
+# The faults of requests to DynamoDB, each with its share of the requests.
 FAULTS: list[dict[str, Any]] = [
     {"sequence": {"fail": 25, "pass": 150}, "error": {"code": "ServiceUnavailable", "status": 503}},  # outages
     {"probability": 0.05, "error": {"code": "ThrottlingException"}},
@@ -52,7 +52,7 @@ FAULTS: list[dict[str, Any]] = [
 
 @dataclass(frozen=True)
 class Plan:
-    """What is sent: the events that must be accepted, those that must be refused, and every delivery of either."""
+    """What to send: the valid events, the records to be rejected, and every delivery of either."""
 
     good: list[str]
     bad: list[str]
@@ -61,7 +61,7 @@ class Plan:
 
 
 def main() -> int:
-    """Run it from the command line; 0 when everything is accounted for."""
+    """Run from the command line; return 0 if every record is accounted for."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.guarantees.soak",
         description=__doc__,
@@ -75,26 +75,26 @@ def main() -> int:
 
 
 def run(events: int, seed: int, console: Console) -> int:
-    """Send the events, wait until they have settled, print the account; 0 when it is right."""
-    plan = planned(events, random.Random(seed))  # noqa: S311  # events that can be repeated
+    """Send the events, wait until they are processed, print the summary; return 0 if everything is right."""
+    plan = make_plan(events, random.Random(seed))  # noqa: S311  # events that can be repeated
     with ministack() as aws, proxy_to(aws.endpoint) as proxy:
         outputs = deploy(aws, PARAMETERS | {"MaximumConcurrency": "4"})
         _send_dynamodb_through(aws, proxy.endpoint)
         # Redelivery after seconds instead of minutes; the functions here take no longer.
         aws.client("sqs").set_queue_attributes(QueueUrl=outputs["QueueUrl"], Attributes={"VisibilityTimeout": "10"})
         problems = _send_and_settle(aws, outputs, plan, proxy, console)
-        console.print(_picture(aws, outputs, plan, proxy))
+        console.print(_summary_table(aws, outputs, plan, proxy))
     for problem in problems[:20]:
         console.print(f"[bold red]{problem}[/bold red]", highlight=False, soft_wrap=True)
     if not problems:
-        console.print("[bold green]Every event is accounted for, and the tables hold what they must.[/bold green]")
+        console.print("[bold green]Every event is accounted for, and the tables are correct.[/bold green]")
     return 1 if problems else 0
 
 
-def planned(events: int, chance: random.Random) -> Plan:
-    """A plan for so many events, a twentieth of them bad, and a fifth of all delivered twice."""
+def make_plan(events: int, chance: random.Random) -> Plan:
+    """Plan the deliveries: a twentieth of the records is invalid, and a fifth is delivered twice."""
     good = [_event(chance) for _ in range(events - events // 20)]
-    bad = [_refusal(chance, number) for number in range(events // 20)]
+    bad = [_invalid_record(chance, number) for number in range(events // 20)]
     everything = good + bad
     deliveries = everything + chance.sample(everything, events // 5)
     chance.shuffle(deliveries)
@@ -109,9 +109,9 @@ def _event(chance: random.Random) -> str:
     event = json.loads(SAMPLES[name])
     moment = datetime(2026, 9, 1, tzinfo=UTC) + timedelta(milliseconds=chance.randrange(10**9))
     event["metadata"]["event_time"] = moment.isoformat(timespec="milliseconds")
-    number = str(chance.randrange(1, ENTITIES_OF_A_TYPE))
+    number = str(chance.randrange(1, ENTITIES_PER_TYPE))
     for field in event["body"]:
-        # What contains an entity never changes: here both have the same number.
+        # An entity never changes its context: here both have the same number.
         if field.endswith("_id") and not field.startswith("lti_"):
             event["body"][field] = number
     event["body"]["a_field_of_tomorrow"] = chance.random()
@@ -120,8 +120,8 @@ def _event(chance: random.Random) -> str:
     return json.dumps(event)
 
 
-def _refusal(chance: random.Random, number: int) -> str:
-    """One of the refusals, made different from all others."""
+def _invalid_record(chance: random.Random, number: int) -> str:
+    """Return an invalid record that differs from all others."""
     return chance.choice(sorted(rejected_samples().values())) + " " * number
 
 
@@ -130,7 +130,7 @@ def _send_and_settle(aws: LocalAws, outputs: dict[str, str], plan: Plan, proxy: 
     with Progress(*columns, console=console) as progress:
         sending = progress.add_task("deliveries sent", total=len(plan.to_queue) + len(plan.to_stream))
         settled = progress.add_task("events in the tables", total=len(newest(plan.good)) + len(set(plan.bad)))
-        proxy.break_by(*FAULTS)
+        proxy.inject(*FAULTS)
         with ThreadPoolExecutor(8) as pool:
             shards = [pool.submit(_read, shard) for shard in _shards(aws, plan)]
             sqs = aws.client("sqs")
@@ -142,11 +142,11 @@ def _send_and_settle(aws: LocalAws, outputs: dict[str, str], plan: Plan, proxy: 
                 progress.advance(sending, shard.result())
         until = time.monotonic() + SECONDS_TO_SETTLE
         while True:
-            held, rejected = _held(aws, outputs)
-            progress.update(settled, completed=sum(map(len, held.values())) + len(rejected))
+            stored_items, rejected = _stored_items(aws, outputs)
+            progress.update(settled, completed=sum(map(len, stored_items.values())) + len(rejected))
             if _count(aws, outputs["QueueUrl"]) == 0:
                 _redrive(aws, outputs)
-                problems = differences(plan.good, held) + _unkept(plan, rejected)
+                problems = differences(plan.good, stored_items) + _missing_rejections(plan, rejected)
                 if not problems or time.monotonic() > until:
                     return problems
             elif time.monotonic() > until:
@@ -155,45 +155,47 @@ def _send_and_settle(aws: LocalAws, outputs: dict[str, str], plan: Plan, proxy: 
 
 
 def _shards(aws: LocalAws, plan: Plan) -> list[Shard]:
-    """Two shards, which deliver to the function for Kinesis as Lambda does.
+    """Deliver two shards to the Kinesis function, as Lambda does.
 
-    MiniStack 1.5 has a poller for streams, but passes over the batch item failures that it is told of.
+    MiniStack 1.5 polls streams itself, but ignores the batch item failures in the response.
     """
     lambda_ = aws.client("lambda")
     functions = lambda_.list_functions()["Functions"]
-    (name,) = [each["FunctionName"] for each in functions if each["Handler"] == "handlers.kinesis.handler"]
+    (name,) = [function["FunctionName"] for function in functions if function["Handler"] == "handlers.kinesis.handler"]
 
     def invoke(event: dict[str, Any]) -> Any:
         return json.load(lambda_.invoke(FunctionName=name, Payload=json.dumps(event))["Payload"])
 
-    mapping = Mapping(batch_size=100, most_retries=100)
+    mapping = Mapping(batch_size=100, max_retries=100)
     texts = [text.encode() for text in plan.to_stream]
     return [Shard(stream(texts[number::2], number), mapping, invoke) for number in (0, 1)]
 
 
 def _read(shard: Shard) -> int:
-    """Read a shard to its end; how many records were acknowledged."""
+    """Read a shard to its end; return the number of acknowledged records."""
     acknowledged = 0
     while not shard.is_read:
         acknowledged += len(shard.step())
     return acknowledged
 
 
-def _held(aws: LocalAws, outputs: dict[str, str]) -> tuple[dict[str, list[dict[str, Any]]], list[dict[str, Any]]]:
-    """The items of the entity tables, under the names of the model, and those of the rejected table."""
+def _stored_items(
+    aws: LocalAws, outputs: dict[str, str]
+) -> tuple[dict[str, list[dict[str, Any]]], list[dict[str, Any]]]:
+    """Return the items of the entity tables, by the model's table names, and those of the rejected table."""
     tables = table_variables(outputs)
-    held = {name.removesuffix("_TABLE").lower(): scan(aws, table) for name, table in tables.items()}
-    return held, held.pop("rejected")
+    stored_items = {name.removesuffix("_TABLE").lower(): scan(aws, table) for name, table in tables.items()}
+    return stored_items, stored_items.pop("rejected")
 
 
-def _unkept(plan: Plan, rejected: list[dict[str, Any]]) -> list[str]:
-    kept = {gzip.decompress(bytes(item["payload"])).decode() for item in rejected}
-    wanted = {_masked(text) for text in plan.bad}
-    lost = [f"a bad record is in no table: {text[:60]} …" for text in wanted - kept]
-    return lost + [f"a good record was rejected: {text[:60]} …" for text in kept - wanted]
+def _missing_rejections(plan: Plan, rejected: list[dict[str, Any]]) -> list[str]:
+    stored = {gzip.decompress(bytes(item["payload"])).decode() for item in rejected}
+    expected = {_redacted(text) for text in plan.bad}
+    lost = [f"a bad record is in no table: {text[:60]} …" for text in expected - stored]
+    return lost + [f"a good record was rejected: {text[:60]} …" for text in stored - expected]
 
 
-def _masked(text: str) -> str:
+def _redacted(text: str) -> str:
     return text.replace("1015~notarealtoken", "REDACTED")
 
 
@@ -204,7 +206,7 @@ def _count(aws: LocalAws, queue_url: str) -> int:
 
 
 def _redrive(aws: LocalAws, outputs: dict[str, str]) -> None:
-    """What worn-out messages there are go from the dead-letter queue to the queue again."""
+    """Move the messages of the dead-letter queue back to the queue."""
     sqs, dead_letters = aws.client("sqs"), outputs["DeadLetterQueueUrl"]
     while messages := sqs.receive_message(QueueUrl=dead_letters, MaxNumberOfMessages=10).get("Messages"):
         for message in messages:
@@ -221,23 +223,23 @@ def _send_dynamodb_through(aws: LocalAws, endpoint: str) -> None:
         )
 
 
-def _picture(aws: LocalAws, outputs: dict[str, str], plan: Plan, proxy: Proxy) -> Table:
-    held, rejected = _held(aws, outputs)
+def _summary_table(aws: LocalAws, outputs: dict[str, str], plan: Plan, proxy: Proxy) -> Table:
+    stored_items, rejected = _stored_items(aws, outputs)
     fates = sum(logged_outcomes(aws).values(), Counter[str]())
     requests = proxy.statistics()["requests"]
-    table = Table("account", title="\nEvents, records, requests", title_justify="left")
+    table = Table("count", title="\nEvents, records, requests", title_justify="left")
     table.add_column("number", justify="right")
     for name, number in {
         "events, all different": len(plan.good) + len(plan.bad),
         "deliveries of them": len(plan.to_queue) + len(plan.to_stream),
-        "entities that they speak of": len(newest(plan.good)),
-        "items in the entity tables": sum(map(len, held.values())),
+        "entities in them": len(newest(plan.good)),
+        "items in the entity tables": sum(map(len, stored_items.values())),
         "bad records": len(set(plan.bad)),
         "items in the rejected table": len(rejected),
         "messages in the dead-letter queue": _count(aws, outputs["DeadLetterQueueUrl"]),
         **{f"fates: {fate}": fates[fate] for fate in ("stored", "superseded", "rejected", "ignored", "retried")},
         "requests to DynamoDB": requests["total"],
-        "of these with a fault": requests["faulted"],
+        "requests with a fault": requests["faulted"],
     }.items():
         table.add_row(name, f"{number:,}")
     return table

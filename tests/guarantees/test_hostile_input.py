@@ -1,4 +1,4 @@
-"""Bad input: whatever comes is stored or kept with its reason, its neighbours are stored, and nothing of it leaks."""
+"""Hostile input: every record is stored or rejected with a reason, its neighbours are stored, and nothing leaks."""
 
 import contextlib
 import gzip
@@ -28,12 +28,12 @@ from handlers.pipeline import Pipeline
 from handlers.settings import Settings
 from handlers.storage.writer import Writer
 from handlers.telemetry.logs_and_metrics import logger, report_batch
-from tests.guarantees.model import OCCURRENCES, keys, shard_of
+from tests.guarantees.model import APPEND_ONLY_EVENTS, keys, shard_of
 from tests.support.engines import NOW, SAMPLES, TABLES, Consumer, Tables
 
 MARKER = "Ada-Lovelace-7"  # what stands for personal data: it must be nowhere but in the tables
 TOKEN = "1015~notarealtoken"  # noqa: S105  # it says so
-MOST_BYTES = 400 * 1024
+MAX_ITEM_BYTES = 400 * 1024
 
 GOOD = SAMPLES["syllabus_updated"]  # no other event here speaks of its course
 
@@ -86,22 +86,22 @@ NAMES = st.sampled_from(
 
 
 def array(values: list[str]) -> str:
-    """The JSON text of an array."""
+    """Return the JSON text of an array."""
     return f"[{','.join(values)}]"
 
 
 def members(pairs: list[tuple[str, str]]) -> str:
-    """The JSON text of an object; a name may stand there twice."""
+    """Return the JSON text of an object; a name may occur twice."""
     return f"{{{','.join(f'{json.dumps(name)}:{value}' for name, value in pairs)}}}"
 
 
 def nested(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """Arrays and objects of values."""
+    """Return arrays and objects of values."""
     return st.lists(values, max_size=4).map(array) | st.lists(st.tuples(NAMES, values), max_size=4).map(members)
 
 
 def deep(depth: int) -> str:
-    """Arrays in arrays."""
+    """Return nested arrays."""
     return "[" * depth + "]" * depth
 
 
@@ -120,16 +120,16 @@ MUTATED = sorted(SAMPLES.keys() - {"syllabus_updated"})  # not what GOOD is
 
 @st.composite
 def mutated_events(draw: st.DrawFn, names: Sequence[str] = MUTATED) -> bytes:
-    """An event of one of these types, some fields of which are replaced by anything, repeated, or joined by others."""
+    """Draw an event whose fields are replaced by anything, repeated, or joined by others."""
     event = json.loads(SAMPLES[draw(st.sampled_from(names))])
     parts = {part: [(name, json.dumps(value)) for name, value in event[part].items()] for part in ("metadata", "body")}
     for _ in range(draw(st.integers(1, 3))):
         part = draw(st.sampled_from(["metadata", "body", "body"]))
         present = [name for name, _ in parts[part]]
         name = draw(st.sampled_from(present) | NAMES if present else NAMES)
-        kept = parts[part] if draw(st.booleans()) else [pair for pair in parts[part] if pair[0] != name]
-        place = draw(st.sampled_from([0, len(kept)]))
-        parts[part] = [*kept[:place], (name, draw(VALUES)), *kept[place:]]
+        remaining = parts[part] if draw(st.booleans()) else [pair for pair in parts[part] if pair[0] != name]
+        place = draw(st.sampled_from([0, len(remaining)]))
+        parts[part] = [*remaining[:place], (name, draw(VALUES)), *remaining[place:]]
     envelope = {"metadata": members(parts["metadata"]), "body": members(parts["body"])}
     if draw(st.integers(0, 9)) == 0:
         envelope[draw(st.sampled_from(["metadata", "body", "attributes", "sensor", "data"]))] = draw(VALUES)
@@ -139,7 +139,7 @@ def mutated_events(draw: st.DrawFn, names: Sequence[str] = MUTATED) -> bytes:
 
 
 def as_bytes(text: str) -> bytes:
-    """The text in UTF-8, or in what comes nearest."""
+    """Return the text in UTF-8, or the closest encoding."""
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -160,7 +160,7 @@ RECORDS = st.one_of(
 
 
 def changed(part: str, field: str, value: str, event_name: str = "module_created") -> bytes:
-    """A good event of which one field has another value, given as JSON text."""
+    """Return a valid event with one field replaced by a value, given as JSON text."""
     event = json.loads(SAMPLES[event_name])
     event[part][field] = "@"
     return json.dumps(event).replace('"@"', value).encode()
@@ -170,51 +170,55 @@ def changed(part: str, field: str, value: str, event_name: str = "module_created
 
 
 def check(records: list[bytes], outcomes: list[Outcome], engine: Tables) -> None:
-    """Check that each record is where its outcome says, and nothing else is there, and that nothing is told of it."""
+    """Check that each record is where its outcome says, that nothing else was stored, and that nothing leaks."""
     assert [outcome.record_id for outcome in outcomes] == [str(number) for number in range(len(records))]
-    kept = {
+    rejected_items = {
         (item["reason"], item["record"].partition("#")[2]): item for item in map(plain_values, engine.items("rejected"))
     }
-    rejected, wanted, occurrences = set(), set(), 0
+    rejected, expected, activity_count = set(), set(), 0
     for record, outcome in zip(records, outcomes, strict=True):
         if outcome.fate is Fate.REJECTED:
             key = (outcome.reason, hashlib.sha256(record).hexdigest())
-            check_payload(record, kept[key]["payload"])
+            check_payload(record, rejected_items[key]["payload"])
             rejected.add(key)
         elif outcome.fate is Fate.RETRIED:
             assert outcome.error == RejectionReason.TOO_LARGE
-            assert len(gzip.compress(record)) > MOST_BYTES - 10_000
+            assert len(gzip.compress(record)) > MAX_ITEM_BYTES - 10_000
         else:
             assert outcome.fate in (Fate.STORED, Fate.SUPERSEDED)
-            wanted |= keys_of(record)
-            occurrences += not keys_of(record)
-    assert kept.keys() == rejected
-    held = {(item["context"]["S"], item["entity"]["S"]) for of in engine.entities().values() for item in of}
-    activity = {key for key in held if key[1].startswith("activity#")}
-    assert held - activity == wanted
-    assert bool(occurrences) <= len(activity) <= occurrences
-    check_that_nothing_is_told(outcomes)
+            expected |= keys_of(record)
+            activity_count += not keys_of(record)
+    assert rejected_items.keys() == rejected
+    stored_keys = {(item["context"]["S"], item["entity"]["S"]) for of in engine.entities().values() for item in of}
+    activity = {key for key in stored_keys if key[1].startswith("activity#")}
+    assert stored_keys - activity == expected
+    assert bool(activity_count) <= len(activity) <= activity_count
+    check_nothing_leaks(outcomes)
 
 
 def check_payload(record: bytes, payload: Any) -> None:
-    """Check that what was kept of a rejected record is all of it, but for secrets."""
-    kept = gzip.decompress(bytes(payload))
-    assert TOKEN.encode() not in kept
+    """Check that the payload of a rejected record is complete, except for secrets."""
+    stored = gzip.decompress(bytes(payload))
+    assert TOKEN.encode() not in stored
     has_secrets = re.search(rb"access_token|verifier|[?&;](?:sig|token)", record, re.IGNORECASE)
-    assert kept == (redact(record) if has_secrets else record)
+    assert stored == (redact(record) if has_secrets else record)
 
 
-def check_that_nothing_is_told(outcomes: list[Outcome]) -> None:
-    """Check that neither log nor metrics say anything of what the records say."""
+def check_nothing_leaks(outcomes: list[Outcome]) -> None:
+    """Check that neither log nor metrics contain anything from the records."""
     raw = io.BytesIO()
-    with io.TextIOWrapper(raw, "utf-8") as told, contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
-        streams = [handler.setStream(told) for handler in logger.handlers]  # type: ignore[attr-defined]  # all write to streams
+    with (
+        io.TextIOWrapper(raw, "utf-8") as captured,
+        contextlib.redirect_stdout(captured),
+        contextlib.redirect_stderr(captured),
+    ):
+        streams = [handler.setStream(captured) for handler in logger.handlers]  # type: ignore[attr-defined]  # all write to streams
         try:
             report_batch("kinesis", "request-1", outcomes)
         finally:
             for handler, stream in zip(logger.handlers, streams, strict=True):
                 handler.setStream(stream)  # type: ignore[attr-defined]  # as above
-        told.flush()
+        captured.flush()
         text = raw.getvalue().decode()
     assert f'"received":{len(outcomes)}' in text
     assert MARKER not in text
@@ -222,15 +226,15 @@ def check_that_nothing_is_told(outcomes: list[Outcome]) -> None:
 
 
 def keys_of(record: bytes) -> set[tuple[str, str]]:
-    """The keys that an event's entities have, read from the event as it came; of an occurrence none."""
+    """Return the keys of an event's entities, read from the raw event; none for an append-only entity."""
     document = json.loads(record, parse_float=Decimal, parse_constant=pytest.fail)
     metadata = document["metadata"] if "metadata" in document else document["attributes"]
-    if metadata["event_name"] in OCCURRENCES:
+    if metadata["event_name"] in APPEND_ONLY_EVENTS:
         return set()
-    made = {(context, entity) for _, context, entity in keys(metadata, document["body"], shard_of(metadata))}
-    for context, _ in made:
+    entity_keys = {(context, entity) for _, context, entity in keys(metadata, document["body"], shard_of(metadata))}
+    for context, _ in entity_keys:
         assert re.fullmatch(r"[!-\"$-~]*#[A-Za-z][A-Za-z0-9_:]*#[!-\"$-~]+", context)
-    return made
+    return entity_keys
 
 
 SWEPT = [
@@ -244,16 +248,16 @@ SWEPT = [
 
 
 @pytest.mark.parametrize("field", ["new", "name", "module_id", "position", "context_type"])
-def test_each_known_trap_ends_where_its_outcome_says(engine: Tables, field: str) -> None:
-    """Each number, text, name and depth that is known as a trap is stored or kept, in fields of several kinds."""
+def test_known_hostile_value_is_stored_or_rejected(engine: Tables, field: str) -> None:
+    """Each hostile number, text, name and depth is stored or rejected, in fields of several kinds."""
     records = [*(changed("body", field, value) for value in SWEPT), GOOD.encode()]
     outcomes = Consumer(engine).deliver(*records)
     assert outcomes[-1].fate is Fate.STORED
     check(records, outcomes, engine)
 
 
-def test_an_event_name_is_no_path_and_is_not_told(engine: Tables) -> None:
-    """A path, a marker, half a character, a number, an object or 300 KB as event name is kept, and told nowhere."""
+def test_hostile_event_name_is_rejected_and_not_logged(engine: Tables) -> None:
+    """A path, a marker, half a surrogate pair, a number, an object or 300 KB is rejected and never logged."""
     records = [changed("metadata", "event_name", name) for name in EVENT_NAMES]
     outcomes = Consumer(engine).deliver(*records)
     assert {outcome.fate for outcome in outcomes} == {Fate.REJECTED}
@@ -262,8 +266,8 @@ def test_an_event_name_is_no_path_and_is_not_told(engine: Tables) -> None:
 
 @given(hostile=st.lists(RECORDS, min_size=1, max_size=6), place=st.integers(0, 6))
 @example(hostile=[b""], place=0)
-def test_whatever_comes_is_stored_or_kept_with_its_reason(engine: Tables, hostile: list[bytes], place: int) -> None:
-    """Any bytes, any JSON and any broken event ends where its outcome says, and a good neighbour is stored."""
+def test_any_input_is_stored_or_rejected_with_its_reason(engine: Tables, hostile: list[bytes], place: int) -> None:
+    """Any bytes, any JSON and any broken event is stored or rejected, and a valid neighbour is stored."""
     engine.empty()
     records = [*hostile[:place], GOOD.encode(), *hostile[place:]]
     outcomes = Consumer(engine).deliver(*records)
@@ -272,14 +276,14 @@ def test_whatever_comes_is_stored_or_kept_with_its_reason(engine: Tables, hostil
 
 
 @given(record=mutated_events(["logged_out"]))
-def test_an_event_without_fields_can_be_mutated(record: bytes) -> None:
-    """The generator also takes an event type whose body is empty, which leaves no field to choose from."""
+def test_event_without_fields_can_be_mutated(record: bytes) -> None:
+    """The generator also handles an event type with an empty body, which has no field to choose from."""
     assert record.startswith(b'{"metadata":')
 
 
 @given(value=VALUES, event_name=st.sampled_from(sorted(SAMPLES)), part=st.sampled_from(["metadata", "body"]))
-def test_no_value_in_any_field_crashes(engine: Tables, value: str, event_name: str, part: str) -> None:
-    """One hostile value, in each field of an event in turn, ends in the tables or is kept with its reason."""
+def test_hostile_value_in_any_field_does_not_crash(engine: Tables, value: str, event_name: str, part: str) -> None:
+    """One hostile value, in each field of an event in turn, is stored or rejected with its reason."""
     engine.empty()
     fields = [*json.loads(SAMPLES[event_name])[part], "a_new_one"]
     records = [changed(part, field, value, event_name) for field in fields]
@@ -292,17 +296,17 @@ MEGABYTE = 1_000_000
 
 
 def filled(unit: str, size: int) -> str:
-    """A unit of text over and over, up to a size."""
+    """Repeat a unit of text up to a size."""
     return unit * (size // len(unit))
 
 
 def listed(unit: str, size: int) -> str:
-    """An array of one value over and over, up to a size."""
+    """Return an array that repeats one value up to a size."""
     return array([unit] * (size // (len(unit) + 1)))
 
 
 def many_names(size: int) -> str:
-    """An object of names that are not in the schema, by the ten thousand."""
+    """Return an object with thousands of names that are not in the schema."""
     return members([(f"k{count}", "1") for count in range(size // 12)])
 
 
@@ -350,17 +354,17 @@ KINDS: dict[str, Callable[[int], bytes]] = {
 CATALOGUE = load()
 
 
-class Accepting:
-    """DynamoDB that takes everything at once, so that only the processing takes time."""
+class AcceptingClient:
+    """A DynamoDB that accepts everything at once, so that only the processing takes time."""
 
     def batch_execute_statement(self, Statements: list[Any]) -> dict[str, Any]:  # noqa: N803  # DynamoDB's own name
-        """Take the statements."""
+        """Accept the statements."""
         return {"Responses": [{} for _ in Statements]}
 
 
-def judge(data: bytes, copies: int = 1) -> Outcome:
+def process_one(data: bytes, copies: int = 1) -> Outcome:
     """The outcome of a record, or of as many in a batch, for which nothing is sent anywhere."""
-    client: Any = Accepting()
+    client: Any = AcceptingClient()
     record = Record("0", data, NOW, "arn:aws:sqs:eu-west-1:1:queue")
     outcomes = Pipeline(
         Settings(TABLES, None, timedelta(days=90)), CATALOGUE, Writer(client, TABLES), lambda: NOW
@@ -370,14 +374,14 @@ def judge(data: bytes, copies: int = 1) -> Outcome:
 
 
 def seconds(data: bytes) -> float:
-    """Processor time that processing a record takes."""
+    """Return the CPU seconds that processing a record takes."""
     start = time.process_time()
-    judge(data)
+    process_one(data)
     return time.process_time() - start
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_time_is_bounded_and_grows_with_size_alone(kind: str) -> None:
+def test_processing_time_is_bounded_and_linear_in_size(kind: str) -> None:
     """A hostile megabyte takes a bounded multiple of a harmless one's time, and about twice that of half of it."""
     records = KINDS["harmless"](MEGABYTE), KINDS[kind](MEGABYTE // 2), KINDS[kind](MEGABYTE)
     # Half of it may fit into an item and the whole be compressed instead: a step, worth some harmless megabytes.
@@ -393,8 +397,8 @@ def test_time_is_bounded_and_grows_with_size_alone(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_memory_is_bounded(kind: str) -> None:
-    """Judging a record takes no more than some multiple of its size in memory."""
+def test_processing_memory_is_bounded(kind: str) -> None:
+    """Processing a record takes at most a fixed multiple of its size in memory."""
     data = KINDS[kind](MEGABYTE // 10)
     _, peak = judge_traced(data)
     assert peak <= 140 * len(data)
@@ -404,7 +408,7 @@ def judge_traced(data: bytes, copies: int = 1) -> tuple[Outcome, int]:
     """The outcome of a record, and the bytes of memory that judging it took at most."""
     tracemalloc.start()
     try:
-        outcome = judge(data, copies)
+        outcome = process_one(data, copies)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -433,8 +437,8 @@ def test_largest_record_of_an_invocation_takes_little_memory(kind: str) -> None:
     ]
 
 
-def test_a_megabyte_of_each_kind_ends_where_its_outcome_says(engine: Tables) -> None:
-    """A hostile megabyte is stored or kept, in DynamoDB's own engine, and its good neighbour is stored."""
+def test_hostile_megabyte_is_stored_or_rejected(engine: Tables) -> None:
+    """In DynamoDB Local, a hostile megabyte is stored or rejected, and its valid neighbour is stored."""
     consumer = Consumer(engine)
     for make in KINDS.values():
         engine.empty()

@@ -1,4 +1,4 @@
-"""The stream: whatever Lambda does after a failure, no record is passed over and none is lost."""
+"""The stream: whatever Lambda does after a failure, no record is skipped or lost."""
 
 import hashlib
 import importlib
@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 import handlers.kinesis
 from cli.catalogue.samples import rejected_samples
 from cli.stack.plain_values import plain_values
-from tests.guarantees.events import crowds, instants
-from tests.guarantees.model import differences, key_of, stage, versions
+from tests.guarantees.events import colliding_events, instants
+from tests.guarantees.model import differences, key_of, lifecycle_rank, versions
 from tests.guarantees.shard import Mapping, Shard, StreamRecord, acknowledged, data_of, stream
-from tests.guarantees.test_order import held
+from tests.guarantees.test_order import all_items
 from tests.support.engines import SAMPLES, Tables, client_of
 
 CONTEXT: Any = SimpleNamespace(aws_request_id="request-1", get_remaining_time_in_millis=lambda: 60_000)
@@ -33,8 +33,8 @@ REFUSED = {text.encode() for text in BAD}
 CODES = ["ThrottlingError", "InternalServerError", "TransactionConflict", "AccessDenied", "ResourceNotFound", ""]
 
 
-def answer(code: str, status: int = 400) -> ClientError:
-    """DynamoDB's answer to a whole request that it refuses."""
+def error_response(code: str, status: int = 400) -> ClientError:
+    """Return DynamoDB's response to a whole request that it rejects."""
     return ClientError(
         {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]  # no more of it is read
         "BatchExecuteStatement",
@@ -42,10 +42,10 @@ def answer(code: str, status: int = 400) -> ClientError:
 
 
 ERRORS = [
-    answer("ThrottlingException"),
-    answer("AccessDeniedException"),
-    answer("ValidationException"),
-    answer("", 503),
+    error_response("ThrottlingException"),
+    error_response("AccessDeniedException"),
+    error_response("ValidationException"),
+    error_response("", 503),
     ConnectionClosedError(endpoint_url="there"),
     ReadTimeoutError(endpoint_url="there"),
 ]
@@ -55,8 +55,8 @@ ERRORS = [
 class Fault:
     """What goes wrong in one invocation.
 
-    Of each request the statements at ``places`` fail with ``code``; ``error`` is met by whole requests, before or
-    after the write took place; ``is_killed`` ends the function before it answers.
+    In each request the statements at ``places`` fail with ``code``; ``error`` fails whole requests, before or after
+    the write is executed; ``is_killed`` ends the function before it responds.
     """
 
     places: frozenset[int] = frozenset()
@@ -77,13 +77,13 @@ MAPPINGS = st.builds(
     Mapping,
     batch_size=st.integers(1, 12),
     bisect=st.booleans(),
-    most_retries=st.sampled_from([0, 1, 3, 100]),
-    most_age=st.sampled_from([3.0, 30.0, math.inf, math.inf]),
+    max_retries=st.sampled_from([0, 1, 3, 100]),
+    max_age=st.sampled_from([3.0, 30.0, math.inf, math.inf]),
 )
 
 
 class FaultyClient:
-    """A client whose requests fail as ``fault`` says, and whose statements on the entities ``poisoned`` always do."""
+    """A client whose requests fail as ``fault`` says, and whose statements on the ``poisoned`` entities always fail."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -94,42 +94,48 @@ class FaultyClient:
         """Send the statements that do not fail."""
         if self.fault.error and not self.fault.is_late:
             raise self.fault.error
-        fails = [place in self.fault.places or self._is_poisoned(each) for place, each in enumerate(Statements)]
-        sent = [each for each, is_failing in zip(Statements, fails, strict=True) if not is_failing]
-        answers = iter(self._client.batch_execute_statement(Statements=sent)["Responses"] if sent else ())
+        fails = [
+            place in self.fault.places or self._is_poisoned(statement) for place, statement in enumerate(Statements)
+        ]
+        sent = [statement for statement, is_failing in zip(Statements, fails, strict=True) if not is_failing]
+        responses = iter(self._client.batch_execute_statement(Statements=sent)["Responses"] if sent else ())
         if self.fault.error:
             raise self.fault.error
-        return {"Responses": [{"Error": {"Code": self.fault.code}} if each else next(answers) for each in fails]}
+        return {
+            "Responses": [
+                {"Error": {"Code": self.fault.code}} if is_failing else next(responses) for is_failing in fails
+            ]
+        }
 
     def _is_poisoned(self, statement: Any) -> bool:
         return any({"S": entity} in statement["Parameters"] for entity in self.poisoned)
 
 
 class Worker:
-    """The entry point as Lambda invokes it, with a fault for each invocation until there is none left."""
+    """The entry point as Lambda invokes it, with one fault for each invocation until none is left."""
 
     def __init__(self, client: FaultyClient) -> None:
         self.client = client
         self.faults: Iterator[Fault] = iter(())
-        self.deadly: tuple[bytes, ...] = ()
-        self.strange: list[Any] = []  # failures that name no record of their batch
+        self.killers: tuple[bytes, ...] = ()
+        self.unknown_identifiers: list[Any] = []  # failures that name no record of the batch
 
     def __call__(self, event: dict[str, Any]) -> Any:
-        """Invoke it."""
+        """Invoke the entry point."""
         self.client.fault = next(self.faults, Fault())
         response = handlers.kinesis.handler(event, CONTEXT)
         numbers = [record["kinesis"]["sequenceNumber"] for record in event["Records"]]
-        self.strange += [
+        self.unknown_identifiers += [
             failure for failure in response["batchItemFailures"] if failure["itemIdentifier"] not in numbers
         ]
-        if self.client.fault.is_killed or any(data_of(record) in self.deadly for record in event["Records"]):
+        if self.client.fault.is_killed or any(data_of(record) in self.killers for record in event["Records"]):
             raise MemoryError
         return response
 
 
 @pytest.fixture
 def worker(engine: Tables, monkeypatch: pytest.MonkeyPatch) -> Worker:
-    """The entry point as a new execution environment makes it, over empty tables; it does not pause."""
+    """The entry point of a new execution environment over empty tables, without delays."""
     client = FaultyClient(client_of(engine))
     monkeypatch.setattr("boto3.client", lambda *_, **__: client)
     monkeypatch.setattr("handlers.storage.flow_control._backoff", lambda _: 0.0)
@@ -139,142 +145,158 @@ def worker(engine: Tables, monkeypatch: pytest.MonkeyPatch) -> Worker:
 
 @st.composite
 def records_data(draw: st.DrawFn) -> list[bytes]:
-    """The data of some records: versions of a few entities, some sent twice, and some records that are refused."""
-    texts = draw(crowds(1, 6))
+    """Draw the data of records: versions of a few entities, some duplicates, and some invalid records."""
+    texts = draw(colliding_events(1, 6))
     texts += draw(st.lists(st.builds(at, st.sampled_from(texts), instants()), max_size=6))
     texts += draw(st.lists(st.sampled_from(texts), max_size=3)) + draw(st.lists(st.sampled_from(BAD), max_size=3))
     return [text.encode() for text in draw(st.permutations(texts))]
 
 
 def at(text: str, event_time: str) -> str:
-    """The same event at another time."""
+    """Return the same event at another time."""
     event = json.loads(text)
     event["metadata" if "metadata" in event else "attributes"]["event_time"] = event_time
     return json.dumps(event)
 
 
-def passed_over(records: Iterable[StreamRecord], engine: Tables) -> list[bytes]:
-    """Of records that were acknowledged, those that are neither stored nor superseded nor kept as rejected."""
+def skipped_records(records: Iterable[StreamRecord], engine: Tables) -> list[bytes]:
+    """Return the acknowledged records that are neither stored nor superseded nor rejected."""
     data = {data_of(record) for record in records}
-    kept = digests(engine) if data & REFUSED else set()
-    brought = {each: versions(each.decode()) for each in data - REFUSED}
-    tables = {table for keys in brought.values() for table, _, _ in keys}
+    rejected = digests(engine) if data & REFUSED else set()
+    versions_by_data = {record_data: versions(record_data.decode()) for record_data in data - REFUSED}
+    tables = {table for keys in versions_by_data.values() for table, _, _ in keys}
     ages = {key_of(table, item): age(item) for table in tables for item in map(plain_values, engine.items(table))}
-    lost = [each for each in data & REFUSED if digest(each) not in kept]
-    for each, newer in brought.items():
-        if not all(key in ages and ages[key] >= version.age for key, version in newer.items()):
-            lost.append(each)
+    lost = [record_data for record_data in data & REFUSED if digest(record_data) not in rejected]
+    for record_data, versions_by_key in versions_by_data.items():
+        if not all(key in ages and ages[key] >= version.age for key, version in versions_by_key.items()):
+            lost.append(record_data)
     return lost
 
 
 def age(item: dict[str, Any]) -> tuple[datetime, str, int, bool]:
-    """How new an item is, as the model says it of a version."""
+    """Return how new an item is, as the model does for a version."""
     if "version" not in item:
         return datetime.fromisoformat(item["event_time"]), "", 0, False
     updated_at = item["body"].get("updated_at", "")
-    return datetime.fromisoformat(item["event_time"]), updated_at, stage(item["event_name"]), item.get("deleted", False)
+    return (
+        datetime.fromisoformat(item["event_time"]),
+        updated_at,
+        lifecycle_rank(item["event_name"]),
+        item.get("deleted", False),
+    )
 
 
 def digests(engine: Tables) -> set[str]:
-    """Which records are in the table of rejected events."""
+    """Return the digests of the records in the rejected table."""
     return {item["record"]["S"].rpartition("#")[2] for item in engine.items("rejected")}
 
 
 def digest(data: bytes) -> str:
-    """What tells a rejected record from all others."""
+    """Return the digest that identifies a rejected record."""
     return hashlib.sha256(data).hexdigest()
 
 
 def read(shards: list[Shard], engine: Tables, chance: random.Random) -> list[StreamRecord]:
-    """Let the pollers read their shards to the end, in turn at random; the records that were acknowledged.
+    """Let the pollers read their shards to the end, in random turns; return the acknowledged records.
 
-    Each time a checkpoint moves, what it moved past must be there already.
+    Whenever a checkpoint moves, the records that it passed must already be stored.
     """
     acknowledged_so_far = []
     while waiting := [shard for shard in shards if not shard.is_read]:
         records = chance.choice(waiting).step()
-        assert not records or passed_over(records, engine) == []
+        assert not records or skipped_records(records, engine) == []
         acknowledged_so_far += records
     return acknowledged_so_far
 
 
-def check_that_nothing_is_lost(
+def check_nothing_is_lost(
     worker: Worker, engine: Tables, shards: list[Shard], done: list[StreamRecord], sent: list[StreamRecord]
 ) -> None:
-    """Check that each record was acknowledged or is in a bucket, and that delivering the buckets makes it all good."""
+    """Check that each record was acknowledged or is in a bucket, and that redelivery completes the tables."""
     discarded = [batch for shard in shards for batch in shard.bucket]
     ends = [record["eventID"] for record in done] + [record["eventID"] for batch in discarded for record in batch]
     assert sorted(ends) == sorted(record["eventID"] for record in sent)
-    assert worker.strange == []
+    assert worker.unknown_identifiers == []
     worker.faults = iter(())
     for batch in discarded:
         assert worker({"Records": batch}) == {"batchItemFailures": []}
     data = {data_of(record) for record in sent}
-    assert differences([each.decode() for each in data - REFUSED], held(engine)) == []
+    assert differences([record_data.decode() for record_data in data - REFUSED], all_items(engine)) == []
     assert digests(engine) == set(map(digest, data & REFUSED))
 
 
 @given(data=records_data(), faults=st.lists(FAULTS, max_size=15), mapping=MAPPINGS)
-def test_failures_anywhere_lose_nothing(
+def test_failures_of_any_kind_lose_no_stream_record(
     worker: Worker, engine: Tables, data: list[bytes], faults: list[Fault], mapping: Mapping
 ) -> None:
-    """Whatever fails, for however long, each record ends in the tables, superseded, rejected, or in the bucket."""
+    """Whatever fails, for however long, each record is stored, superseded, rejected, or in the bucket."""
     engine.empty()
     worker.faults = iter(faults)
     records = stream(data)
     shard = Shard(records, mapping, worker)
     done = read([shard], engine, random.Random(0))  # noqa: S311  # no choice among one
-    check_that_nothing_is_lost(worker, engine, [shard], done, records)
+    check_nothing_is_lost(worker, engine, [shard], done, records)
 
 
 @given(data=records_data(), faults=st.lists(FAULTS, max_size=15), mapping=MAPPINGS, seed=st.integers(0, 2**32))
-def test_two_shards_with_the_same_entities_lose_nothing(
+def test_two_shards_with_the_same_entities_lose_no_record(
     worker: Worker, engine: Tables, data: list[bytes], faults: list[Fault], mapping: Mapping, seed: int
 ) -> None:
-    """The same holds when the events of an entity are spread over two shards, read at different speeds."""
+    """The same holds if the events of an entity are spread over two shards, read at different speeds."""
     engine.empty()
     worker.faults = iter(faults)
     chance = random.Random(seed)  # noqa: S311  # choices that can be repeated
     sides = [chance.random() < 0.5 for _ in data]
-    parts = [stream([each for each, at in zip(data, sides, strict=True) if at == side], side) for side in (0, 1)]
+    parts = [
+        stream([record_data for record_data, at in zip(data, sides, strict=True) if at == side], side)
+        for side in (0, 1)
+    ]
     shards = [Shard(part, mapping, worker) for part in parts]
     done = read(shards, engine, chance)
-    check_that_nothing_is_lost(worker, engine, shards, done, parts[0] + parts[1])
+    check_nothing_is_lost(worker, engine, shards, done, parts[0] + parts[1])
 
 
 @given(
     data=records_data(),
     places=st.lists(st.integers(0, 25), min_size=1, max_size=2),
     code=st.sampled_from(CODES),
-    is_deadly=st.booleans(),
-    mapping=st.builds(Mapping, batch_size=st.integers(1, 12), most_retries=st.integers(0, 3)),
+    kills_function=st.booleans(),
+    mapping=st.builds(Mapping, batch_size=st.integers(1, 12), max_retries=st.integers(0, 3)),
 )
-def test_a_poisoned_record_goes_alone_and_its_shard_goes_on(
-    worker: Worker, engine: Tables, data: list[bytes], places: list[int], code: str, is_deadly: bool, mapping: Mapping
+def test_poison_record_is_discarded_alone_and_its_shard_continues(
+    worker: Worker,
+    engine: Tables,
+    data: list[bytes],
+    places: list[int],
+    code: str,
+    kills_function: bool,
+    mapping: Mapping,
 ) -> None:
-    """A record that never succeeds, or that kills the function, ends in the bucket by itself and all others pass."""
+    """A record that always fails or kills the function ends in the bucket by itself, and all others pass."""
     engine.empty()
     poison = [poisoned(number) for number in range(len(places))]
     mixed = list(data)
-    for place, each in zip(places, poison, strict=True):
-        mixed.insert(place, each)
-    worker.client.poisoned = () if is_deadly else tuple(f"module#{9_000 + number}" for number in range(len(places)))
-    worker.deadly = tuple(poison) if is_deadly else ()
+    for place, record_data in zip(places, poison, strict=True):
+        mixed.insert(place, record_data)
+    worker.client.poisoned = (
+        () if kills_function else tuple(f"module#{9_000 + number}" for number in range(len(places)))
+    )
+    worker.killers = tuple(poison) if kills_function else ()
     worker.faults = iter(lambda: Fault(code=code), None)
     shard = Shard(stream(mixed), mapping, worker)
     done = read([shard], engine, random.Random(0))  # noqa: S311  # no choice among one
     assert [[data_of(record) for record in batch] for batch in shard.bucket] == [[e] for e in mixed if e in poison]
-    assert [data_of(record) for record in done] == [each for each in mixed if each not in poison]
+    assert [data_of(record) for record in done] == [record_data for record_data in mixed if record_data not in poison]
 
 
 def poisoned(number: int) -> bytes:
-    """An event of a module that no other event speaks of."""
+    """Return an event of a module that no other event describes."""
     event = json.loads(SAMPLES["module_created"])
     return json.dumps(event | {"body": event["body"] | {"module_id": str(9_000 + number)}}).encode()
 
 
-def test_a_record_too_large_for_any_table_ends_whole_in_the_bucket(worker: Worker, engine: Tables) -> None:
-    """What cannot even be kept as rejected is retried as often as the mapping says, and then whole in the bucket."""
+def test_record_too_large_for_any_table_goes_to_the_bucket(worker: Worker, engine: Tables) -> None:
+    """A record too large even for the rejected table is retried as configured, and then goes whole to the bucket."""
     noise = random.Random(1).randbytes(450_000)  # noqa: S311  # data that does not compress
     good = [text.encode() for text in SAMPLES.values()]
     shard = Shard(stream([*good[:5], noise, *good[5:]]), Mapping(batch_size=100), worker)
@@ -284,8 +306,8 @@ def test_a_record_too_large_for_any_table_ends_whole_in_the_bucket(worker: Worke
     assert digests(engine) == set()
 
 
-def test_an_empty_batch_and_an_empty_record(worker: Worker, engine: Tables) -> None:
-    """No records are answered with no failures, and a record without a byte is kept as malformed."""
+def test_empty_batch_succeeds_and_empty_record_is_malformed(worker: Worker, engine: Tables) -> None:
+    """An empty batch returns no failures, and a record without data is rejected as malformed."""
     assert worker({"Records": []}) == {"batchItemFailures": []}
     assert worker({"Records": stream([b""])}) == {"batchItemFailures": []}
     assert digests(engine) == {digest(b"")}
@@ -310,28 +332,28 @@ FIRST, SECOND, THIRD = (record["kinesis"]["sequenceNumber"] for record in THREE)
         ({"batchItemFailures": [{"itemIdentifier": "of another batch"}]}, 0),
     ],
 )
-def test_the_model_reads_a_response_as_lambda_does(response: Any, count: int) -> None:
-    """Empty is success, the lowest failure is the checkpoint, and a failure that names no record fails the batch."""
+def test_shard_model_interprets_responses_like_lambda(response: Any, count: int) -> None:
+    """An empty list is success, the lowest failure is the checkpoint, and an unknown identifier fails the batch."""
     assert acknowledged(THREE, response) == count
 
 
 @pytest.mark.parametrize(
     ("mapping", "deliveries", "bucket"),
     [
-        (Mapping(most_retries=1), ["1234", "34", "3", "3", "4"], ["3"]),
-        (Mapping(most_retries=1, bisect=False), ["1234", "34"], ["34"]),
-        (Mapping(most_retries=2, bisect=False), ["1234", "34", "34"], ["34"]),
-        (Mapping(most_retries=0, bisect=False, batch_size=3), ["123", "4"], ["3"]),
-        (Mapping(most_age=1.5), ["1234", "34"], ["3", "4"]),
+        (Mapping(max_retries=1), ["1234", "34", "3", "3", "4"], ["3"]),
+        (Mapping(max_retries=1, bisect=False), ["1234", "34"], ["34"]),
+        (Mapping(max_retries=2, bisect=False), ["1234", "34", "34"], ["34"]),
+        (Mapping(max_retries=0, bisect=False, batch_size=3), ["123", "4"], ["3"]),
+        (Mapping(max_age=1.5), ["1234", "34"], ["3", "4"]),
     ],
 )
-def test_the_model_retries_splits_and_gives_up(mapping: Mapping, deliveries: list[str], bucket: list[str]) -> None:
-    """A third record that always fails is delivered and given up as the mapping's settings say."""
+def test_shard_model_retries_splits_and_discards(mapping: Mapping, deliveries: list[str], bucket: list[str]) -> None:
+    """A record that always fails is delivered and discarded as the mapping's settings say."""
     seen = []
 
     def fail_third(event: dict[str, Any]) -> dict[str, Any]:
         seen.append(b"".join(map(data_of, event["Records"])).decode())
-        failed = [each["kinesis"]["sequenceNumber"] for each in event["Records"] if data_of(each) == b"3"]
+        failed = [record["kinesis"]["sequenceNumber"] for record in event["Records"] if data_of(record) == b"3"]
         return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
 
     shard = Shard(stream([b"1", b"2", b"3", b"4"]), mapping, fail_third)

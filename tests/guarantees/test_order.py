@@ -1,4 +1,4 @@
-"""Order, duplicates, batches, sources, and many at once: the tables are a function of the set of events alone."""
+"""Order, duplicates, batches, sources and concurrency: the tables depend on the set of events alone."""
 
 import json
 import random
@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 
 from cli.stack.plain_values import plain_values
 from handlers.outcome import Fate
-from tests.guarantees.events import crowds
+from tests.guarantees.events import colliding_events
 from tests.guarantees.model import NOT_KEPT, differences
 from tests.support.engines import Consumer, Tables
 
-SETS = crowds(1, 25)
+SETS = colliding_events(1, 25)
 
 
-def held(engine: Tables) -> dict[str, list[dict[str, Any]]]:
-    """What the entity tables hold, as plain values."""
+def all_items(engine: Tables) -> dict[str, list[dict[str, Any]]]:
+    """Return the items of the entity tables as plain values."""
     return {table: [plain_values(item) for item in items] for table, items in engine.entities().items()}
 
 
 def in_batches(texts: list[str], chance: random.Random) -> list[list[str]]:
-    """The texts and some of them again, in any order, in batches of any size."""
+    """Return the texts and some duplicates, in random order and batches of random size."""
     deliveries = texts + chance.choices(texts, k=len(texts) // 2)
     chance.shuffle(deliveries)
     batches = []
@@ -33,9 +33,7 @@ def in_batches(texts: list[str], chance: random.Random) -> list[list[str]]:
 
 
 @given(texts=SETS, seeds=st.tuples(st.integers(0, 2**32), st.integers(0, 2**32)))
-def test_any_delivery_of_the_same_events_leaves_the_same_tables(
-    engine: Tables, texts: list[str], seeds: tuple[int, int]
-) -> None:
+def test_tables_depend_only_on_the_set_of_events(engine: Tables, texts: list[str], seeds: tuple[int, int]) -> None:
     """However the events are ordered, repeated and batched, the tables hold the newest version of each entity."""
     consumer = Consumer(engine)
     seen = []
@@ -43,14 +41,14 @@ def test_any_delivery_of_the_same_events_leaves_the_same_tables(
         engine.empty()
         for batch in in_batches(texts, random.Random(seed)):  # noqa: S311  # a shuffle that can be repeated
             assert set(consumer.fates(*batch)) <= {Fate.STORED, Fate.SUPERSEDED}
-        assert differences(texts, held(engine)) == []
+        assert differences(texts, all_items(engine)) == []
         seen.append(engine.entities())
     assert seen[0] == seen[1]
 
 
 @given(texts=SETS)
-def test_one_batch_and_one_by_one_come_to_the_same(engine: Tables, texts: list[str]) -> None:
-    """Folding a batch before it is written gives what writing its events one by one gives."""
+def test_one_batch_equals_single_deliveries(engine: Tables, texts: list[str]) -> None:
+    """Compacting a batch before it is written gives the same tables as writing its events one by one."""
     consumer = Consumer(engine)
     engine.empty()
     consumer.deliver(*texts)
@@ -59,10 +57,10 @@ def test_one_batch_and_one_by_one_come_to_the_same(engine: Tables, texts: list[s
     for text in texts:
         consumer.deliver(text)
     assert engine.entities() == at_once
-    assert differences(texts, held(engine)) == []
+    assert differences(texts, all_items(engine)) == []
 
 
-@given(texts=crowds(1, 12), seed=st.integers(0, 2**32))
+@given(texts=colliding_events(1, 12), seed=st.integers(0, 2**32))
 def test_events_that_are_not_kept_leave_no_trace(engine: Tables, texts: list[str], seed: int) -> None:
     """Among events of Beta and of types that are not kept, in any order, the tables hold what the others say."""
     engine.empty()
@@ -74,8 +72,8 @@ def test_events_that_are_not_kept_leave_no_trace(engine: Tables, texts: list[str
     fates = Consumer(engine).fates(*deliveries)
     for text, fate in zip(deliveries, fates, strict=True):
         assert fate is strangers[text] if text in strangers else fate in (Fate.STORED, Fate.SUPERSEDED)
-    assert differences(deliveries, held(engine)) == []
-    assert differences(texts, held(engine)) == []
+    assert differences(deliveries, all_items(engine)) == []
+    assert differences(texts, all_items(engine)) == []
 
 
 def changed(text: str, **metadata: str) -> str:
@@ -85,15 +83,15 @@ def changed(text: str, **metadata: str) -> str:
     return json.dumps(event | {envelope: said | {"event_time": "2026-09-09T08:00:00Z"} | metadata})
 
 
-@given(texts=crowds(10, 40), seed=st.integers(0, 2**32))
-def test_workers_at_once_leave_the_same_tables(engine: Tables, texts: list[str], seed: int) -> None:
-    """Four functions over overlapping batches at the same time do not lose each other's updates."""
+@given(texts=colliding_events(10, 40), seed=st.integers(0, 2**32))
+def test_concurrent_workers_leave_the_same_tables(engine: Tables, texts: list[str], seed: int) -> None:
+    """Four functions over overlapping batches at the same time lose none of each other's updates."""
     engine.empty()
     chance = random.Random(seed)  # noqa: S311
     consumers = [Consumer(engine) for _ in range(4)]
     work = [(consumer, batch) for consumer in consumers for batch in in_batches(texts, chance)]
     chance.shuffle(work)
     with ThreadPoolExecutor(len(consumers)) as pool:
-        fates = list(pool.map(lambda each: each[0].fates(*each[1]), work))
+        fates = list(pool.map(lambda task: task[0].fates(*task[1]), work))
     assert {fate for batch in fates for fate in batch} <= {Fate.STORED, Fate.SUPERSEDED}
-    assert differences(texts, held(engine)) == []
+    assert differences(texts, all_items(engine)) == []

@@ -1,4 +1,4 @@
-"""Whatever DynamoDB does, a function answers before its time is over."""
+"""Whatever DynamoDB does, a function responds before its timeout."""
 
 import json
 import os
@@ -19,18 +19,18 @@ from cli.catalogue.generated import ROOT
 from handlers.intake.record import Record
 from handlers.runtime import BatchProcessor
 from handlers.sources import Source, partial_batch_response
-from tests.guarantees.proxy import Proxy, Rule
+from tests.guarantees.proxy import FaultRule, Proxy
 from tests.guarantees.worker import history, lost
 from tests.support.engines import NOW, Tables
 
 # The function begins nothing new after half of it, and waits 5 s at most for what is in flight (see handlers.deadline):
 # the last second would do, and a busy machine may take what is left.
-SECONDS = 14
+TIMEOUT_SECONDS = 14
 # What hangs does so for a multiple of the function's time, so that the test holds on a busy machine too;
 # ``test_deadline`` and ``test_writer`` prove to the second how long a request may take.
 FEW_SECONDS = 6
 LONG = 60.0
-ENDLESS: dict[str, Rule] = {
+ENDLESS: dict[str, FaultRule] = {
     "held": {"timeout_ms": 60_000},
     "answer held": {"response": {"bandwidth_kbps": 0.001}},
     "throttled": {"error": {"code": "ThrottlingException"}},
@@ -40,34 +40,34 @@ ENDLESS: dict[str, Rule] = {
 
 
 @pytest.mark.parametrize("fault", ENDLESS)
-def test_a_function_answers_before_its_time_is_over(
+def test_function_responds_before_its_timeout(
     engine: Tables, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    """A function of the real timeouts, whose requests all hang, fail or crawl, still responds for every record.
+    """With the real timeouts and requests that all hang, fail or are slow, a function responds for every record.
 
     How many records a slow DynamoDB stores in that time depends on the machine; ``test_pipeline`` and ``test_writer``
     prove with a clock of their own that an oversized batch makes progress.
     """
-    proxy.break_by(ENDLESS[fault])
+    proxy.inject(ENDLESS[fault])
     texts = history(entities=100)
-    took, failures = answer_within(SECONDS, function_at(proxy.endpoint, monkeypatch), texts)
-    proxy.mend()
-    assert took < SECONDS
+    duration, failures = respond_within(TIMEOUT_SECONDS, function_at(proxy.endpoint, monkeypatch), texts)
+    proxy.clear()
+    assert duration < TIMEOUT_SECONDS
     acknowledged = [text for n, text in enumerate(texts) if str(n) not in failures]
     assert fault == "slow" or not acknowledged
     assert lost(acknowledged, texts, engine) == []
 
 
-def test_a_function_that_is_not_let_in_answers_before_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections that are never accepted do not hold up the answer."""
+def test_function_responds_before_its_timeout_without_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections that are never accepted do not delay the response."""
     with socket.socket() as listener, socket.socket() as waiting:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
         waiting.connect(listener.getsockname())  # now the backlog is full
         endpoint = "http://127.0.0.1:{1}".format(*listener.getsockname())
         texts = history(entities=10)
-        took, failures = answer_within(SECONDS, function_at(endpoint, monkeypatch), texts)
-    assert took < SECONDS
+        duration, failures = respond_within(TIMEOUT_SECONDS, function_at(endpoint, monkeypatch), texts)
+    assert duration < TIMEOUT_SECONDS
     assert len(failures) == len(texts)
 
 
@@ -194,8 +194,8 @@ def test_a_handshake_that_hangs_does_not_delay_the_answer(monkeypatch: pytest.Mo
         endpoint.server.handle_error = lambda *_: None  # type: ignore[method-assign]  # the client closes it
         texts = history(entities=5)
         function = function_at(endpoint.url.replace("http:", "https:"), monkeypatch)
-        took, failures = answer_within(FEW_SECONDS, function, texts)
-    assert took < LONG / 2
+        duration, failures = respond_within(FEW_SECONDS, function, texts)
+    assert duration < LONG / 2
     assert len(failures) == len(texts)
 
 
@@ -227,11 +227,11 @@ def answers_in_time_and_stores_all_after(
     """Assert that a function responds in time, and that once healed its next invocation stores the same records."""
     texts = history(entities=5)
     function = function_at(endpoint.url, monkeypatch)
-    took, failures = answer_within(FEW_SECONDS, function, texts)
-    assert took < LONG / 2
+    duration, failures = respond_within(FEW_SECONDS, function, texts)
+    assert duration < LONG / 2
     assert len(failures) == len(texts)
     heal()
-    assert answer_within(LONG, function, texts)[1] == set()
+    assert respond_within(LONG, function, texts)[1] == set()
 
 
 def function_at(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> BatchProcessor:
@@ -240,16 +240,16 @@ def function_at(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> BatchProcesso
     return BatchProcessor(Source("sqs", records, partial_batch_response))
 
 
-def answer_within(seconds: float, function: BatchProcessor, texts: Sequence[str]) -> tuple[float, set[str]]:
-    """How long a function with so many seconds took for a batch, and the records to be delivered again."""
+def respond_within(seconds: float, function: BatchProcessor, texts: Sequence[str]) -> tuple[float, set[str]]:
+    """Return how long a function with this timeout took for a batch, and the records to be delivered again."""
     until = time.monotonic() + seconds
     context: Any = SimpleNamespace(get_remaining_time_in_millis=lambda: int((until - time.monotonic()) * 1000))
     response = function.handle(texts, context)
-    took = time.monotonic() - until + seconds
-    return took, {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
+    duration = time.monotonic() - until + seconds
+    return duration, {failure["itemIdentifier"] for failure in response["batchItemFailures"]}
 
 
 def records(texts: Sequence[str]) -> Iterator[tuple[str, Any]]:
-    """A batch of records with these texts, as a function takes it."""
+    """Return a batch with these texts, in the form that a function receives."""
     for n, text in enumerate(texts):
         yield str(n), partial(Record, str(n), text.encode(), NOW, "arn:aws:sqs:eu-west-1:1:queue")

@@ -1,4 +1,4 @@
-"""Workers, in this process or as one of its own, the queue that delivers to them, and the account of both."""
+"""Workers, in this process or as processes of their own, the queue that delivers to them, and the checks of both."""
 
 import gzip
 import json
@@ -24,23 +24,35 @@ from handlers.outcome import Fate
 from handlers.pipeline import Pipeline
 from handlers.settings import Settings
 from handlers.storage.writer import Writer
-from tests.guarantees.events import SOME
-from tests.guarantees.model import ENTITIES, OCCURRENCES, Key, Version, differences, entities_of, key_of, said, versions
+from tests.guarantees.events import REPRESENTATIVE_EVENTS
+from tests.guarantees.model import (
+    APPEND_ONLY_EVENTS,
+    ENTITIES,
+    Key,
+    Version,
+    comparable,
+    differences,
+    entities_of,
+    key_of,
+    versions,
+)
 from tests.support.engines import NOW, SAMPLES, TABLES, Tables
 
 CATALOGUE = load()
-# Records that are rejected, and why. What the table of rejected events masks is masked here already.
+# Rejected records and their reasons. Secrets that the handlers redact are already redacted here.
 BAD = {text.replace("1015~notarealtoken", "REDACTED"): reason for reason, text in rejected_samples().items()}
-MOST_ROUNDS = 50
+MAX_ROUNDS = 50
 
 Work = Callable[[Sequence[str]], Sequence[Fate]]
 
 
 def history(entities: int, hours: Sequence[int] = (8, 9)) -> list[str]:
-    """The events of so many entities of each kind, each of its types at each of these hours, and all bad records."""
+    """Return the events of this number of entities of each kind, at each of these hours, and all invalid records."""
     texts = []
-    for name in SOME:
-        own_id = "asset_id" if name in OCCURRENCES else ENTITIES[entities_of(name)[0]][1].split("}")[0].strip("{")
+    for name in REPRESENTATIVE_EVENTS:
+        own_id = (
+            "asset_id" if name in APPEND_ONLY_EVENTS else ENTITIES[entities_of(name)[0]][1].split("}")[0].strip("{")
+        )
         for number in range(1, entities + 1):
             for hour in hours:
                 event = json.loads(SAMPLES[name])
@@ -51,14 +63,14 @@ def history(entities: int, hours: Sequence[int] = (8, 9)) -> list[str]:
 
 
 class Worker:
-    """The pipeline over a client of any kind; it does not wait between its retries."""
+    """The pipeline over any client, without delays between retries."""
 
     def __init__(self, client: Any) -> None:
         settings = Settings(TABLES, None, timedelta(days=90))
         self._pipeline = Pipeline(settings, CATALOGUE, Writer(client, TABLES, lambda _: None), lambda: NOW)
 
     def __call__(self, texts: Sequence[str]) -> list[Fate]:
-        """Take a batch; the fates of its records, of which there are as many, in their order."""
+        """Process a batch; return the fates of its records in their order."""
         records = [Record(str(n), text.encode(), NOW, "arn:aws:sqs:eu-west-1:1:queue") for n, text in enumerate(texts)]
         outcomes = self._pipeline.process([(r.id, partial(_itself, r)) for r in records], Deadline(lambda: 60_000))
         assert [outcome.record_id for outcome in outcomes] == [record.id for record in records]
@@ -70,47 +82,47 @@ def _itself(record: Record) -> Record:
 
 
 class Queue:
-    """What SQS does: a message is delivered, in any batch, until it is acknowledged or was received too often.
+    """A model of SQS: a message is delivered, in any batch, until it is acknowledged or was received too often.
 
-    ``acknowledged`` are the texts that were, and ``dead_letters`` those that went to the dead-letter queue.
+    ``acknowledged`` and ``dead_letters`` are the texts that were acknowledged or went to the dead-letter queue.
     """
 
-    def __init__(self, engine: Tables, sent: Sequence[str], seed: int, most_receives: int = 1_000) -> None:
+    def __init__(self, engine: Tables, sent: Sequence[str], seed: int, max_receives: int = 1_000) -> None:
         self._engine = engine
         self._sent = sent
         self._chance = random.Random(seed)  # noqa: S311  # a shuffle that can be repeated
-        self._most_receives = most_receives
+        self._max_receives = max_receives
         self._receives: Counter[int] = Counter()
         self.waiting = list(enumerate(sent))
         self.acknowledged: list[str] = []
         self.dead_letters: list[str] = []
 
-    def deliver(self, work: Work, most: int = 25, least: int = 1) -> None:
-        """Deliver all that waits once, in batches of any size from ``least`` to ``most``."""
+    def deliver(self, work: Work, max_size: int = 25, min_size: int = 1) -> None:
+        """Deliver everything that waits once, in batches of ``min_size`` to ``max_size`` messages."""
         self._chance.shuffle(self.waiting)
         batches, self.waiting = self.waiting, []
         done = []
         while batches:
-            size = self._chance.randint(least, max(least, most))
+            size = self._chance.randint(min_size, max(min_size, max_size))
             done += self._deliver_batch(batches[:size], work)
             batches = batches[size:]
         self.acknowledged += done
         assert lost(done, self._sent, self._engine) == []
 
     def deliver_until_empty(self, work: Work) -> None:
-        """Deliver until nothing waits, and see that the tables are what they must be then."""
-        for _ in range(MOST_ROUNDS):
+        """Deliver until nothing waits, and check the tables."""
+        for _ in range(MAX_ROUNDS):
             self.deliver(work)
             if not self.waiting:
                 break
         assert self.waiting == []
         arrived = [text for text in self._sent if text not in self.dead_letters]
         assert sorted(self.acknowledged + self.dead_letters) == sorted(self._sent)
-        assert differences([text for text in arrived if text not in BAD], held(self._engine)) == []
+        assert differences([text for text in arrived if text not in BAD], table_contents(self._engine)) == []
         assert rejections(self._engine) == {text: BAD[text] for text in arrived if text in BAD}
 
     def _deliver_batch(self, batch: list[tuple[int, str]], work: Work) -> list[str]:
-        """Deliver a batch; the texts that were acknowledged."""
+        """Deliver a batch; return the acknowledged texts."""
         fates = work([text for _, text in batch])
         done = []
         for message, fate in zip(batch, fates, strict=True):
@@ -119,7 +131,7 @@ class Queue:
             if fate is not Fate.RETRIED:
                 assert fate in ({Fate.REJECTED} if text in BAD else {Fate.STORED, Fate.SUPERSEDED}), text
                 done.append(text)
-            elif self._receives[number] == self._most_receives:
+            elif self._receives[number] == self._max_receives:
                 self.dead_letters.append(text)
             else:
                 self.waiting.append(message)
@@ -127,37 +139,40 @@ class Queue:
 
 
 def lost(acknowledged: Sequence[str], sent: Sequence[str], engine: Tables) -> list[str]:
-    """The acknowledged records that no table has: neither itself nor, of an event, anything newer."""
-    brought: dict[Key, list[Version]] = {}
+    """Return the acknowledged records that are in no table, neither themselves nor, for an event, a newer version."""
+    versions_by_key: dict[Key, list[Version]] = {}
     for text in sent:
         for key, version in versions(text).items() if text not in BAD else ():
-            brought.setdefault(key, []).append(version)
-    items = {key_of(table, item): item for table, of_one in held(engine).items() for item in of_one}
+            versions_by_key.setdefault(key, []).append(version)
+    items = {key_of(table, item): item for table, of_one in table_contents(engine).items() for item in of_one}
     rejected = rejections(engine)
 
-    def is_kept(text: str) -> bool:
+    def is_stored(text: str) -> bool:
         if text in BAD:
             return rejected.get(text) == BAD[text]
         return all(
-            key in items and any(_is(items[key], each) for each in brought[key] if each.age >= version.age)
+            key in items
+            and any(
+                _matches(items[key], candidate) for candidate in versions_by_key[key] if candidate.age >= version.age
+            )
             for key, version in versions(text).items()
         )
 
-    return [text for text in acknowledged if not is_kept(text)]
+    return [text for text in acknowledged if not is_stored(text)]
 
 
-def _is(item: dict[str, Any], version: Version) -> bool:
-    return said(item) == version.item
+def _matches(item: dict[str, Any], version: Version) -> bool:
+    return comparable(item) == version.item
 
 
-def held(engine: Tables) -> dict[str, list[dict[str, Any]]]:
-    """What the entity tables hold, those that there are, as plain values."""
+def table_contents(engine: Tables) -> dict[str, list[dict[str, Any]]]:
+    """Return the items of the existing entity tables as plain values."""
     tables = [table for table in engine.client.list_tables()["TableNames"] if table != TABLES["REJECTED_TABLE"]]
     return {table: [plain_values(item) for item in engine.items(table)] for table in tables}
 
 
 def rejections(engine: Tables) -> dict[str, str]:
-    """The records in the table of rejected events, if there is one, and their reasons."""
+    """Return the records in the rejected table, if it exists, with their reasons."""
     if TABLES["REJECTED_TABLE"] not in engine.client.list_tables()["TableNames"]:
         return {}
     items = map(plain_values, engine.items(TABLES["REJECTED_TABLE"]))
@@ -165,7 +180,7 @@ def rejections(engine: Tables) -> dict[str, str]:
 
 
 def invocation(texts: Sequence[str]) -> dict[str, Any]:
-    """A batch as Lambda gives it to ``handlers.sqs``; the ids of its messages are "0", "1" and so on."""
+    """Return a batch as Lambda passes it to ``handlers.sqs``, with the message ids "0", "1" and so on."""
     arn = "arn:aws:sqs:eu-west-1:1:queue"
     sent = str(int(NOW.timestamp() * 1000))
     return {
@@ -183,7 +198,7 @@ def invocation(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def start(endpoint: str, batch: Path) -> "subprocess.Popen[str]":
-    """Start a worker as a process of its own, for the invocation in a file; wait until it is about to begin."""
+    """Start a worker in a process of its own, for the invocation in a file; wait until it is ready."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.guarantees.worker", endpoint, str(batch)],
         cwd=ROOT,
@@ -195,8 +210,8 @@ def start(endpoint: str, batch: Path) -> "subprocess.Popen[str]":
     return process
 
 
-def answer_of(process: "subprocess.Popen[str]", texts: Sequence[str]) -> list[Fate] | None:
-    """The fates in a worker's answer, as far as it tells them; None when it died before."""
+def reported_fates(process: "subprocess.Popen[str]", texts: Sequence[str]) -> list[Fate] | None:
+    """Return the fates that follow from a worker's response; None if it died before it responded."""
     out, _ = process.communicate()
     answers = [line.removeprefix("answer ") for line in out.splitlines() if line.startswith("answer ")]
     if not answers:
@@ -207,7 +222,7 @@ def answer_of(process: "subprocess.Popen[str]", texts: Sequence[str]) -> list[Fa
 
 
 def main(endpoint: str, batch: Path) -> None:
-    """Answer the invocation in a file, as the function in Lambda would."""
+    """Process the invocation in a file, as the function in Lambda would."""
     os.environ["AWS_ENDPOINT_URL"] = endpoint
     from handlers.sqs import handler  # it reads its settings when it is imported: here, not in the tests
 

@@ -1,4 +1,4 @@
-"""Events without a state: each is kept once, in time order under whom it belongs to, until it expires."""
+"""Append-only entities: each event is stored once, in chronological order in its context, until it expires."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from handlers.outcome import Fate, Rejection, RejectionReason, Violation
 from handlers.pipeline import Pipeline
 from handlers.settings import Settings
 from handlers.storage.writer import Writer
-from tests.support.engines import NOW, TABLES, Change, Consumer, Tables, as_boto3, client_of
+from tests.support.engines import NOW, TABLES, Consumer, EventFactory, Tables, as_boto3, client_of
 
 CATALOGUE = load()
 UUID = "Rk3fXcVbqZ7TnWm2LhY8sDpAe5JgU1oK9iC4wQxB"
@@ -28,7 +28,7 @@ NOWHERE: dict[str, Any] = NOBODY | {"context_type": ..., "context_id": ...}
 
 
 def only(text: str, retention: timedelta = timedelta(days=365)) -> Item:
-    """The item of a valid occurrence."""
+    """Return the item of a valid append-only event."""
     event = decode(text.encode())
     validate(event, CATALOGUE[event.name])
     (item,) = build_items(route(event, CATALOGUE[event.name]), retention)
@@ -36,18 +36,18 @@ def only(text: str, retention: timedelta = timedelta(days=365)) -> Item:
 
 
 def context(text: str) -> str:
-    """Its partition key, without the account."""
+    """Return its partition key, without the account."""
     return dict(only(text).key)["context"].removeprefix(f"{UUID}#")
 
 
-def test_an_access_stands_under_the_person(event: Change) -> None:
-    """An item says who opened what, when and where, in the forms that all items have."""
+def test_access_is_stored_in_the_partition_of_its_user(event: EventFactory) -> None:
+    """The item says who opened what, when and where, in the normalized forms of all items."""
     metadata = {"event_time": "2026-09-03T11:15:27.004+02:00", "user_id": 10150000000008123, "context_type": "Course"}
     item = only(event("asset_accessed", metadata | {"context_id": "1015~2041"}, asset_id="10150000000009001"))
-    kept = plain_values(as_boto3(item.attributes))
-    assert kept.pop("body")["asset_id"] == "9001"
-    assert kept.pop("entity").startswith("activity#2026-09-03T09:15:27.004000Z#")
-    assert kept == {
+    attributes = plain_values(as_boto3(item.attributes))
+    assert attributes.pop("body")["asset_id"] == "9001"
+    assert attributes.pop("entity").startswith("activity#2026-09-03T09:15:27.004000Z#")
+    assert attributes == {
         "context": f"{UUID}#User#8123",
         "event_name": "asset_accessed",
         "event_time": "2026-09-03T09:15:27.004000Z",
@@ -59,7 +59,7 @@ def test_an_access_stands_under_the_person(event: Change) -> None:
 
 
 @pytest.mark.parametrize(
-    ("metadata", "body", "wanted"),
+    ("metadata", "body", "expected"),
     [
         (NOBODY | {"context_type": "Course", "context_id": "10150000000002041"}, {}, "Course#2041"),
         (NOBODY | {"context_type": "Group", "context_id": "9"}, {}, "Group#9"),
@@ -77,15 +77,15 @@ def test_an_access_stands_under_the_person(event: Change) -> None:
         (NOWHERE, {"asset_type": "Course", "asset_id": 5}, "Course#5"),
     ],
 )
-def test_without_a_person_it_stands_under_where_or_what(
-    event: Change, metadata: dict[str, Any], body: dict[str, Any], wanted: str
+def test_access_without_user_is_stored_under_its_context_or_asset(
+    event: EventFactory, metadata: dict[str, Any], body: dict[str, Any], expected: str
 ) -> None:
-    """An access by nobody is the course's in which it happened, or else that of what was opened."""
-    assert context(event("asset_accessed", metadata, **body)) == wanted
+    """An anonymous access belongs to the course in which it happened, or else to the asset that was opened."""
+    assert context(event("asset_accessed", metadata, **body)) == expected
 
 
 @pytest.mark.parametrize(
-    ("sent", "kept"),
+    ("url", "stored_url"),
     [
         (
             "https://canvas.example.edu/courses/2041?module=1#top",
@@ -100,18 +100,19 @@ def test_without_a_person_it_stands_under_where_or_what(
         ("", ""),
     ],
 )
-def test_no_token_is_kept_in_the_url_of_a_login(event: Change, sent: str, kept: str) -> None:
-    """Where Canvas led a person may have the key to a file in it, which is nobody's who reads activity."""
+def test_token_in_login_url_is_redacted(event: EventFactory, url: str, stored_url: str) -> None:
+    """A redirect URL may contain an access token for a file, which readers of activity must not get."""
     assert (
-        plain_values(as_boto3(only(event("logged_in", redirect_url=sent)).attributes))["body"]["redirect_url"] == kept
+        plain_values(as_boto3(only(event("logged_in", redirect_url=url)).attributes))["body"]["redirect_url"]
+        == stored_url
     )
 
 
 @pytest.mark.parametrize(
     "asset", [{"asset_type": ...}, {"asset_id": None}, {"asset_id": ""}, {"asset_type": "a#b"}, {"asset_type": ""}]
 )
-def test_what_belongs_to_nobody_is_kept_all_the_same(event: Change, asset: dict[str, Any]) -> None:
-    """Where nothing says whose an occurrence is, it is its own context: no partition is shared by all such."""
+def test_activity_without_any_context_gets_its_own_partition(event: EventFactory, asset: dict[str, Any]) -> None:
+    """An item without user, course or asset gets a partition of its own, so that no partition grows without bound."""
     first = event("asset_accessed", NOWHERE | {"event_time": TIME}, **asset)
     second = event("asset_accessed", NOWHERE | {"event_time": TIME, "request_id": "other"}, **asset)
     assert context(first).startswith("Activity#")
@@ -119,41 +120,51 @@ def test_what_belongs_to_nobody_is_kept_all_the_same(event: Change, asset: dict[
     assert context(event("logged_out", NOWHERE)).startswith("Activity#")
 
 
-def test_a_field_called_as_metadata_is_none(event: Change) -> None:
-    """A field of the body whose name is a path of the metadata does not say whose an occurrence is."""
+def test_body_field_named_like_a_metadata_path_is_not_metadata(event: EventFactory) -> None:
+    """A field of the body whose name is a metadata path does not determine the context."""
     assert context(event("logged_in", {"user_id": "8123"}, **{"metadata.user_id": "1#User#2"})) == "User#8123"
 
 
-def test_the_same_occurrence_has_one_key(event: Change) -> None:
-    """Neither the form of its ids and time nor what is kept of nobody makes an occurrence another."""
-    said = {"event_time": TIME, "user_id": "8123", "request_id": "r1", "context_type": "Course", "context_id": "2041"}
+def test_same_activity_has_one_key(event: EventFactory) -> None:
+    """Neither the format of ids and times nor metadata that is not stored changes the key."""
+    metadata = {
+        "event_time": TIME,
+        "user_id": "8123",
+        "request_id": "r1",
+        "context_type": "Course",
+        "context_id": "2041",
+    }
     same = [
-        event("asset_accessed", said, level=None, asset_id="9001"),
-        event("asset_accessed", said | {"user_id": 10150000000008123}, asset_id=9001, level=...),
-        event("asset_accessed", said | {"event_time": "2026-09-03T10:15:27.004000+01:00"}, level=None, asset_id=9001),
-        event("asset_accessed", said | {"client_ip": "198.51.100.1", "url": None}, level=None, asset_id="1015~9001"),
+        event("asset_accessed", metadata, level=None, asset_id="9001"),
+        event("asset_accessed", metadata | {"user_id": 10150000000008123}, asset_id=9001, level=...),
+        event(
+            "asset_accessed", metadata | {"event_time": "2026-09-03T10:15:27.004000+01:00"}, level=None, asset_id=9001
+        ),
+        event(
+            "asset_accessed", metadata | {"client_ip": "198.51.100.1", "url": None}, level=None, asset_id="1015~9001"
+        ),
     ]
     assert len({only(text).key for text in same}) == 1
 
 
-def test_two_occurrences_of_one_instant_are_two(event: Change) -> None:
-    """A browser opens two things at once, or one thing in two requests: older Canvas has whole seconds only."""
-    said = {"event_time": "2026-09-03T09:15:27Z", "user_id": "8123", "request_id": "r1"}
+def test_two_activities_at_one_instant_have_two_keys(event: EventFactory) -> None:
+    """A browser can open two assets at once, or one in two requests; older Canvas sends whole seconds only."""
+    metadata = {"event_time": "2026-09-03T09:15:27Z", "user_id": "8123", "request_id": "r1"}
     different = [
-        event("asset_accessed", said),
-        event("asset_accessed", said | {"request_id": "r2"}),
-        event("asset_accessed", said | {"request_id": None}),
-        event("asset_accessed", said | {"context_type": "Group", "context_id": "9"}),
-        event("asset_accessed", said, asset_id=5),
-        event("asset_accessed", said | {"event_time": "2026-09-03T09:15:28Z"}),
-        event("logged_in", said),
-        event("logged_out", said),
+        event("asset_accessed", metadata),
+        event("asset_accessed", metadata | {"request_id": "r2"}),
+        event("asset_accessed", metadata | {"request_id": None}),
+        event("asset_accessed", metadata | {"context_type": "Group", "context_id": "9"}),
+        event("asset_accessed", metadata, asset_id=5),
+        event("asset_accessed", metadata | {"event_time": "2026-09-03T09:15:28Z"}),
+        event("logged_in", metadata),
+        event("logged_out", metadata),
     ]
     assert len({only(text).key for text in different}) == len(different)
 
 
-def test_the_end_follows_the_event_and_not_the_key(event: Change) -> None:
-    """When an occurrence expires counts from when it happened; a changed retention makes no second item of it."""
+def test_expiry_follows_the_event_time_and_does_not_change_the_key(event: EventFactory) -> None:
+    """Retention counts from the event time, and changing it does not create a second item."""
     text = event("logged_in", {"event_time": "2026-09-03T23:59:59.999Z"})
     week, day = only(text, timedelta(days=7)), only(text, timedelta(days=1))
     assert week.key == day.key
@@ -162,8 +173,8 @@ def test_the_end_follows_the_event_and_not_the_key(event: Change) -> None:
     )
 
 
-def test_the_retention_is_that_of_the_settings(tables: Tables, event: Change) -> None:
-    """What a function is told of ACTIVITY_RETENTION_DAYS is what its items say."""
+def test_activity_retention_is_read_from_the_settings(tables: Tables, event: EventFactory) -> None:
+    """ACTIVITY_RETENTION_DAYS determines when the items expire."""
     settings = Settings.from_env({**TABLES, "ACTIVITY_RETENTION_DAYS": "7"}, frozenset(TABLES))
     pipeline = Pipeline(settings, CATALOGUE, Writer(client_of(tables), TABLES), lambda: NOW)
     record = Record("0", event("logged_in", {"event_time": "2026-09-03T09:15:27Z"}).encode(), NOW, "")
@@ -173,13 +184,13 @@ def test_the_retention_is_that_of_the_settings(tables: Tables, event: Change) ->
 
 
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
-def test_no_time_is_too_far_away(event: Change, time: str) -> None:
-    """An occurrence of any time that an event can have is kept."""
+def test_activity_of_any_event_time_is_stored(event: EventFactory, time: str) -> None:
+    """Any time that an event can have is stored."""
     assert only(event("logged_in", {"event_time": time}), timedelta(days=3650)).attributes["expires_at"]
 
 
-def test_a_global_id_without_the_shard_makes_no_key(event: Change) -> None:
-    """As for entities: where the shard is not known, a global id could stand for two people."""
+def test_activity_with_a_global_id_and_unknown_shard_is_rejected(event: EventFactory) -> None:
+    """As for entities: if the shard is unknown, a global id could mean two people."""
     text = event("logged_in", {"root_account_id": ..., "user_id": "10150000000008123"})
     with pytest.raises(Rejection) as caught:
         only(text)
@@ -195,33 +206,35 @@ def test_a_global_id_without_the_shard_makes_no_key(event: Change) -> None:
 @pytest.mark.parametrize(
     "metadata", [{"context_type": "a#b"}, {"context_type": 5}, {"context_id": "abc"}, {"user_id": "abc"}]
 )
-def test_what_a_key_cannot_be_made_of_is_refused(event: Change, metadata: dict[str, Any]) -> None:
-    """What would break the form of a key is refused in the metadata too."""
+def test_metadata_that_cannot_form_a_key_is_rejected(event: EventFactory, metadata: dict[str, Any]) -> None:
+    """Metadata that would break the format of a key is rejected, too."""
     with pytest.raises(Rejection) as caught:
         only(event("asset_accessed", metadata))
     assert caught.value.reason is RejectionReason.SCHEMA_VIOLATION
 
 
-def test_each_is_kept_once_in_the_order_of_time(tables: Tables, consumer: Consumer, event: Change) -> None:
-    """However they come, a person's occurrences are there once each, sorted by time, and a duplicate is superseded."""
+def test_activity_is_stored_once_in_chronological_order(
+    tables: Tables, consumer: Consumer, event: EventFactory
+) -> None:
+    """In any order of delivery, a person's activity is stored once, sorted by time; duplicates are superseded."""
     names = ["logged_in", "asset_accessed", "asset_accessed", "logged_out"]
     times = [f"2026-09-03T09:15:{second:02}Z" for second in (1, 2, 30, 59)]
     texts = [event(name, {"event_time": time, "user_id": "8123"}) for name, time in zip(names, times, strict=True)]
     assert consumer.fates(texts[3], texts[0], texts[3]) == [Fate.STORED, Fate.STORED, Fate.SUPERSEDED]
     assert consumer.fates(texts[2], texts[1], texts[0]) == [Fate.STORED, Fate.STORED, Fate.SUPERSEDED]
-    kept = tables.client.query(
+    items = tables.client.query(
         TableName="activity",
         KeyConditionExpression="#c = :c",
         ExpressionAttributeNames={"#c": "context"},
         ExpressionAttributeValues={":c": {"S": f"{UUID}#User#8123"}},
     )["Items"]
-    assert [(item["event_name"]["S"], item["event_time"]["S"][:19]) for item in kept] == list(
+    assert [(item["event_name"]["S"], item["event_time"]["S"][:19]) for item in items] == list(
         zip(names, [time[:19] for time in times], strict=True)
     )
 
 
-def test_a_heartbeat_comes_without_an_account(tables: Tables, consumer: Consumer, event: Change) -> None:
-    """Canvas says in no heartbeat whose it is; the newest of each region is kept, whoever is allowed to send."""
+def test_heartbeat_without_account_is_stored(tables: Tables, consumer: Consumer, event: EventFactory) -> None:
+    """Heartbeats name no account; the newest of each region is stored, whatever accounts are allowed."""
     allowed = Consumer(tables, frozenset({UUID}))
     first = event("heartbeat", {"event_time": "2026-09-03T09:15:00Z"})
     assert allowed.fates(first) == [Fate.STORED]

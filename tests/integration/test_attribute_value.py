@@ -36,7 +36,7 @@ def test_equal_numbers_serialize_to_equal_text(number: int | Decimal, text: str)
 
 
 def test_values_of_different_types_serialize_differently() -> None:
-    """Every JSON type has its own DynamoDB type: true differs from 1, and a null inside a value is kept."""
+    """Every JSON type has its own DynamoDB type: true differs from 1, and a null inside a value is preserved."""
     assert json.loads(serialize({"a": [True, False, 1, "1", None, {}], "b": b"\0"})) == {
         "M": {
             "a": {"L": [{"BOOL": True}, {"BOOL": False}, {"N": "1"}, {"S": "1"}, {"NULL": True}, {"M": {}}]},
@@ -106,7 +106,7 @@ def test_item_fits_up_to_the_last_byte(letter: str, letter_bytes: int) -> None:
 
 
 def nested(depth: int) -> object:
-    """Return a value of so many nested maps."""
+    """Return a value with this many nested maps."""
     value: object = "v"
     for _ in range(depth):
         value = {"k": value}

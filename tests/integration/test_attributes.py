@@ -14,7 +14,7 @@ from handlers.items.item import Item, PrimaryKey, make_item
 from handlers.storage.attribute_value import serialize
 from handlers.storage.writer import Writer
 from handlers.telemetry.batch_stats import BatchStats
-from tests.support.engines import TABLES, Change, Consumer, Tables, client_of, empty_tables
+from tests.support.engines import TABLES, Consumer, EventFactory, Tables, client_of, empty_tables
 from tests.support.hypothesis_profiles import examples
 
 KEY = PrimaryKey(("context", "c"), ("entity", "module#1"))
@@ -51,7 +51,7 @@ def test_a_required_attribute_cannot_be_left_out(declaration: AttributeDeclarati
 
 
 @pytest.mark.parametrize("declaration", [ENTITY, APPEND_ONLY, REJECTED])
-def test_optional_attributes_may_be_there_or_not(declaration: AttributeDeclaration) -> None:
+def test_optional_attributes_may_be_present_or_absent(declaration: AttributeDeclaration) -> None:
     """An item needs none of the optional attributes, and may have all of them."""
     declaration.check(dict.fromkeys(declaration.required, ""))
     declaration.check(dict.fromkeys(declaration.required | declaration.optional, ""))
@@ -60,7 +60,7 @@ def test_optional_attributes_may_be_there_or_not(declaration: AttributeDeclarati
 @examples(30)
 @given(data=st.data())
 def test_no_optional_attribute_outlives_its_version(data: st.DataObject, dynamodb_local: Any) -> None:
-    """Whichever optional attributes versions add and drop, and in whatever order they come, the newest one is whole."""
+    """Whatever optional attributes versions add and drop, in any order, the newest version is stored completely."""
     tables = empty_tables(dynamodb_local)
     subsets = st.sets(st.sampled_from(sorted(ENTITY.optional))).map(frozenset)
     versions = [
@@ -79,9 +79,9 @@ def test_no_optional_attribute_outlives_its_version(data: st.DataObject, dynamod
 
 @pytest.mark.parametrize("name", sorted(ENTITY.optional))
 def test_a_newer_event_adds_and_drops_every_optional_attribute(
-    consumer: Consumer, event: Change, tables: Tables, name: str
+    consumer: Consumer, event: EventFactory, tables: Tables, name: str
 ) -> None:
-    """Through the whole pipeline an attribute is there if the newest event gives it, and else is not."""
+    """Through the whole pipeline, an attribute is present if and only if the newest event has it."""
     assert WITH_AND_WITHOUT.keys() == ENTITY.optional, "say which events give the new attribute, and which do not"
     with_it, without_it = WITH_AND_WITHOUT[name]
     for day, changes in enumerate((without_it, with_it, without_it, with_it), 1):

@@ -1,4 +1,4 @@
-"""The Lambda entry points, driven as Lambda drives them."""
+"""The Lambda entry points, invoked as Lambda invokes them."""
 
 import gc
 import importlib
@@ -49,7 +49,7 @@ CONTEXT: Any = SimpleNamespace(aws_request_id="request-1", get_remaining_time_in
 
 @pytest.fixture
 def entry_points(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Both handlers as a new execution environment makes them, over empty tables."""
+    """Both handlers of a new execution environment, over empty tables."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", tables.endpoint)
     return {
         "sqs": importlib.reload(handlers.sqs).handler,
@@ -58,42 +58,42 @@ def entry_points(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> dict[str, A
 
 
 def load(path: Path) -> Any:
-    """A JSON file."""
+    """Read a JSON file."""
     return json.loads(path.read_text())
 
 
 def expected_response(path: Path) -> Any:
-    """The response that events/ gives for an invocation file."""
+    """Return the response that events/ specifies for an invocation file."""
     response = path.with_suffix(".response.json")
     return load(response) if response.exists() else {"batchItemFailures": []}
 
 
 def lines(captured: str) -> list[dict[str, Any]]:
-    """What was printed, which is JSON line by line."""
+    """Return what was printed, which is JSON line by line."""
     return [json.loads(line) for line in captured.splitlines()]
 
 
 class Stdout:
-    """Standard output as it is now: the logger would hold on to the one of its making."""
+    """The current standard output: the logger would keep the one of its creation."""
 
     def write(self, text: str) -> None:
         """Write to it."""
         sys.stdout.write(text)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing, because nothing is buffered."""
 
 
 @pytest.fixture
 def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
-    """What was printed so far: log and metrics."""
+    """Return the log and metrics printed so far."""
     for handler in logger.handlers:
         monkeypatch.setattr(handler, "stream", Stdout())
     return lambda: capsys.readouterr().out
 
 
 def test_each_invocation_file_gets_its_expected_response(entry_points: dict[str, Any], tables: Tables) -> None:
-    """Every file of events/sqs and events/kinesis gets its response, also when the environment is warm."""
+    """Every file of events/sqs and events/kinesis gets its response, also in a warm environment."""
     assert len(INVOCATIONS) == 2 * (len(TYPES_WITH_FILES) + 3)
     without_modules_table = [path for path in INVOCATIONS if path.stem == "missing_table"]
     for path in [path for path in INVOCATIONS if path not in without_modules_table] * 2:
@@ -107,10 +107,10 @@ def test_each_invocation_file_gets_its_expected_response(entry_points: dict[str,
 
 
 @pytest.mark.parametrize("source", ["sqs", "kinesis"])
-def test_the_first_batch_compiles_nothing(
+def test_first_batch_compiles_no_schema(
     entry_points: dict[str, Any], monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
-    """A new environment has compiled every schema before its first event comes."""
+    """A new environment has compiled every schema before its first event arrives."""
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a schema was compiled")
@@ -121,8 +121,8 @@ def test_the_first_batch_compiles_nothing(
 
 
 @pytest.mark.parametrize("source", ["sqs", "kinesis"])
-def test_each_source_alone_fills_the_same_tables(entry_points: dict[str, Any], tables: Tables, source: str) -> None:
-    """A batch of all samples stores every entity and every rejected sample with its source, from either service."""
+def test_each_source_stores_every_sample(entry_points: dict[str, Any], tables: Tables, source: str) -> None:
+    """From either service, a batch of all samples stores every entity, and every rejected sample with its source."""
     event = sample_invocation(source, SAMPLES, *rejected_samples().values())
     entry_points[source](event, CONTEXT)
     assert sum(map(len, tables.entities().values())) == len(newest(SAMPLES.values()))
@@ -137,7 +137,7 @@ def test_each_source_alone_fills_the_same_tables(entry_points: dict[str, Any], t
 
 
 @pytest.mark.parametrize("source", ["sqs", "kinesis"])
-def test_what_must_wait_is_named_once(entry_points: dict[str, Any], tables: Tables, source: str) -> None:
+def test_response_names_each_record_to_retry_once(entry_points: dict[str, Any], tables: Tables, source: str) -> None:
     """The response names each record whose table is missing, by message id or sequence number, and no other."""
     tables.client.delete_table(TableName="modules")
     texts = [SAMPLES["module_created"], SAMPLES["syllabus_updated"], SAMPLES["module_updated"]]
@@ -148,8 +148,8 @@ def test_what_must_wait_is_named_once(entry_points: dict[str, Any], tables: Tabl
 
 
 @pytest.mark.parametrize("source", ["sqs", "kinesis"])
-def test_a_record_that_cannot_be_unwrapped_waits(entry_points: dict[str, Any], source: str) -> None:
-    """A record without data, which AWS never sends, is retried and does not crash its batch."""
+def test_record_that_cannot_be_read_is_retried(entry_points: dict[str, Any], source: str) -> None:
+    """A record without data, which AWS never sends, is retried and does not fail its batch."""
     event = (sqs_event if source == "sqs" else kinesis_event)(list(SAMPLES.values())[:2])
     record = event["Records"][0]
     del (record if source == "sqs" else record["kinesis"])["body" if source == "sqs" else "data"]
@@ -165,7 +165,7 @@ def read_one(source: str, record: dict[str, Any]) -> Record:
 
 
 def test_messages_are_read_as_powertools_reads_them() -> None:
-    """What the handler takes out of a message is what the data classes of Powertools, which take longer, return."""
+    """The handler reads from a message what the slower data classes of Powertools return."""
     event = sample_invocation("sqs", SAMPLES, *rejected_samples().values())
     for message in event["Records"]:
         record = SQSRecord(message)
@@ -175,7 +175,7 @@ def test_messages_are_read_as_powertools_reads_them() -> None:
 
 
 def test_stream_records_are_read_as_powertools_reads_them() -> None:
-    """What the handler takes out of a Kinesis record is what the data classes of Powertools return."""
+    """The handler reads from a Kinesis record what the data classes of Powertools return."""
     for record in KinesisStreamEvent(sample_invocation("kinesis", SAMPLES, *rejected_samples().values())).records:
         kinesis = record.kinesis
         arrived = datetime.fromtimestamp(kinesis.approximate_arrival_timestamp, UTC)
@@ -187,8 +187,8 @@ def test_stream_records_are_read_as_powertools_reads_them() -> None:
         assert unwrapped.source_arn == record.event_source_arn
 
 
-def test_a_record_may_come_with_less_than_aws_sends() -> None:
-    """A record by a person's hand needs its id and its data; half a surrogate pair is no text, and no crash."""
+def test_record_needs_only_id_and_data() -> None:
+    """A hand-written record needs its id and its data; half a surrogate pair is invalid text and not a crash."""
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     no_attributes: list[dict[str, Any]] = [{}, {"attributes": None}, {"attributes": {}, "eventSourceARN": None}]
     for attributes in no_attributes:
@@ -199,17 +199,17 @@ def test_a_record_may_come_with_less_than_aws_sends() -> None:
         assert read_one("kinesis", record) == Record("1", "ü".encode(), epoch, "")
 
 
-def test_without_lambdas_context_there_is_time(entry_points: dict[str, Any]) -> None:
+def test_batch_is_processed_without_a_lambda_context(entry_points: dict[str, Any]) -> None:
     """A caller outside Lambda has no context, and the batch is processed all the same."""
     no_context: Any = None
     assert entry_points["sqs"](sqs_event([SAMPLES["module_created"]]), no_context) == {"batchItemFailures": []}
     assert entry_points["sqs"]({"Records": []}, CONTEXT) == {"batchItemFailures": []}
 
 
-def test_logs_and_metrics_count_and_name_and_tell_nothing(
+def test_logs_and_metrics_account_for_every_record_without_its_content(
     entry_points: dict[str, Any], printed: Callable[[], str]
 ) -> None:
-    """The account of a batch adds up in log and metrics, and nothing of what the events say is in either."""
+    """The counts of a batch add up in log and metrics, and neither contains anything from the events."""
     first = next(iter(SAMPLES.values()))
     entry_points["sqs"](sample_invocation("sqs", SAMPLES, *rejected_samples().values(), first), CONTEXT)
     text = printed()
@@ -236,19 +236,19 @@ def test_logs_and_metrics_count_and_name_and_tell_nothing(
     assert counts["source"] == "sqs"
     assert sum(counts[name][0] for name in ("Stored", "Superseded", "Ignored", "Rejected", "Retried")) == received
     assert sorted(line["reason"] for line in lines(text) if "RejectedByReason" in line) == sorted(rejected_samples())
-    # A delay in milliseconds may have the digits of an id.
-    told = re.sub(r"\d+\.\d+", "", text)
+    # A duration in milliseconds may contain the digits of an id.
+    without_decimals = re.sub(r"\d+\.\d+", "", text)
     for personal in (
         "grace@example.edu", "192.0.2.17", "Mozilla", "0b5c9e0d6a1f4d3c", "notarealtoken", "next Friday", "Pond water",
         "canvas.example.edu", "8123",
     ):  # fmt: skip
-        assert personal not in told
+        assert personal not in without_decimals
 
 
-def test_a_fault_is_logged_once_for_all_its_records(
+def test_retries_with_the_same_error_are_logged_once(
     entry_points: dict[str, Any], tables: Tables, printed: Callable[[], str]
 ) -> None:
-    """Records that wait for the same thing are one line, with their number and the first of them."""
+    """Records that are retried for the same error share one line, with their number and the first of them."""
     tables.client.delete_table(TableName="modules")
     event = sqs_event([SAMPLES["module_created"], SAMPLES["module_item_created"]])
     entry_points["sqs"](event, CONTEXT)
@@ -278,7 +278,7 @@ print(json.dumps(seen))
 
 
 @pytest.mark.parametrize("source", ["sqs", "kinesis"])
-def test_nothing_slow_is_imported_before_it_is_needed(local_aws: LocalAws, source: str) -> None:
+def test_jsonschema_is_imported_only_for_an_invalid_event(local_aws: LocalAws, source: str) -> None:
     """A new environment imports jsonschema at its first invalid event, which is rejected with its violations."""
     assert [name for name in SLOW if not find_spec(name)] == []
     tables = empty_tables(local_aws)
@@ -294,7 +294,7 @@ def test_nothing_slow_is_imported_before_it_is_needed(local_aws: LocalAws, sourc
     (rejected,) = tables.items("rejected")
     assert at_start == after_valid == []
     assert "jsonschema" in after_invalid
-    errors = [{name: part["S"] for name, part in each["M"].items()} for each in rejected["errors"]["L"]]
+    errors = [{name: part["S"] for name, part in violation["M"].items()} for violation in rejected["errors"]["L"]]
     assert errors == [
         {"path": "body.assignment_id", "rule": "required", "expected": ""},
         {"path": "body.points_possible", "rule": "type", "expected": "number or null"},
@@ -303,16 +303,16 @@ def test_nothing_slow_is_imported_before_it_is_needed(local_aws: LocalAws, sourc
 
 
 @pytest.mark.parametrize("module", [handlers.sqs, handlers.kinesis])
-def test_a_function_without_its_settings_does_not_start(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing variable stops the function when it starts, not at the first record that would need it."""
+def test_function_without_required_settings_does_not_start(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing variable stops the function at its start, not at the first record that needs it."""
     monkeypatch.delenv("REJECTED_TABLE")
     with pytest.raises(SettingsError, match="REJECTED_TABLE"):
         importlib.reload(module)
     assert gc.isenabled()
 
 
-def test_a_package_that_is_not_whole_does_not_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Schemas that are missing or broken are told when the function starts, and not at the first event of a type."""
+def test_incomplete_package_does_not_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Missing or broken schemas are reported when the function starts, not at the first event of a type."""
     monkeypatch.setattr("handlers.items.event_types.load.__defaults__", (tmp_path,))
     with pytest.raises(SchemaFileError, match=r"There are no schemas in .*\. Run `make generate`"):
         importlib.reload(handlers.sqs)
@@ -321,10 +321,10 @@ def test_a_package_that_is_not_whole_does_not_start(monkeypatch: pytest.MonkeyPa
         importlib.reload(handlers.sqs)
 
 
-def test_a_report_that_fails_takes_no_acknowledgement_back(
+def test_telemetry_failure_does_not_fail_the_batch(
     entry_points: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is stored stays acknowledged when log or metrics break, and where they broke is told without the text."""
+    """Stored records stay acknowledged if logging or metrics fail, and only the location of the failure is logged."""
     monkeypatch.setattr("handlers.telemetry.logs_and_metrics._emit", lambda *_: 1 / 0)
     assert entry_points["sqs"](sqs_event([SAMPLES["module_created"]]), CONTEXT) == {"batchItemFailures": []}
     (line,) = [line for line in lines(capsys.readouterr().out) if line.get("message") == "telemetry failed"]

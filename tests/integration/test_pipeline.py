@@ -1,4 +1,4 @@
-"""Batches of records to fates and tables."""
+"""Batches of records to outcomes and tables."""
 
 import json
 import random
@@ -21,13 +21,13 @@ from handlers.outcome import Drift, Fate, Outcome, RejectionReason, Violation
 from handlers.settings import Settings
 from handlers.telemetry.errors import describe_error
 from tests.guarantees.model import newest as newest_of
-from tests.support.engines import NOW, SAMPLES, TABLES, Change, Consumer, Tables
+from tests.support.engines import NOW, SAMPLES, TABLES, Consumer, EventFactory, Tables
 
 CATALOGUE = load()
 STORED, SUPERSEDED, IGNORED, REJECTED, RETRY = Fate.STORED, Fate.SUPERSEDED, Fate.IGNORED, Fate.REJECTED, Fate.RETRIED
 
 
-def test_within_a_batch_only_the_newest_is_stored(consumer: Consumer, event: Change, tables: Tables) -> None:
+def test_batch_stores_only_the_newest_event_of_an_item(consumer: Consumer, event: EventFactory, tables: Tables) -> None:
     """Of the events of one item in a batch the newest is stored, whatever their order; the others are superseded."""
     times = ["2026-09-01T08:00:00Z", "2026-09-01T10:00:00Z", "2026-09-01T09:00:00Z"]
     texts = [event("module_updated", {"event_time": time}, name=time) for time in times]
@@ -36,8 +36,8 @@ def test_within_a_batch_only_the_newest_is_stored(consumer: Consumer, event: Cha
     assert item["body"]["M"]["name"] == {"S": times[1]}
 
 
-def test_a_late_event_does_not_bring_back_what_was_deleted(consumer: Consumer, event: Change, tables: Tables) -> None:
-    """A tombstone stays, and what is older than it is superseded."""
+def test_late_event_does_not_replace_a_tombstone(consumer: Consumer, event: EventFactory, tables: Tables) -> None:
+    """A tombstone stays, and older events are superseded."""
     deleted = event("module_updated", {"event_time": "2026-09-02T08:00:00Z"}, workflow_state="deleted")
     late = event("module_created", {"event_time": "2026-09-01T08:00:00Z"})
     assert consumer.fates(deleted) == [STORED]
@@ -49,16 +49,18 @@ def test_a_late_event_does_not_bring_back_what_was_deleted(consumer: Consumer, e
     assert "deleted" not in tables.items("modules")[0]
 
 
-def test_a_field_that_canvas_left_out_is_gone(consumer: Consumer, event: Change, tables: Tables) -> None:
-    """A newer event replaces the body: a due date that was cleared is not kept from before."""
+def test_newer_event_clears_missing_field(consumer: Consumer, event: EventFactory, tables: Tables) -> None:
+    """A newer event replaces the body, so a cleared due date does not remain."""
     consumer.deliver(event("assignment_created"))
     consumer.deliver(event("assignment_updated", due_at=...))
     (item,) = tables.items("assignments")
     assert "due_at" not in item["body"]["M"]
 
 
-def test_a_graded_reply_and_its_twin(consumer: Consumer, event: Change, tables: Tables) -> None:
-    """Created and submitted of one reply come in either order, and leave the same two items."""
+def test_graded_reply_gives_the_same_items_in_either_order(
+    consumer: Consumer, event: EventFactory, tables: Tables
+) -> None:
+    """The created and submitted events of one reply leave the same two items in either order."""
     created, submitted = event("discussion_entry_created"), event("discussion_entry_submitted")
     assert consumer.fates(submitted) == [STORED]
     assert consumer.fates(created) == [SUPERSEDED]
@@ -72,8 +74,10 @@ def test_a_graded_reply_and_its_twin(consumer: Consumer, event: Change, tables: 
     assert tables.items("discussions") == after
 
 
-def test_the_tables_are_a_function_of_the_set_of_events(consumer: Consumer, event: Change, tables: Tables) -> None:
-    """Any order, duplication, splitting into batches and envelope of the same events leaves the same tables."""
+def test_order_duplicates_batches_and_envelopes_do_not_change_the_tables(
+    consumer: Consumer, event: EventFactory, tables: Tables
+) -> None:
+    """Any order, duplication, batching and envelope of the same events leaves the same tables."""
     chance = random.Random(7)  # noqa: S311  # a shuffle that can be repeated
     good = [*SAMPLES.values()]
     for minute in range(4):
@@ -99,8 +103,8 @@ def test_the_tables_are_a_function_of_the_set_of_events(consumer: Consumer, even
     assert sum(map(len, seen[0].values())) == len(newest_of(good))
 
 
-def test_an_outcome_names_its_record_and_what_it_was(tables: Tables, event: Change) -> None:
-    """Each outcome has the id of its record, its event type where that may be told, and the rules that it broke."""
+def test_outcome_names_record_event_type_and_violations(tables: Tables, event: EventFactory) -> None:
+    """Each outcome has its record id, its event type if that may be logged, and the violated rules."""
     metadata = json.loads(event("module_created"))["metadata"]
     sample_time = format_utc(parse_datetime(json.loads(event("module_updated"))["metadata"]["event_time"]))
     deployed = {name: table for name, table in TABLES.items() if name != "COURSES_TABLE"}
@@ -143,19 +147,19 @@ def test_an_outcome_names_its_record_and_what_it_was(tables: Tables, event: Chan
 
 
 @pytest.mark.parametrize("reason", rejected_samples())
-def test_each_refusal_is_kept_with_its_reason(consumer: Consumer, tables: Tables, reason: str) -> None:
-    """Each file of events/rejected is rejected for the reason that it is named after, and the neighbours are stored."""
+def test_rejected_sample_is_stored_with_its_reason(consumer: Consumer, tables: Tables, reason: str) -> None:
+    """Each file of events/rejected is rejected for the reason in its name, and its neighbours are stored."""
     good = SAMPLES["module_created"]
     outcomes = consumer.deliver(good, rejected_samples()[reason])
     assert [outcome.fate for outcome in outcomes] == [STORED, REJECTED]
     assert outcomes[1].reason == reason
     assert outcomes[1].violations
-    (kept,) = tables.items("rejected")
-    assert kept["reason"] == {"S": reason}
+    (item,) = tables.items("rejected")
+    assert item["reason"] == {"S": reason}
     assert len(tables.items("modules")) == 1
 
 
-def test_a_record_rejected_twice_is_one_item(consumer: Consumer, tables: Tables) -> None:
+def test_record_rejected_twice_is_one_item(consumer: Consumer, tables: Tables) -> None:
     """A duplicate of a rejected record, in the same batch or a later one, adds nothing."""
     text = rejected_samples()["unroutable"]
     assert consumer.fates(text, text) == [REJECTED, REJECTED]
@@ -163,8 +167,8 @@ def test_a_record_rejected_twice_is_one_item(consumer: Consumer, tables: Tables)
     assert len(tables.items("rejected")) == 1
 
 
-def test_an_event_of_a_stranger_is_rejected(tables: Tables, event: Change) -> None:
-    """With a list of accounts set, only events of these are taken, named by uuid or by id."""
+def test_event_of_an_account_that_is_not_allowed_is_rejected(tables: Tables, event: EventFactory) -> None:
+    """If a list of accounts is set, only their events are accepted, named by UUID or by id."""
     mine = json.loads(event("module_created"))["metadata"]
     stranger = event("module_created", {"root_account_uuid": "stranger", "root_account_id": "99990000000000001"})
     nobody = event("module_created", {"root_account_uuid": ..., "root_account_id": ...})
@@ -176,7 +180,7 @@ def test_an_event_of_a_stranger_is_rejected(tables: Tables, event: Change) -> No
         ] * 2
 
 
-def test_events_of_a_family_that_is_not_deployed_are_ignored(tables: Tables, event: Change) -> None:
+def test_events_of_a_family_that_is_not_deployed_are_ignored(tables: Tables, event: EventFactory) -> None:
     """Without its table variable a family's events are acknowledged, valid or not, and the others stored."""
     deployed = {name: table for name, table in TABLES.items() if name != "COURSES_TABLE"}
     consumer = Consumer(tables, deployed=deployed)
@@ -187,7 +191,7 @@ def test_events_of_a_family_that_is_not_deployed_are_ignored(tables: Tables, eve
     assert tables.items("courses") == tables.items("rejected") == []
 
 
-def test_types_that_are_not_kept_leave_nothing_behind(tables: Tables, event: Change) -> None:
+def test_types_that_are_not_kept_leave_nothing_behind(tables: Tables, event: EventFactory) -> None:
     """Those of the catalogue and of the settings are ignored by name, even from an account that is not allowed."""
     stranger = {"root_account_uuid": "stranger", "root_account_id": None}
     names = [*sorted(load_not_kept()), "quizzes-lti.grade_changed", "wiki_page_created"]
@@ -201,41 +205,51 @@ def test_types_that_are_not_kept_leave_nothing_behind(tables: Tables, event: Cha
     assert tables.items("rejected") == []
 
 
-def test_an_unknown_type_says_only_what_can_be_read(consumer: Consumer, event: Change, tables: Tables) -> None:
-    """An event type out of a hostile hand is no path: what does not look like a type stays out of the log."""
-    told = ["grades_leaked", "a.v2_9", "quizzes-lti.grade_changed", "x" * 64]
-    untold = ["../settings", "x" * 65, "x" * 5_000, "__proto__", "9lives", "-a", "aB", "", "a\n"]
-    names = [*told, *untold]
+def test_unknown_event_name_is_logged_only_if_it_looks_like_one(
+    consumer: Consumer, event: EventFactory, tables: Tables
+) -> None:
+    """A hostile event name that does not look like an event type is kept out of the log."""
+    loggable = ["grades_leaked", "a.v2_9", "quizzes-lti.grade_changed", "x" * 64]
+    hidden = ["../settings", "x" * 65, "x" * 5_000, "__proto__", "9lives", "-a", "aB", "", "a\n"]
+    names = [*loggable, *hidden]
     outcomes = consumer.deliver(*[event("module_created", {"event_name": name}) for name in names])
     assert {outcome.reason for outcome in outcomes} == {RejectionReason.UNKNOWN_EVENT_TYPE}
-    assert [outcome.event_name for outcome in outcomes] == told + [None] * len(untold)
-    kept = {item["event_name"]["S"] for item in tables.items("rejected") if "event_name" in item}
-    assert kept == {name for name in names if 0 < len(name) < 256}
+    assert [outcome.event_name for outcome in outcomes] == loggable + [None] * len(hidden)
+    stored_names = {item["event_name"]["S"] for item in tables.items("rejected") if "event_name" in item}
+    assert stored_names == {name for name in names if 0 < len(name) < 256}
 
 
-def test_a_record_too_large_for_any_table_goes_back(consumer: Consumer, event: Change, tables: Tables) -> None:
-    """What even the table of rejected events cannot hold is retried, so that it ends whole where failures go."""
+def test_record_too_large_for_the_rejected_table_is_retried(
+    consumer: Consumer, event: EventFactory, tables: Tables
+) -> None:
+    """A record too large even for the rejected table is retried, so that it ends whole in the failure destination."""
     noise = "".join(random.Random(1).choices("0123456789abcdefghijklmnopqrstuvwxyz+/", k=900_000))  # noqa: S311
     outcomes = consumer.deliver(event("syllabus_updated", syllabus_body=noise), noise, event("module_created"))
     assert [(outcome.fate, outcome.error) for outcome in outcomes] == [(RETRY, "too_large")] * 2 + [(STORED, None)]
     assert tables.items("rejected") == []
 
 
-def test_a_large_event_that_compresses_is_kept(consumer: Consumer, event: Change, tables: Tables) -> None:
-    """An item over 400 KB is rejected, and kept compressed."""
+def test_large_compressible_event_is_rejected_with_its_payload(
+    consumer: Consumer, event: EventFactory, tables: Tables
+) -> None:
+    """An item over 400 KB is rejected, and its payload is stored compressed."""
     outcomes = consumer.deliver(event("syllabus_updated", syllabus_body="long " * 150_000))
     assert [(outcome.fate, outcome.reason) for outcome in outcomes] == [(REJECTED, RejectionReason.TOO_LARGE)]
     assert len(tables.items("rejected")) == 1
 
 
-def test_a_missing_table_of_rejected_events_makes_them_wait(consumer: Consumer, event: Change, tables: Tables) -> None:
-    """What cannot be kept as rejected is not acknowledged."""
+def test_rejected_records_are_retried_while_their_table_is_missing(
+    consumer: Consumer, event: EventFactory, tables: Tables
+) -> None:
+    """A record that cannot be stored as rejected is not acknowledged."""
     tables.client.delete_table(TableName="rejected")
     assert consumer.fates(rejected_samples()["unroutable"], event("module_created")) == [RETRY, STORED]
 
 
-def test_what_was_folded_waits_with_the_newest(consumer: Consumer, event: Change, tables: Tables) -> None:
-    """An older event is not acknowledged as superseded before the newer one is in the table."""
+def test_compacted_events_are_retried_with_the_newest_one(
+    consumer: Consumer, event: EventFactory, tables: Tables
+) -> None:
+    """An older event is not acknowledged as superseded before the newer one is stored."""
     tables.client.delete_table(TableName="modules")
     older = event("module_created")
     newer = event("module_updated")
@@ -245,10 +259,10 @@ def test_what_was_folded_waits_with_the_newest(consumer: Consumer, event: Change
 
 
 @pytest.mark.parametrize("stage", ["decode", "admit", "validate", "route", "build_items", "rejection_item"])
-def test_a_bug_makes_its_record_wait_and_no_other(
-    consumer: Consumer, event: Change, monkeypatch: pytest.MonkeyPatch, stage: str
+def test_bug_retries_only_the_record_that_triggers_it(
+    consumer: Consumer, event: EventFactory, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    """An exception that nobody foresaw, in any stage, retries the record that it came from; the place is told."""
+    """An unexpected exception in any stage retries the record that triggered it, and its location is logged."""
     original: Callable[..., Any] = getattr(__import__("handlers.pipeline", fromlist=["x"]), stage)
 
     def with_a_bug(*arguments: Any) -> Any:
@@ -269,10 +283,10 @@ def test_a_bug_makes_its_record_wait_and_no_other(
 
 
 @pytest.mark.parametrize("place", ["write_plan", "FlowControl.record_round"])
-def test_a_bug_in_writing_makes_the_batch_wait(
-    consumer: Consumer, event: Change, monkeypatch: pytest.MonkeyPatch, place: str
+def test_bug_in_the_writer_retries_the_unwritten_records(
+    consumer: Consumer, event: EventFactory, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    """An exception out of the writer is told with its place, and acknowledges nothing that it left unwritten."""
+    """An exception of the writer is logged with its location, and no unwritten record is acknowledged."""
     nothing: dict[str, str] = {}
     monkeypatch.setattr(f"handlers.storage.writer.{place}", lambda *_: nothing["a secret of the event"])
     (outcome,) = consumer.deliver(event("module_created"))
@@ -280,8 +294,8 @@ def test_a_bug_in_writing_makes_the_batch_wait(
     assert re.fullmatch(r"KeyError at writer\.py:\d+", str(outcome.error))
 
 
-def test_the_place_of_a_bug_is_the_innermost_of_ours(event: Change) -> None:
-    """A bug is told by its type and by the last line of the handlers that it came through, else by its own line."""
+def test_bug_is_located_at_the_innermost_frame_of_the_handlers(event: EventFactory) -> None:
+    """A bug is described by its type and the last line of the handlers in its traceback, or else its own line."""
     live_event = decode(event("module_created", {"event_time": None}).encode())
     with pytest.raises(TypeError) as ours:
         build_items(route(live_event, CATALOGUE["module_created"]))
@@ -306,8 +320,10 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize("event_name", SAMPLES)
-def test_no_number_in_any_field_makes_its_record_wait(engine: Tables, event: Change, event_name: str) -> None:
-    """Whatever number stands in a field of whatever kind, or in a key, its record is stored or rejected at once."""
+def test_record_with_any_number_is_stored_or_rejected_at_once(
+    engine: Tables, event: EventFactory, event_name: str
+) -> None:
+    """Whatever number a field of any kind or a key contains, its record is never retried."""
     event_type = CATALOGUE[event_name]
     one_of_each_kind = {kind: field for field, kind in event_type.field_kinds.items()}.values()
     in_keys = {path for entity in event_type.entities for path in entity.key_paths} & event_type.field_kinds.keys()
@@ -324,16 +340,18 @@ def test_no_number_in_any_field_makes_its_record_wait(engine: Tables, event: Cha
 
 
 @pytest.mark.parametrize("depth", [90, 101, 985, 5_000])
-def test_no_depth_in_any_field_makes_its_record_wait(consumer: Consumer, event: Change, depth: int) -> None:
-    """However deep a value is nested, in whatever field, the record is rejected and its neighbours stored."""
+def test_record_with_any_depth_is_rejected_at_once(consumer: Consumer, event: EventFactory, depth: int) -> None:
+    """However deep a value is nested, in any field, its record is rejected and its neighbours are stored."""
     deep = "[" * depth + "]" * depth
     texts = [event("assignment_updated", **{field: "@"}).replace('"@"', deep) for field in ("title", "due_at", "new")]
     texts.append(event("assignment_updated", {"user_id": "@"}).replace('"@"', deep))
     assert consumer.fates(*texts, event("module_created")) == [REJECTED] * 4 + [STORED]
 
 
-def test_what_the_time_does_not_suffice_for_is_handed_back(consumer: Consumer, event: Change, tables: Tables) -> None:
-    """Records that are not judged in half of the time wait; those before them are stored."""
+def test_records_beyond_the_processing_time_are_retried(
+    consumer: Consumer, event: EventFactory, tables: Tables
+) -> None:
+    """Records that are not processed in half of the time are retried, and those before them are stored."""
     clock = iter([60_000] * 11)
     texts = [event("module_created", module_id=str(n)) for n in range(1, 21)]
     outcomes = consumer.deliver(*texts, remaining_ms=lambda: next(clock, 20_000))
@@ -342,12 +360,12 @@ def test_what_the_time_does_not_suffice_for_is_handed_back(consumer: Consumer, e
     assert len(tables.items("modules")) == 10
 
 
-def test_an_empty_batch_is_nothing(consumer: Consumer) -> None:
-    """No records, no outcomes, no requests."""
+def test_empty_batch_has_no_outcomes_and_no_requests(consumer: Consumer) -> None:
+    """Without records there are no outcomes and no requests."""
     assert consumer.deliver() == []
 
 
-def test_secrets_in_urls_reach_no_table(consumer: Consumer, event: Change, tables: Tables) -> None:
+def test_secrets_in_urls_reach_no_table(consumer: Consumer, event: EventFactory, tables: Tables) -> None:
     """Links keep no secret in whatever field or depth of a body, and the same event redacted before gives the same."""
     link = "https://files.example.edu/7?a=1&verifier=s3cret&x=1"
     presigned = "https://bucket.s3.amazonaws.com/q?X-Amz-Signature=s3cret"
@@ -368,8 +386,8 @@ def test_secrets_in_urls_reach_no_table(consumer: Consumer, event: Change, table
     assert tables.entities() == stored
 
 
-def test_unknown_fields_are_kept_and_counted(consumer: Consumer, event: Change, tables: Tables) -> None:
-    """A field of tomorrow's Canvas is in the item as it came, and its number in the outcome."""
+def test_unknown_fields_are_stored_and_counted(consumer: Consumer, event: EventFactory, tables: Tables) -> None:
+    """A field that Canvas adds in future is stored unchanged and counted in the outcome."""
     (outcome,) = consumer.deliver(event("module_updated", colour="green", tags=["a", {"b": None}]))
     assert outcome.drift == Drift(unknown_field_count=2)
     (item,) = tables.items("modules")
@@ -377,14 +395,14 @@ def test_unknown_fields_are_kept_and_counted(consumer: Consumer, event: Change, 
     assert item["body"]["M"]["tags"] == {"L": [{"S": "a"}, {"M": {"b": {"NULL": True}}}]}
 
 
-def test_the_newest_is_kept_in_the_order_of_the_keys() -> None:
-    """Folding keeps for each key the greatest version, and the keys in the order in which they first came."""
+def test_compact_preserves_the_order_of_keys() -> None:
+    """Compaction keeps the greatest version of each key, with the keys in the order of their first occurrence."""
 
     def item(key: str, version: str | None) -> Item:
         return Item("T", PrimaryKey(("context", "c"), ("entity", key)), version, {}, insert_first=False)
 
-    kept = compact([item("b", "1"), item("a", "2"), item("b", "3"), item("a", "1"), item("b", "2")])
-    assert [(each.key[1][1], each.version) for each in kept.values()] == [("b", "3"), ("a", "2")]
+    newest = compact([item("b", "1"), item("a", "2"), item("b", "3"), item("a", "1"), item("b", "2")])
+    assert [(newest_item.key[1][1], newest_item.version) for newest_item in newest.values()] == [("b", "3"), ("a", "2")]
     first, second = item("c", None), item("c", None)
-    (kept_first,) = compact([first, second]).values()
-    assert kept_first is first
+    (newest_first,) = compact([first, second]).values()
+    assert newest_first is first

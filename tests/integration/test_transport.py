@@ -56,7 +56,7 @@ def test_value_is_stored_as_boto3_stores_it(tables: Tables, value: object) -> No
     assert [item] == tables.items("modules") == [boto3_item]
 
 
-def test_error_codes_are_in_the_order_of_the_statements(tables: Tables) -> None:
+def test_error_codes_are_in_statement_order(tables: Tables) -> None:
     """Each of 25 statements has its own error code at its own position."""
     transport = transport_for(client_of(tables))
     transport.send([insert("old", f"e#{n}") for n in range(0, 25, 3)])
@@ -84,7 +84,7 @@ def code_and_status(error: ClientError) -> tuple[str, int]:
 
 
 class Endpoint:
-    """An HTTP endpoint that records the requests that it receives, and responds as it is told."""
+    """An HTTP endpoint that records the requests that it receives, and responds as configured."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []
@@ -343,7 +343,7 @@ def test_each_thread_has_a_connection_of_its_own(endpoint: Endpoint) -> None:
 # The settings of the client
 
 
-def test_read_timeout_is_that_of_the_client(endpoint: Endpoint) -> None:
+def test_client_read_timeout_applies(endpoint: Endpoint) -> None:
     """A request without a response ends after the read timeout of the client, and is not repeated."""
     released = threading.Event()
 
@@ -362,7 +362,7 @@ def test_read_timeout_is_that_of_the_client(endpoint: Endpoint) -> None:
     assert len(endpoint.received) == 1  # retries are for the writer to decide
 
 
-def test_connect_timeout_is_that_of_the_client() -> None:
+def test_client_connect_timeout_applies() -> None:
     """A connection that the host does not accept ends after the connect timeout of the client."""
     with ExitStack() as sockets:
         full = sockets.enter_context(socket.socket())
@@ -493,7 +493,7 @@ def test_moto_receives_the_requests() -> None:
 
 
 def test_returned_old_item_is_not_kept_in_memory() -> None:
-    """Of an old item in a response only its presence is kept, however large it is."""
+    """Only the presence of an old item in a response is kept, however large the item is."""
     item = {"context": {"S": "c"}, "body": {"M": {"flags": {"L": [{"BOOL": True}] * 1_000}}}}
     response = {"Error": {"Code": "ConditionalCheckFailed", "Message": "no", "Item": item}, "TableName": "modules"}
     parsed = _parse_response(json.dumps({"Responses": [response, {}]}).encode())

@@ -672,7 +672,7 @@ def test_permanent_error_of_a_statement_is_not_retried(code: str) -> None:
 
 
 def test_no_round_starts_after_the_deadline() -> None:
-    """Items for which the time does not suffice fail without an attempt, and are the last of the batch."""
+    """Items for which no time is left fail without an attempt, and are the last of the batch."""
     checks = 1 + 2 * (1 + MAX_CONCURRENT_REQUESTS)  # at the start; in two rounds, before each and before its requests
     remaining = iter([60_000] * checks)
     client = ScriptedClient()

@@ -1,4 +1,4 @@
-"""As much of the AWS CLI as the documented commands use, against a local stack; run as ``aws`` by their shell.
+"""The subset of the AWS CLI that the documented commands use, against a local stack; their shell runs it as ``aws``.
 
 The AWS CLI itself cannot be installed beside the tests, because each of its versions requires one version of botocore.
 """
@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _parameters(client: Any, operation: str, arguments: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The parameters of the operation, and the options ``query`` and ``output``."""
+    """Return the parameters of the operation, and the options ``query`` and ``output``."""
     members = client.meta.service_model.operation_model(operation).input_shape.members
     names = {f"--{xform_name(name, '-')}": name for name in members}
     parameters: dict[str, Any] = {}
@@ -77,7 +77,7 @@ def _parameters(client: Any, operation: str, arguments: list[str]) -> tuple[dict
 
 
 def _as_text(result: Any) -> str:
-    """Rows in lines and columns between tabs, as ``--output text``."""
+    """Return rows as lines and columns between tabs, as ``--output text`` does."""
     if isinstance(result, list):
         is_table = any(isinstance(item, list) for item in result)
         return ("\n" if is_table else "\t").join(map(_as_text, result))

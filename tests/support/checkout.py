@@ -12,7 +12,7 @@ FOLDERS = ("cli", "handlers", "schemas", "events", "docs", "package")
 
 
 class Checkout:
-    """A copy of the project in a folder; its commands run as a person runs them, without an AWS configuration."""
+    """A copy of the project in a folder; its commands run as separate processes, without an AWS configuration."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -56,9 +56,9 @@ DYNAMODB_LOCAL = Path(__file__).parents[2] / ".cache" / "dynamodb-local"
 
 
 def scan(endpoint: str, table: str) -> list[dict[str, Any]]:
-    """All items of a table of an engine, in DynamoDB's form.
+    """Return all items of a table of an engine, in DynamoDB's form.
 
-    Without boto3: the tests of the promise read all tables after each step, and spent most of their time there.
+    It does not use boto3, which took most of the time of tests that read all tables after each step.
     """
     items: list[dict[str, Any]] = []
     request: dict[str, Any] = {"TableName": table, "ConsistentRead": True}
@@ -88,7 +88,7 @@ class Tables:
         self.endpoint = endpoint
 
     def reset(self) -> None:
-        """Create the tables that are missing, and empty the others: much faster than to create all of them anew."""
+        """Create the missing tables, and empty the others, which is much faster than creating all of them."""
         present = self.client.list_tables()["TableNames"]
         for table in TABLES.values():
             if table in present:
@@ -121,16 +121,16 @@ class Tables:
             self._create(table)
 
     def items(self, table: str) -> list[dict[str, Any]]:
-        """All items of a table, in DynamoDB's form, in the order of their keys."""
+        """Return all items of a table, in DynamoDB's form, in key order."""
         return sorted(scan(self.endpoint, table), key=_key)
 
     def entities(self) -> dict[str, list[dict[str, Any]]]:
-        """All items of all entity tables."""
+        """Return all items of all entity tables."""
         return {table: self.items(table) for table in TABLES.values() if table != "rejected"}
 
 
 def as_boto3(attributes: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Attributes in DynamoDB's JSON in the form that boto3 takes and gives them: bytes are not in Base64."""
+    """Convert attributes from DynamoDB JSON to the form of boto3, in which bytes are not in Base64."""
     return {name: json.loads(text, object_hook=_with_bytes) for name, text in attributes.items()}
 
 
@@ -143,7 +143,7 @@ def _key(item: dict[str, Any]) -> list[str]:
     return [item[name]["S"] for name in KEY_NAMES if name in item]
 
 
-Change = Callable[..., str]
+EventFactory = Callable[..., str]
 
 
 def _without_ellipses(fields: dict[str, Any]) -> dict[str, Any]:
@@ -156,14 +156,14 @@ def _tables_in(aws: LocalAws) -> Tables:
 
 
 def empty_tables(aws: LocalAws) -> Tables:
-    """The tables in an engine, empty: those of the test before, for as long as the engine runs."""
+    """Return the empty tables of an engine, reusing those of the test before."""
     tables = _tables_in(aws)
     tables.reset()
     return tables
 
 
 def client_of(tables: Tables) -> Any:
-    """A client for the engine of the tables."""
+    """Return a client for the engine of the tables."""
     return _client_at(tables.endpoint)
 
 
@@ -192,13 +192,13 @@ class Consumer:
             Record(str(number), text.encode() if isinstance(text, str) else text, NOW, "arn:aws:sqs:eu-west-1:1:queue")
             for number, text in enumerate(texts)
         ]
-        batch = [(record.id, partial(_itself, record)) for record in records]
+        batch = [(record.id, partial(_identity, record)) for record in records]
         return self.pipeline.process(batch, Deadline(remaining_ms))
 
     def fates(self, *texts: str | bytes) -> list[Fate]:
-        """Deliver a batch; the fates alone."""
+        """Deliver a batch; return only the fates."""
         return [outcome.fate for outcome in self.deliver(*texts)]
 
 
-def _itself(record: Record) -> Record:
+def _identity(record: Record) -> Record:
     return record

@@ -1,4 +1,4 @@
-"""The deployed template that the command tests use, and what a command printed."""
+"""The deployed template that the command tests use, and the result of a command."""
 
 import json
 import time
@@ -19,8 +19,8 @@ VIOLATION = Violation("body.name", "type", "string or null")
 
 
 @dataclass(frozen=True)
-class Done:
-    """What a command came to."""
+class CommandResult:
+    """The exit status and the output of a command."""
 
     status: int
     out: str
@@ -28,17 +28,17 @@ class Done:
 
     @property
     def json(self) -> Any:
-        """Its output for machines."""
+        """The output as JSON."""
         return json.loads(self.out)
 
 
-Command = Callable[..., Done]
+Command = Callable[..., CommandResult]
 
 
 class Local:
-    """The stack as a test sees it: what is in it, and ways to put more there."""
+    """The stack of a test: its contents, and ways to add more."""
 
-    records_taken = 0  # of the stream, when a test was last settled
+    records_taken = 0  # from the stream, when a test last settled
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -56,7 +56,7 @@ class Local:
             self.stack.client("s3").delete_object(Bucket=self.bucket, Key=key)
 
     def settle(self) -> None:
-        """Wait until the functions took all that is in the queue and the stream."""
+        """Wait until the functions have processed everything in the queue and the stream."""
         eventually(lambda: is_empty(self.stack.client("sqs"), self.stack.queue_url))
         in_stream = self._records_in_stream()
         if in_stream > Local.records_taken:  # reading the log takes long
@@ -80,16 +80,16 @@ class Local:
         return sum(batch["received"] for batch in batches(log_lines(aws)[f"/aws/lambda/{STACK}/kinesis"]))
 
     def items(self, table: str) -> list[dict[str, Any]]:
-        """All items of a table, in DynamoDB's form."""
+        """Return all items of a table, in DynamoDB's form."""
         return scan(self.endpoint, table)
 
     def entities(self) -> list[str]:
-        """The sort keys of all entities that are held."""
+        """Return the sort keys of all stored entities."""
         tables = self.stack.entity_tables.values()
         return sorted(item["entity"]["S"] for table in tables for item in self.items(table))
 
     def rejected(self) -> list[dict[str, Any]]:
-        """The rejected records, in DynamoDB's form."""
+        """Return the rejected records, in DynamoDB's form."""
         return sorted(self.items(self.stack.rejected_table), key=lambda item: str(item["record"]["S"]))
 
     def reject(
@@ -101,7 +101,7 @@ class Local:
         ago: timedelta = timedelta(hours=1),
         source: str = "arn:aws:sqs:eu-west-1:000000000000:canvas-live-events",
     ) -> str:
-        """Put a record into the table of rejected events, as the handlers would; its sort key."""
+        """Put a record into the rejected table, as the handlers would; return its sort key."""
         entered = datetime.now(UTC) - ago
         record = Record("an-id", text.encode(), entered, source)
         item = rejection_item(record, Rejection(reason, VIOLATION), event_name, datetime.now(UTC), timedelta(days=90))
@@ -109,7 +109,7 @@ class Local:
         return dict(item.key)["record"]
 
     def put(self, variable: str, context: str, entity: str, **attributes: Any) -> None:
-        """Put an item into an entity table; ``attributes`` are of its body."""
+        """Put an item into an entity table; ``attributes`` are the fields of its body."""
         body = {name: {"S": value} for name, value in attributes.items()}
         item = {"context": {"S": context}, "entity": {"S": entity}, "version": {"S": "1"}, "body": {"M": body}}
         item |= {"event_name": {"S": f"{entity.partition('#')[0]}_updated"}, "event_time": {"S": "2026-09-01"}}
@@ -121,20 +121,20 @@ class Local:
         return self.stack.resources["FailureBucket"].physical_id
 
     def objects(self) -> list[str]:
-        """The keys in the on-failure bucket."""
+        """Return the keys in the on-failure bucket."""
         listed = self.stack.client("s3").list_objects_v2(Bucket=self.bucket)
-        return [each["Key"] for each in listed.get("Contents", ())]
+        return [entry["Key"] for entry in listed.get("Contents", ())]
 
     def visible_in(self, url: str) -> int:
-        """How many messages of a queue can be received at once."""
+        """Return how many messages of a queue can be received at once."""
         names = ["ApproximateNumberOfMessages"]
         attributes = self.stack.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
         return int(attributes["ApproximateNumberOfMessages"])
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 60) -> None:
-    """Wait until something holds; fail when it does not in time."""
+    """Wait until a condition holds; fail if it does not hold in time."""
     until = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < until, "it did not come about in time"
+        assert time.monotonic() < until, "the condition did not hold in time"
         time.sleep(0.1)  # until the next look

@@ -1,4 +1,4 @@
-"""What tests of requests to DynamoDB share: statements, values that are easily garbled, and an HTTP response."""
+"""Shared helpers for tests of requests to DynamoDB: statements, difficult values, and an HTTP response."""
 
 import gzip
 from decimal import Decimal

@@ -42,7 +42,7 @@ INTEGERS = {
 
 
 def transform(text: str) -> Json:
-    """A SAM template as CloudFormation receives it from the transform, with the default parameters."""
+    """Return a SAM template as CloudFormation receives it from the transform, with the default parameters."""
     source = yaml_parse(text)
     # As after an upload: the transform accepts no folder.
     source["Globals"]["Function"]["CodeUri"] = "s3://bucket/package.zip"
@@ -56,28 +56,28 @@ RESOURCES: dict[str, Json] = TEMPLATE["Resources"]
 
 
 def properties(name: str) -> Json:
-    """The properties of a resource."""
+    """Return the properties of a resource."""
     resource_properties: Json = RESOURCES[name]["Properties"]
     return resource_properties
 
 
 def arn(name: str) -> Json:
-    """The reference to the ARN of a resource."""
+    """Return the reference to the ARN of a resource."""
     return {"Fn::GetAtt": [name, "Arn"]}
 
 
 def of_type(resource_type: str) -> dict[str, Json]:
-    """The resources of a CloudFormation type, by logical id."""
+    """Return the resources of a CloudFormation type, by logical id."""
     return {name: resource for name, resource in RESOURCES.items() if resource["Type"] == resource_type}
 
 
 def condition_of(family: str) -> str:
-    """The condition under which a family has its table."""
+    """Return the condition under which a family has its table."""
     return f"Deploy{TABLES[family].removesuffix('Table')}"
 
 
 def is_true(condition: Any, families_parameter: str) -> bool:
-    """Whether a condition is true when the parameter Families has this value."""
+    """Return whether a condition is true when the parameter Families has this value."""
     match condition:
         case {"Condition": name}:
             return is_true(TEMPLATE["Conditions"][name], families_parameter)
@@ -104,7 +104,7 @@ def _text(value: Any, families_parameter: str) -> Any:
 
 
 def resolve(value: Any, families_parameter: str = "all") -> Any:
-    """A value of the template in which only the conditions of families are resolved."""
+    """Return a value of the template with only the conditions of families resolved."""
     match value:
         case {"Fn::If": [str() as condition, then, otherwise]} if condition.startswith("Deploy"):
             branch = then if is_true({"Condition": condition}, families_parameter) else otherwise
@@ -118,5 +118,5 @@ def resolve(value: Any, families_parameter: str = "all") -> Any:
 
 
 def as_list(value: Any) -> list[Any]:
-    """The values of a policy element, which may be one value or a list."""
+    """Return the values of a policy element, which may be one value or a list."""
     return value if isinstance(value, list) else [value]

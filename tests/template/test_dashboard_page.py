@@ -1,4 +1,4 @@
-"""The dashboard page of runs and widgets other than those of the template today."""
+"""The dashboard page with runs and widgets that differ from the template's."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ REPORT = "REPORT RequestId: 1\tDuration: {} ms\tBilled Duration: 1 ms"
 
 
 def snapshot(*widgets: dict[str, Any], durations: dict[timedelta, float]) -> dict[str, Any]:
-    """A run that ended at noon, with invocations of a function so long before the end, of so many milliseconds."""
+    """Return a run that ended at noon, with invocations of these ages and durations in milliseconds."""
     events = [(int((NOON - ago).timestamp() * 1000), REPORT.format(ms)) for ago, ms in durations.items()]
     return {
         "taken": NOON.isoformat(),
@@ -29,7 +29,7 @@ def snapshot(*widgets: dict[str, Any], durations: dict[timedelta, float]) -> dic
 
 
 def metric_widget(title: str, **properties: Any) -> dict[str, Any]:
-    """A widget of the function's duration."""
+    """Return a widget of the function's duration."""
     metrics = [["AWS/Lambda", "Duration", "FunctionName", "f", {"label": "longest", "stat": "Maximum"}]]
     return {"type": "metric", "properties": {"title": title, "metrics": metrics} | properties}
 
@@ -44,10 +44,10 @@ def metric_widget(title: str, **properties: Any) -> dict[str, Any]:
         (timedelta(days=9), ["01 Sep", "00:00", "04 Sep", "00:00", "07 Sep", "00:00"]),
     ],
 )
-def test_time_axis_has_round_times_whatever_the_length_of_the_run(
+def test_time_axis_has_round_times_for_any_length_of_run(
     browser: Page, tmp_path: Path, span: timedelta, labels: list[str]
 ) -> None:
-    """From a moment to days, the axis names two to five round times in UTC, and they do not overlap."""
+    """From a moment to days, the axis has two to five round times in UTC, which do not overlap."""
     path = tmp_path / "dashboard.html"
     path.write_text(render_page(RunMetrics(snapshot(metric_widget("Duration"), durations={span: 40.0}))))
     browser.open(path, 390, is_mobile=True)
@@ -57,8 +57,8 @@ def test_time_axis_has_round_times_whatever_the_length_of_the_run(
     assert layout["overlapping"] == []
 
 
-def test_thresholds_far_above_the_data_are_only_named() -> None:
-    """A threshold is drawn among the values; one beyond them would press them flat, and appears in the legend alone."""
+def test_threshold_far_above_the_data_appears_only_in_the_legend() -> None:
+    """A threshold within reach of the data is drawn; one far above would flatten it, so only the legend names it."""
 
     def page(threshold: float) -> str:
         annotations = {"horizontal": [{"label": "alarm", "value": threshold}]}
@@ -84,8 +84,8 @@ def test_other_widgets_of_cloudwatch_are_rendered(browser: Page, tmp_path: Path)
     assert browser.errors() == []
 
 
-def test_unknown_widget_is_named() -> None:
-    """A type of widget that the page does not know fails with its name, instead of being left out."""
+def test_unknown_widget_type_is_an_error() -> None:
+    """A widget type that the page does not support fails with its name, instead of being left out."""
     with pytest.raises(ValueError, match="unsupported type of widget: explorer"):
         RunMetrics(snapshot({"type": "explorer", "properties": {}}, durations={})).widgets()
 
@@ -102,7 +102,7 @@ def test_unknown_widget_is_named() -> None:
         (0.0000152, "0.000015"),
     ],
 )
-def test_numbers_are_formatted_for_people(value: float, text: str) -> None:
+def test_numbers_are_formatted_for_readability(value: float, text: str) -> None:
     """Large numbers have separators, small ones two digits, and none has an exponent."""
     assert format_number(value) == text
 

@@ -1,4 +1,4 @@
-"""What the documents say to do around a deployment, by their own commands: protect the stack, clean up a failed one."""
+"""The documented commands around a deployment: protecting the stack, and cleaning up after a failed deployment."""
 
 import json
 import re
@@ -29,13 +29,13 @@ BROKEN = """
 
 @pytest.fixture
 def aws() -> Iterator[LocalAws]:
-    """An account with nothing in it."""
+    """An empty AWS account."""
     with ministack() as started:
         yield started
 
 
 def commands_of(document: str, text: str) -> str:
-    """The one fenced block of a document that contains a text."""
+    """Return the only fenced block of a document that contains a text."""
     blocks = re.findall(r"^```\n(.*?)^```$", (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
     block: str
     (block,) = [block for block in blocks if text in block]
@@ -43,7 +43,7 @@ def commands_of(document: str, text: str) -> str:
 
 
 def fail_to_deploy(aws: LocalAws) -> None:
-    """Create the stack from a template of which the last resource cannot be created, and wait for the rollback."""
+    """Create the stack from a template whose last resource cannot be created, and wait for the rollback."""
     s3, cloudformation = aws.client("s3"), aws.client("cloudformation")
     s3.create_bucket(Bucket="packages", CreateBucketConfiguration={"LocationConstraint": local.REGION})
     arguments = local._upload(aws, PARAMETERS)
@@ -60,27 +60,25 @@ def fail_to_deploy(aws: LocalAws) -> None:
 
 
 def status_of(aws: LocalAws) -> str:
-    """The status of the stack."""
+    """Return the status of the stack."""
     status: str = aws.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"]
     return status
 
 
 def left_over(aws: LocalAws) -> dict[str, list[str]]:
-    """What holds data or costs money, by service."""
+    """Return what holds data or costs money, by service."""
     buckets = [bucket["Name"] for bucket in aws.client("s3").list_buckets()["Buckets"]]
     return {
         "tables": aws.client("dynamodb").list_tables()["TableNames"],
         "queues": aws.client("sqs").list_queues().get("QueueUrls", []),
         "streams": aws.client("kinesis").list_streams()["StreamNames"],
         "buckets": [name for name in buckets if name != "packages"],
-        "functions": [each["FunctionName"] for each in aws.client("lambda").list_functions()["Functions"]],
+        "functions": [function["FunctionName"] for function in aws.client("lambda").list_functions()["Functions"]],
     }
 
 
-def test_failed_first_deployment_leaves_nothing_but_tables_and_the_documented_commands_delete_them(
-    aws: LocalAws, tmp_path: Path
-) -> None:
-    """Neither a stream that costs money nor a queue stays, and after the clean-up the stack can be deployed again."""
+def test_documented_commands_clean_up_after_a_failed_first_deployment(aws: LocalAws, tmp_path: Path) -> None:
+    """Only tables remain, neither stream nor queue, and after the clean-up the stack can be deployed again."""
     fail_to_deploy(aws)
     remaining = left_over(aws)
     assert [re.sub(r".*-(\w+Table)-\w+$", r"\1", name) for name in remaining.pop("tables")] == [
@@ -93,8 +91,8 @@ def test_failed_first_deployment_leaves_nothing_but_tables_and_the_documented_co
     assert status_of(aws) == "CREATE_COMPLETE"
 
 
-def test_clean_up_of_a_failed_deployment_leaves_a_healthy_stack_alone(aws: LocalAws, tmp_path: Path) -> None:
-    """The commands check the status first, so that they delete nothing of a stack that was once deployed."""
+def test_documented_clean_up_does_not_touch_a_healthy_stack(aws: LocalAws, tmp_path: Path) -> None:
+    """The commands check the status first, so they delete nothing of a stack that was deployed successfully."""
     deploy(aws, PARAMETERS)
     before = left_over(aws)
     run_commands(commands_of("docs/runbook.md", "DELETE_SKIPPED"), aws, tmp_path)
@@ -122,8 +120,8 @@ def allows(action: str, resource_type: str) -> bool:
     return "Allow" in effects and "Deny" not in effects
 
 
-def test_stack_policy_is_in_the_form_that_cloudformation_reads() -> None:
-    """Each statement has the elements and values that it documents.
+def test_stack_policy_has_a_valid_format() -> None:
+    """Each statement has the documented elements and values.
 
     Source: AWS CloudFormation User Guide, "Prevent updates to stack resources".
     """
@@ -140,7 +138,7 @@ def test_stack_policy_is_in_the_form_that_cloudformation_reads() -> None:
 
 
 @pytest.mark.parametrize("name", RESOURCES)
-def test_stack_policy_forbids_to_replace_what_holds_events_and_nothing_else(name: str) -> None:
+def test_stack_policy_denies_only_replacing_resources_that_hold_events(name: str) -> None:
     """No update may replace a table, queue, stream or bucket; every other update is allowed."""
     resource = RESOURCES[name]
     holds_events = name == "Queue" or resource.get("DeletionPolicy") in ("Retain", "RetainExceptOnCreate")
@@ -151,7 +149,7 @@ def test_stack_policy_forbids_to_replace_what_holds_events_and_nothing_else(name
 
 
 def test_sam_deploys_with_tags() -> None:
-    """Costs can be told apart by a tag that CloudFormation puts on every resource that takes one."""
+    """A tag that CloudFormation puts on every taggable resource allows costs to be attributed."""
     configuration = tomllib.loads((ROOT / "samconfig.toml").read_text())
     tags = configuration["default"]["deploy"]["parameters"]["tags"]
     assert dict(tag.split("=") for tag in tags.split()) == {"application": STACK}

@@ -21,8 +21,8 @@ PARAMETERS = {"Families": ", ".join(CHOSEN), "DeletionProtection": "false", "Max
 
 
 @dataclass(frozen=True)
-class Deployed:
-    """A stack of the chosen families that took one event of every type."""
+class FamilyDeployment:
+    """A stack of the chosen families that received one event of every type."""
 
     outputs: dict[str, str]
     resources: dict[str, str]
@@ -32,7 +32,7 @@ class Deployed:
 
 
 @pytest.fixture(scope="module")
-def deployed() -> Iterator[Deployed]:
+def deployed() -> Iterator[FamilyDeployment]:
     """The template with two families, after one event of every type went through the queue."""
     with ministack() as aws:
         outputs = deploy(aws, PARAMETERS)
@@ -40,9 +40,9 @@ def deployed() -> Iterator[Deployed]:
             for text in samples().values():
                 aws.client("sqs").send_message(QueueUrl=outputs["QueueUrl"], MessageBody=text)
             account = settle(aws, outputs["QueueUrl"], len(samples()))
-        yield Deployed(
+        yield FamilyDeployment(
             outputs,
-            {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in _resources(aws)},
+            {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in _resources(aws)},
             account,
             {variable: scan(aws, table) for variable, table in table_variables(outputs).items()},
             _waiting(aws, outputs),
@@ -64,44 +64,44 @@ def _waiting(aws: LocalAws, outputs: dict[str, str]) -> int:
 KEPT = {
     name
     for name, event_type in load().items()
-    if event_type.table_variable in {f"{each.upper()}_TABLE" for each in CHOSEN}
+    if event_type.table_variable in {f"{family.upper()}_TABLE" for family in CHOSEN}
 }
 
 
-def _of_one(fates: Counter[str]) -> str:
-    """The fate of the one event of a type."""
+def _single_fate(fates: Counter[str]) -> str:
+    """Return the fate of the only event of a type."""
     (fate,) = (fate for fate in FATES for _ in range(fates[fate]))
     return fate
 
 
-def test_only_chosen_tables_are_deployed(deployed: Deployed) -> None:
+def test_only_chosen_tables_are_deployed(deployed: FamilyDeployment) -> None:
     """No other family has a table or output; the table of rejected events always exists."""
     tables = {*(TABLES[family] for family in CHOSEN), "RejectedTable"}
     assert {name for name in deployed.resources if name.endswith("Table")} == tables
     assert {name for name in deployed.outputs if name.endswith("TableName")} == {f"{table}Name" for table in tables}
 
 
-def test_events_of_chosen_families_are_stored(deployed: Deployed) -> None:
+def test_events_of_chosen_families_are_stored(deployed: FamilyDeployment) -> None:
     """Each event type of a chosen family is stored in its table, as if all families were deployed."""
     assert KEPT
     for name in KEPT:
-        assert _of_one(deployed.account[name]) in ("stored", "superseded"), name
+        assert _single_fate(deployed.account[name]) in ("stored", "superseded"), name
     for family in CHOSEN:
-        held = deployed.items[f"{family.upper()}_TABLE"]
-        assert held
-        assert {item["event_name"] for item in held} <= KEPT
+        items = deployed.items[f"{family.upper()}_TABLE"]
+        assert items
+        assert {item["event_name"] for item in items} <= KEPT
 
 
-def test_other_events_are_ignored_and_acknowledged(deployed: Deployed) -> None:
+def test_other_events_are_ignored_and_acknowledged(deployed: FamilyDeployment) -> None:
     """Events of other families are counted as ignored, and neither rejected nor retried."""
     ignored = {name for name, fates in deployed.account.items() if fates["ignored"]}
     assert ignored == samples().keys() - KEPT
-    assert {_of_one(deployed.account[name]) for name in ignored} == {"ignored"}
+    assert {_single_fate(deployed.account[name]) for name in ignored} == {"ignored"}
     assert deployed.items["REJECTED_TABLE"] == []
     assert deployed.waiting == 0
 
 
-def test_activity_expires_after_a_year_by_default(deployed: Deployed) -> None:
+def test_activity_expires_after_a_year_by_default(deployed: FamilyDeployment) -> None:
     """`expires_at` is 365 days after the event."""
     for item in deployed.items["ACTIVITY_TABLE"]:
         happened = datetime.fromisoformat(item["event_time"]).timestamp()

@@ -39,7 +39,7 @@ BODY = {"field_trip_id": "12", "course_id": "2041", "title": "Botanical garden"}
 
 
 @dataclass(frozen=True)
-class Change:
+class GeneratedFiles:
     """The files of a copy of the project: at first, with a new family, and after its removal."""
 
     before: dict[str, bytes]
@@ -48,8 +48,8 @@ class Change:
 
 
 @pytest.fixture(scope="module")
-def change(tmp_path_factory: pytest.TempPathFactory) -> Change:
-    """Add a family with one event type and its sample to a copy of the project, generate, and take it out again."""
+def change(tmp_path_factory: pytest.TempPathFactory) -> GeneratedFiles:
+    """Add a family with one event type and its sample to a copy of the project, generate, and remove it again."""
     checkout = Checkout(tmp_path_factory.mktemp("project") / "checkout")
     before = files_of(checkout)
     new_files = {
@@ -63,11 +63,11 @@ def change(tmp_path_factory: pytest.TempPathFactory) -> Change:
     for path in new_files:
         path.unlink()
     generate(checkout)
-    return Change(before, added, files_of(checkout))
+    return GeneratedFiles(before, added, files_of(checkout))
 
 
 def sample() -> str:
-    """An event of the new type."""
+    """Return an event of the new type."""
     event = json.loads((ROOT / "events" / "samples" / "module_created.json").read_text())
     event["metadata"]["event_name"] = "field_trip_created"
     return json.dumps(event | {"body": BODY})
@@ -80,7 +80,7 @@ def generate(checkout: Checkout) -> None:
 
 
 def files_of(checkout: Checkout) -> dict[str, bytes]:
-    """Every file of the copy, without bytecode."""
+    """Return every file of the copy, without bytecode."""
     return {
         str(path.relative_to(checkout.folder)): path.read_bytes()
         for path in checkout.folder.rglob("*")
@@ -89,13 +89,13 @@ def files_of(checkout: Checkout) -> dict[str, bytes]:
 
 
 def field_trips(folder: Path, catalogue_file: str) -> Json:
-    """The template with one more family, as CloudFormation receives it."""
+    """Return the template with one more family, as CloudFormation receives it."""
     (folder / "field_trips.toml").write_text(catalogue_file)
     known = sorted((*KNOWN, *families(folder)), key=lambda family: family.name)
     return transform(template.update(TEXT, known))
 
 
-def test_new_family_needs_only_its_catalogue_file_and_sample(change: Change) -> None:
+def test_new_family_needs_only_its_catalogue_file_and_sample(change: GeneratedFiles) -> None:
     """After `generate` the family has a condition, table, variable, permission, output and choice."""
     result = transform(change.added["template.yaml"].decode())
     resources, condition = result["Resources"], "DeployFieldTrips"
@@ -122,7 +122,7 @@ def test_new_family_needs_only_its_catalogue_file_and_sample(change: Change) -> 
     assert dashboard.count("${FieldTripsTable}") == len(["throttled writes", "cost"])
 
 
-def test_template_with_a_new_family_has_no_lint_errors(change: Change, tmp_path: Path) -> None:
+def test_template_with_a_new_family_has_no_lint_errors(change: GeneratedFiles, tmp_path: Path) -> None:
     """cfn-lint accepts what is generated."""
     path = tmp_path / "template.yaml"
     path.write_bytes(change.added["template.yaml"])
@@ -131,7 +131,7 @@ def test_template_with_a_new_family_has_no_lint_errors(change: Change, tmp_path:
     assert done.returncode == 0, done.stdout
 
 
-def test_removing_a_family_restores_every_file(change: Change) -> None:
+def test_removing_a_family_restores_every_file(change: GeneratedFiles) -> None:
     """Once catalogue file and sample are gone, `generate` restores the template and all other files byte for byte."""
     assert change.added["template.yaml"] != change.before["template.yaml"]
     assert change.removed == change.before
@@ -206,7 +206,7 @@ def test_family_that_mixes_append_only_and_versioned_entities_is_rejected() -> N
     ids=["no begin", "no end", "other indentation", "two begins", "two ends"],
 )
 def test_damaged_marker_fails_with_the_name_of_the_block(block: str, marker: str, replacement: str) -> None:
-    """A block that cannot be found is never guessed: the error names the file, the block and the lines to restore."""
+    """A block that cannot be found is an error with the file, the block and the lines to restore."""
     lines = {"begin": f"# BEGIN GENERATED {block} (make generate)", "end": f"# END GENERATED {block}"}
     damaged = TEXT.replace(marker.format(**lines), replacement.format(**lines))
     with pytest.raises(CommandError, match=rf"^template\.yaml: the block `{block}` needs one line `# BEGIN"):
@@ -222,7 +222,7 @@ def test_block_that_nothing_generates_is_rejected() -> None:
 def test_generate_check_names_the_stale_block(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A change by hand within a block fails the check by the names of the file and the block; generating undoes it."""
+    """A manual change within a block fails the check with the file and the block; generating undoes it."""
     path = ROOT / "template.yaml"
     edited = tmp_path / "template.yaml"
     edited.write_text(path.read_text().replace("  ModulesTable:\n", "  ModuleTable:\n"))
@@ -243,7 +243,7 @@ def test_change_of_a_queue_alarm_reaches_the_stream_alarm() -> None:
 
 
 def test_new_queue_alarm_gets_a_copy_and_a_place_on_the_dashboard() -> None:
-    """A further alarm whose name ends in "(queue)" needs one definition and nothing else."""
+    """A new alarm whose name ends in "(queue)" needs one definition and nothing else."""
     start, end = TEXT.index("  QueueRetriesAlarm:\n"), TEXT.index("  QueueErrorsAlarm:\n")
     alarm = TEXT[start:end].replace("QueueRetriesAlarm", "QueueIgnoredAlarm").replace("Retried", "Ignored")
     resources = transform(template.update(TEXT[:start] + alarm + TEXT[start:], KNOWN))["Resources"]

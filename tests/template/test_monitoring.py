@@ -1,4 +1,4 @@
-"""Alarms and dashboard, as they are deployed, against the metrics that the functions emit when they run there."""
+"""Alarms and dashboard as deployed, compared with the metrics that the deployed functions emit."""
 
 import json
 import re
@@ -68,8 +68,8 @@ OF_AWS = {
 
 
 @dataclass(frozen=True)
-class Deployed:
-    """A stack that took events, in MiniStack: what it watches, and what it emitted."""
+class MonitoredStack:
+    """A stack in MiniStack that received events: its alarms and dashboard, and the metrics that it emitted."""
 
     alarms: dict[str, Json]
     dashboard: Json
@@ -79,24 +79,24 @@ class Deployed:
     snapshot: Json
 
     def metrics_of_alarms(self) -> dict[str, Metric]:
-        """What each alarm watches."""
-        return {name: watched(alarm) for name, alarm in self.alarms.items()}
+        """Return the metric of each alarm."""
+        return {name: metric_of(alarm) for name, alarm in self.alarms.items()}
 
     def entries(self) -> Iterator[Any]:
-        """Every entry of every widget of metrics."""
+        """Return every metric entry of every widget."""
         for widget in self.dashboard["widgets"]:
             yield from widget["properties"].get("metrics", ())
 
 
-def watched(alarm: Json) -> Metric:
-    """The metric of an alarm."""
-    dimensions = frozenset((each["Name"], each["Value"]) for each in alarm["Dimensions"])
+def metric_of(alarm: Json) -> Metric:
+    """Return the metric of an alarm."""
+    dimensions = frozenset((dimension["Name"], dimension["Value"]) for dimension in alarm["Dimensions"])
     return Metric(alarm["Namespace"], alarm["MetricName"], dimensions)
 
 
 @pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """The template with a stream, after every kind of event came both ways."""
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MonitoredStack]:
+    """The template with a stream, after every kind of event arrived through both sources."""
     with ministack() as aws, pytest.MonkeyPatch.context() as patch:
         patch.setattr(dashboard, "LAST_RUN", tmp_path_factory.mktemp("last-run") / "dashboard.json")
         outputs = deploy(aws, PARAMETERS)
@@ -110,7 +110,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         (entry,) = cloudwatch.list_dashboards()["DashboardEntries"]
         body = cloudwatch.get_dashboard(DashboardName=entry["DashboardName"])["DashboardBody"]
         alarms = cloudwatch.describe_alarms()["MetricAlarms"]
-        yield Deployed(
+        yield MonitoredStack(
             alarms={alarm["AlarmName"]: alarm for alarm in alarms},
             dashboard=json.loads(body),
             emitted=frozenset(_emitted(aws)),
@@ -134,24 +134,24 @@ def _drifted() -> str:
 
 
 def _names(aws: LocalAws) -> dict[str, set[str]]:
-    """What is there, by the dimension that names it."""
+    """Return the existing resources, by the metric dimension that names them."""
     logs = aws.client("logs").describe_log_groups()["logGroups"]
     return {
         "QueueName": {url.rpartition("/")[2] for url in aws.client("sqs").list_queues()["QueueUrls"]},
-        "FunctionName": {each["FunctionName"] for each in aws.client("lambda").list_functions()["Functions"]},
+        "FunctionName": {function["FunctionName"] for function in aws.client("lambda").list_functions()["Functions"]},
         "EventSourceMappingUUID": {
-            each["UUID"] for each in aws.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+            mapping["UUID"] for mapping in aws.client("lambda").list_event_source_mappings()["EventSourceMappings"]
         },
         "StreamName": set(aws.client("kinesis").list_streams()["StreamNames"]),
-        "BucketName": {each["Name"] for each in aws.client("s3").list_buckets()["Buckets"]},
+        "BucketName": {bucket["Name"] for bucket in aws.client("s3").list_buckets()["Buckets"]},
         "StorageType": {"AllStorageTypes"},
         "TableName": set(aws.client("dynamodb").list_tables()["TableNames"]),
-        "LogGroupName": {each["logGroupName"] for each in logs},
+        "LogGroupName": {group["logGroupName"] for group in logs},
     }
 
 
-def is_there(metric: Metric, deployed: Deployed) -> bool:
-    """Whether anybody sends a metric: the functions did, or AWS does for something that is there."""
+def is_emitted(metric: Metric, deployed: MonitoredStack) -> bool:
+    """Return whether a metric is emitted, by the functions or by AWS for an existing resource."""
     if metric.namespace == NAMESPACE:
         return metric in deployed.emitted
     dimensions = dict(metric.dimensions)
@@ -160,10 +160,10 @@ def is_there(metric: Metric, deployed: Deployed) -> bool:
     )
 
 
-def test_every_alarm_watches_what_is_sent(deployed: Deployed) -> None:
-    """Namespace, name and every dimension of an alarm are those of a metric that somebody sends."""
+def test_every_alarm_uses_an_emitted_metric(deployed: MonitoredStack) -> None:
+    """Namespace, name and every dimension of an alarm match an emitted metric."""
     assert len(deployed.alarms) == len(ALARMS)
-    assert [name for name, metric in deployed.metrics_of_alarms().items() if not is_there(metric, deployed)] == []
+    assert [name for name, metric in deployed.metrics_of_alarms().items() if not is_emitted(metric, deployed)] == []
 
 
 @pytest.mark.parametrize(
@@ -178,21 +178,21 @@ def test_every_alarm_watches_what_is_sent(deployed: Deployed) -> None:
         ("AWS/Lambda", "Throttled", {"FunctionName": "a"}),
     ],
 )
-def test_a_mistake_in_an_alarm_is_seen(
-    deployed: Deployed, namespace: str, name: str, dimensions: dict[str, str]
+def test_alarm_on_a_metric_that_is_not_emitted_is_detected(
+    deployed: MonitoredStack, namespace: str, name: str, dimensions: dict[str, str]
 ) -> None:
     """The check above fails for a metric that differs in any part."""
-    assert not is_there(Metric(namespace, name, frozenset(dimensions.items())), deployed)
+    assert not is_emitted(Metric(namespace, name, frozenset(dimensions.items())), deployed)
 
 
-def test_every_picture_shows_what_is_sent(deployed: Deployed) -> None:
-    """Each metric on the dashboard is sent, and each search of ours finds some."""
+def test_every_dashboard_metric_is_emitted(deployed: MonitoredStack) -> None:
+    """Each metric on the dashboard is emitted, and each search for our metrics finds some."""
     for entry in deployed.entries():
         texts = [part for part in entry if isinstance(part, str)]
         if texts:
             namespace, name, *pairs = texts
             metric = Metric(namespace, name, frozenset(zip(pairs[::2], pairs[1::2], strict=True)))
-            assert is_there(metric, deployed), metric
+            assert is_emitted(metric, deployed), metric
         for search in find_searches(entry[-1].get("expression", "") if isinstance(entry[-1], dict) else ""):
             if search.namespace == NAMESPACE:
                 assert any(search.matches(metric) for metric in deployed.emitted), search
@@ -202,8 +202,8 @@ def test_every_picture_shows_what_is_sent(deployed: Deployed) -> None:
                 assert search.terms["TableName"] <= deployed.names["TableName"] | {"none"}, search
 
 
-def test_nothing_is_sent_that_no_picture_shows(deployed: Deployed) -> None:
-    """A metric costs, so each is on the dashboard."""
+def test_every_emitted_metric_is_on_the_dashboard(deployed: MonitoredStack) -> None:
+    """Each metric costs money, so each one is on the dashboard."""
     expressions = [entry[-1].get("expression", "") for entry in deployed.entries() if isinstance(entry[-1], dict)]
     shown = [search for expression in expressions for search in find_searches(expression)]
     assert [metric for metric in deployed.emitted if not any(search.matches(metric) for search in shown)] == []
@@ -211,7 +211,7 @@ def test_nothing_is_sent_that_no_picture_shows(deployed: Deployed) -> None:
 
 @pytest.mark.parametrize("name", ["ThrottledWrites", "WriteCosts"])
 def test_table_metrics_name_every_deployed_family_once(name: str) -> None:
-    """Each family is in one of the lists of tables of a widget, if it is deployed."""
+    """Each deployed family is in exactly one of the table lists of a widget."""
     variables = properties("Dashboard")["DashboardBody"]["Fn::Sub"][1]
     _, lists = variables[name]["Fn::Sub"]
     parts = [part for table_names in lists.values() for part in table_names["Fn::Join"][1]]
@@ -220,8 +220,8 @@ def test_table_metrics_name_every_deployed_family_once(name: str) -> None:
     ]
 
 
-def test_every_picture_of_tables_has_all_of_them(deployed: Deployed) -> None:
-    """The searches of a picture name together the tables that there are."""
+def test_every_table_widget_shows_all_tables(deployed: MonitoredStack) -> None:
+    """The searches of a widget together name all existing tables."""
     for widget in deployed.dashboard["widgets"]:
         expressions = [
             entry[-1].get("expression", "")
@@ -239,14 +239,14 @@ def test_every_picture_of_tables_has_all_of_them(deployed: Deployed) -> None:
             assert sum(len(part - {"none"}) for part in names) == len(deployed.names["TableName"])
 
 
-def test_every_alarm_is_on_the_dashboard(deployed: Deployed) -> None:
-    """The row that answers whether it is well leaves out no alarm."""
+def test_every_alarm_is_on_the_dashboard(deployed: MonitoredStack) -> None:
+    """The status row includes every alarm."""
     (row,) = [widget["properties"] for widget in deployed.dashboard["widgets"] if widget["type"] == "alarm"]
     assert sorted(row["alarms"]) == sorted(alarm["AlarmArn"] for alarm in deployed.alarms.values())
 
 
-def test_no_widget_lies_on_another(deployed: Deployed) -> None:
-    """The dashboard is a grid of 24 columns, and every cell has one widget at most."""
+def test_widgets_do_not_overlap(deployed: MonitoredStack) -> None:
+    """The dashboard is a grid of 24 columns with at most one widget in every cell."""
     cells = [
         (x, y)
         for widget in deployed.dashboard["widgets"]
@@ -257,8 +257,8 @@ def test_no_widget_lies_on_another(deployed: Deployed) -> None:
     assert max(x for x, _ in cells) == 23
 
 
-def test_without_a_stream_the_dashboard_is_whole() -> None:
-    """By default it is as readable, and nothing on it speaks of a stream."""
+def test_dashboard_without_a_stream_does_not_mention_it() -> None:
+    """The default dashboard is equally complete, and nothing on it mentions a stream."""
     with ministack() as aws:
         deploy(aws, {"DeletionProtection": "false", "SilenceAlarmHours": "0"})
         cloudwatch = aws.client("cloudwatch")
@@ -272,8 +272,8 @@ def test_without_a_stream_the_dashboard_is_whole() -> None:
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_says_what_it_means_and_what_to_do(name: str) -> None:
-    """Its name is that of a section of the runbook, its text fits, and one topic gets it."""
+def test_alarm_description_names_its_runbook_section(name: str) -> None:
+    """Its name is a heading of the runbook, its description fits the limit, and it notifies one topic."""
     alarm = properties(name)
     section = RUNBOOK.search(alarm["AlarmDescription"])
     assert section
@@ -284,15 +284,15 @@ def test_an_alarm_says_what_it_means_and_what_to_do(name: str) -> None:
     assert alarm.get("OKActions", alarm["AlarmActions"]) == alarm["AlarmActions"]
 
 
-def test_missing_numbers_alarm_only_where_silence_does() -> None:
-    """A night without events is no alarm, and a week without them is."""
+def test_missing_data_raises_only_the_alarm_for_silence() -> None:
+    """A night without events raises no alarm, and a week without them does."""
     missing = {name: properties(name)["TreatMissingData"] for name in ALARMS}
     assert missing.pop("SilenceAlarm") == "breaching"
     assert set(missing.values()) == {"notBreaching"}
 
 
-def test_silence_is_watched_where_events_come_from() -> None:
-    """With a stream it is the stream that must not fall silent, else the queue; with 0 hours, nothing."""
+def test_alarm_for_silence_watches_the_source_of_events() -> None:
+    """With a stream it watches the stream, otherwise the queue; with 0 hours it does not exist."""
     alarm = ALARMS["SilenceAlarm"]
     assert alarm["Condition"] == "HasSilenceAlarm"
     assert {"Name": "source", "Value": {"Fn::If": ["ReadStream", "kinesis", "sqs"]}} in alarm["Properties"][
@@ -300,23 +300,23 @@ def test_silence_is_watched_where_events_come_from() -> None:
     ]
 
 
-def test_both_functions_are_watched_alike() -> None:
-    """What is watched of the queue's function is watched of the stream's, by the same thresholds."""
+def test_both_functions_have_the_same_alarms() -> None:
+    """The Kinesis function has the same alarms and thresholds as the queue function."""
     for name in [name for name in ALARMS if name.startswith("Queue") and name != "QueueDelayAlarm"]:
         of_the_queue, of_the_stream = properties(name), properties(name.replace("Queue", "Stream"))
         for fact in ("Namespace", "MetricName", "Statistic", "Period", "EvaluationPeriods", "Threshold"):
             assert of_the_queue[fact] == of_the_stream[fact], (name, fact)
 
 
-def test_the_alarm_for_time_comes_before_the_limit() -> None:
-    """The default is below the functions' timeout, and above what they keep in reserve for their answer."""
+def test_duration_alarm_is_raised_before_the_timeout() -> None:
+    """The default is below the functions' timeout, and above the time that they reserve for the response."""
     limit = properties("SqsFunction")["Timeout"]
     assert int(TEMPLATE["Parameters"]["DurationAlarmSeconds"]["Default"]) < limit
     assert INTEGERS["DurationAlarmSeconds"][1] == limit == properties("KinesisFunction")["Timeout"]
 
 
 def test_cloudwatch_may_publish_to_the_topic_and_use_its_key() -> None:
-    """An alarm whose topic refuses it would be silent itself."""
+    """Otherwise alarms could not notify the topic."""
     assert properties("AlarmTopic")["KmsMasterKeyId"] == {"Ref": "AlarmKey"}
     key = properties("AlarmKey")["KeyPolicy"]["Statement"]
     topic = properties("AlarmTopicPolicy")["PolicyDocument"]["Statement"]
@@ -331,15 +331,15 @@ def test_cloudwatch_may_publish_to_the_topic_and_use_its_key() -> None:
     assert use["Condition"] == publish["Condition"] == own_account
 
 
-def test_a_mail_is_subscribed_only_when_there_is_an_address() -> None:
-    """Without an address the topic is there all the same, for whatever else should hear of alarms."""
+def test_email_is_subscribed_only_if_an_address_is_set() -> None:
+    """Without an address the topic exists all the same, for other subscribers."""
     assert of_type("AWS::SNS::Subscription")["AlarmMail"]["Condition"] == "HasAlarmEmail"
     assert TEMPLATE["Parameters"]["AlarmEmail"]["Default"] == ""
     assert "Condition" not in of_type("AWS::SNS::Topic")["AlarmTopic"]
 
 
-def test_the_documentation_counts_the_metrics(deployed: Deployed) -> None:
-    """How many metrics there are of a source, for all reasons, and of an event type, is what the documentation says."""
+def test_documentation_states_the_number_of_metrics(deployed: MonitoredStack) -> None:
+    """The documented numbers of metrics for a source, for all reasons and for an event type are correct."""
     by_source = {metric.name for metric in deployed.emitted if metric.dimension("source") == "sqs"}
     assert by_source == {metric.name for metric in deployed.emitted if metric.dimension("source") == "kinesis"}
     by_event_type = {metric.name for metric in deployed.emitted if metric.dimension("event_type")}
@@ -352,8 +352,8 @@ def test_the_documentation_counts_the_metrics(deployed: Deployed) -> None:
     assert f"| {len(by_source)}: {0.3 * len(by_source):.2f} USD | {2 * len(by_source)}: " in text
 
 
-def test_the_documentation_names_every_metric_and_alarm(deployed: Deployed) -> None:
-    """Who reads of a metric or an alarm in CloudWatch finds it in the documentation."""
+def test_documentation_names_every_metric_and_alarm(deployed: MonitoredStack) -> None:
+    """Every metric and alarm in CloudWatch is in the documentation."""
     text = (ROOT / "docs" / "monitoring.md").read_text()
     assert [metric.name for metric in deployed.emitted if f"`{metric.name}`" not in text] == []
     names = [
@@ -363,19 +363,19 @@ def test_the_documentation_names_every_metric_and_alarm(deployed: Deployed) -> N
 
 
 @pytest.fixture(scope="module")
-def widgets(deployed: Deployed) -> dict[str, Widget]:
-    """What the dashboard of the run shows, by title."""
+def widgets(deployed: MonitoredStack) -> dict[str, Widget]:
+    """Return the widgets of the run's dashboard, by title."""
     return {widget.title: widget for widget in RunMetrics(deployed.snapshot).widgets()}
 
 
 def totals(widget: Widget) -> dict[str, float | None]:
-    """The value of each series of a plot over the whole run, by label."""
+    """Return the total of each series of a plot over the whole run, by label."""
     assert isinstance(widget.content, Plot)
     return {series.label: series.total for series in widget.content.series}
 
 
 def test_local_dashboard_has_every_widget_with_the_emitted_numbers(
-    deployed: Deployed, widgets: dict[str, Widget]
+    deployed: MonitoredStack, widgets: dict[str, Widget]
 ) -> None:
     """The widgets are those of the deployed dashboard, and their totals are the sums of what the functions emitted."""
     assert [*widgets] == [widget["properties"]["title"] for widget in deployed.dashboard["widgets"]]
@@ -410,7 +410,7 @@ def test_local_dashboard_compares_alarms_with_the_run(widgets: dict[str, Widget]
 
 
 def test_local_dashboard_spreads_sums_over_time(widgets: dict[str, Widget]) -> None:
-    """The points of a sum add up to its total, lie within the axis, and stand at different times."""
+    """The points of a sum add up to its total, lie within the axis, and have different times."""
     plot = widgets["Outcomes"].content
     assert isinstance(plot, Plot)
     assert plot.unit == "Count"
@@ -422,7 +422,7 @@ def test_local_dashboard_spreads_sums_over_time(widgets: dict[str, Widget]) -> N
 
 @pytest.mark.parametrize(("width", "is_mobile"), [(390, True), (1280, False)])
 def test_local_dashboard_is_readable_in_a_browser(
-    deployed: Deployed, widgets: dict[str, Widget], browser: Page, tmp_path: Path, width: int, is_mobile: bool
+    deployed: MonitoredStack, widgets: dict[str, Widget], browser: Page, tmp_path: Path, width: int, is_mobile: bool
 ) -> None:
     """On a phone and on a desktop every widget and number is visible, and nothing overlaps or sticks out."""
     path = tmp_path / "dashboard.html"
@@ -449,15 +449,15 @@ def test_local_dashboard_is_readable_in_a_browser(
 
 
 def test_last_snapshot_is_used_when_the_stack_is_down(
-    deployed: Deployed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    deployed: MonitoredStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """When nothing answers at the endpoint of the stack that was left running, the saved snapshot is loaded."""
+    """If the endpoint of the running stack does not respond, the saved snapshot is loaded."""
     (tmp_path / "local-stack.json").write_text('{"endpoint": "http://127.0.0.1:9"}')
     monkeypatch.setattr("cli.local.ministack.STACK_FILE", tmp_path / "local-stack.json")
     assert dashboard.latest_snapshot() == json.loads(json.dumps(deployed.snapshot))
 
 
-def test_thresholds_are_in_the_units_of_their_metrics(deployed: Deployed) -> None:
+def test_thresholds_are_in_the_units_of_their_metrics(deployed: MonitoredStack) -> None:
     """Seconds stay seconds for SQS, and become milliseconds for Lambda."""
     thresholds = {name.removeprefix(f"{STACK} "): alarm["Threshold"] for name, alarm in deployed.alarms.items()}
     assert thresholds["queue delayed"] == 1800
@@ -465,6 +465,6 @@ def test_thresholds_are_in_the_units_of_their_metrics(deployed: Deployed) -> Non
     assert thresholds["function near its time limit (stream)"] == 45_000
 
 
-def test_the_streams_mapping_counts_what_it_gives_up() -> None:
-    """Lambda sends the metric of records that go to the bucket only where it is asked to."""
+def test_stream_mapping_emits_its_metrics_of_discarded_records() -> None:
+    """Lambda emits the metric of discarded records only if the mapping enables it."""
     assert properties("KinesisFunctionStream")["MetricsConfig"] == {"Metrics": ["EventCount"]}

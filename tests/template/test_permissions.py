@@ -32,7 +32,7 @@ STREAM_ARN = {"Fn::If": ["CreateStream", {"Fn::GetAtt": ["Stream", "Arn"]}, {"Re
 
 
 def grants(policies: list[Json]) -> set[tuple[str, str]]:
-    """Every action that the policies allow, with its resource, if all families are deployed and tracing is not."""
+    """Return every action that the policies allow, with its resource, with all families and without tracing."""
     return {
         (action, str(resource))
         for policy in resolve(policies)
@@ -44,7 +44,7 @@ def grants(policies: list[Json]) -> set[tuple[str, str]]:
 
 
 def on(resource: Any, *actions: str) -> set[tuple[str, str]]:
-    """The grants of some actions on a resource."""
+    """Return the grants of some actions on a resource."""
     return {(action, str(resource)) for action in actions}
 
 
@@ -105,7 +105,7 @@ def test_tracing_is_permitted_only_when_enabled(function: str) -> None:
 
 
 def test_buckets_are_written_only_in_this_account() -> None:
-    """Who creates a bucket under the name of a deleted one receives no events."""
+    """A bucket that someone else creates under the name of a deleted one receives no events."""
     own_account = {"StringEquals": {"s3:ResourceAccount": {"Ref": "AWS::AccountId"}}}
     statements = [
         statement
@@ -119,8 +119,8 @@ def test_buckets_are_written_only_in_this_account() -> None:
     assert [statement for statement in statements if statement.get("Condition") != own_account] == []
 
 
-def test_every_role_takes_the_permissions_boundary() -> None:
-    """Where an organization requires a boundary, no role of the template is created without it."""
+def test_every_role_has_the_permissions_boundary() -> None:
+    """If an organization requires a boundary, every role of the template has it."""
     assert TEMPLATE["Conditions"]["HasPermissionsBoundary"] == {
         "Fn::Not": [{"Fn::Equals": [{"Ref": "PermissionsBoundary"}, ""]}]
     }
@@ -142,7 +142,7 @@ def test_every_role_takes_the_permissions_boundary() -> None:
         ),
     ],
 )
-def test_source_permissions_are_those_of_the_aws_managed_policy(
+def test_source_permissions_match_the_aws_managed_policy(
     function: str, service: str, policy: str, unused: set[str]
 ) -> None:
     """The permissions of Lambda's poller equal those of the AWS managed policy, except the ones listed here."""
@@ -161,7 +161,7 @@ ACTIONS = {"INSERT": "dynamodb:PartiQLInsert", "UPDATE": "dynamodb:PartiQLUpdate
 
 @pytest.fixture
 def calls(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Json]]:
-    """Every request that the entry points send to AWS: operation and body."""
+    """Record every request that the entry points send to AWS: operation and body."""
     sent: list[tuple[str, Json]] = []
     send = URLLib3Session.send  # used by boto3's clients and by the handlers' own transport
 

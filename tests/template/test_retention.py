@@ -1,4 +1,4 @@
-"""How long events that fail are retried and kept, and that an alarm reminds of them before they expire."""
+"""How long failed events are retried and retained, and that an alarm is raised before they expire."""
 
 import pytest
 
@@ -14,14 +14,14 @@ LONGEST_OUTAGE = 2 * HOUR + 52 * 60
 
 
 def seconds_in_queue() -> int:
-    """How long a message stays in the queue that fails whenever it is received."""
+    """Return how long a message that always fails stays in the queue."""
     queue = properties("Queue")
     seconds: int = queue["RedrivePolicy"]["maxReceiveCount"] * queue["VisibilityTimeout"]
     return seconds
 
 
 def seconds_of_attempt() -> float:
-    """How long an invocation takes, on average, while DynamoDB returns an error for every request at once."""
+    """Return the average duration of an invocation while DynamoDB returns an error for every request."""
     pauses: list[float] = [
         min(flow_control._MAX_DELAY_SECONDS, flow_control._BASE_DELAY_SECONDS * 2**attempt) / 2
         for attempt in range(1, flow_control.MAX_ATTEMPTS)
@@ -30,39 +30,39 @@ def seconds_of_attempt() -> float:
 
 
 def seconds_until(alarm: Json) -> int:
-    """The seconds of a condition until an alarm is active, the evaluation of its last period included."""
+    """Return the seconds from a condition to the active alarm, including the evaluation of the last period."""
     if alarm["MetricName"] == "ApproximateAgeOfOldestMessage":
         return int(alarm["Threshold"]) + int(alarm["Period"])
     return (int(alarm["EvaluationPeriods"]) + 1) * int(alarm["Period"])
 
 
-def test_queue_outlasts_the_longest_outage_before_it_gives_a_message_up() -> None:
-    """After almost three hours without DynamoDB no message has to be redriven by hand."""
+def test_queue_retries_messages_through_the_longest_outage() -> None:
+    """After almost three hours without DynamoDB no message needs a manual redrive."""
     assert seconds_in_queue() > 2 * LONGEST_OUTAGE
 
 
-def test_stream_outlasts_the_longest_outage_before_it_gives_a_record_up() -> None:
-    """The attempts of the stream's mapping last as long as the receives of the queue, even if Lambda does not pause."""
+def test_stream_retries_records_through_the_longest_outage() -> None:
+    """The stream's mapping retries as long as the queue does, even if Lambda does not pause between attempts."""
     seconds = properties("KinesisFunctionStream")["MaximumRetryAttempts"] * seconds_of_attempt()
     assert seconds > 2 * LONGEST_OUTAGE
     assert seconds == pytest.approx(seconds_in_queue(), rel=0.05)
 
 
-def test_queue_keeps_messages_over_the_longest_holidays() -> None:
-    """A mapping that was disabled before the holidays loses nothing until they are over."""
+def test_queue_retains_messages_over_the_longest_holidays() -> None:
+    """A mapping that is disabled before the holidays loses nothing until they are over."""
     assert properties("Queue")["MessageRetentionPeriod"] == 12 * DAY
     assert INTEGERS["DelayAlarmSeconds"][1] == 12 * DAY
 
 
-def test_dead_letter_queue_has_time_left_for_a_message_of_any_age() -> None:
-    """A message that expires by its first enqueue time is in the dead-letter queue for two days at least."""
+def test_dead_letter_queue_retains_a_message_of_any_age_for_two_days() -> None:
+    """A message expires by its first enqueue time, and still stays at least two days in the dead-letter queue."""
     left = properties("DeadLetterQueue")["MessageRetentionPeriod"] - properties("Queue")["MessageRetentionPeriod"]
     assert left == 2 * DAY
 
 
 @pytest.mark.parametrize("days_in_queue", [0.25, 1, 3.8, 7, 10, 12])
-def test_an_alarm_follows_the_first_before_a_dead_letter_expires(days_in_queue: float) -> None:
-    """However long a message waited in the queue, an alarm reminds of it most of a day before it expires, or sooner."""
+def test_second_alarm_is_raised_before_a_dead_letter_expires(days_in_queue: float) -> None:
+    """However long a message waited in the queue, an alarm is raised at least 23 hours before it expires."""
     left = properties("DeadLetterQueue")["MessageRetentionPeriod"] - days_in_queue * DAY
     reminders = [properties(name) for name in ("DeadLetterQueueDayAlarm", "DeadLetterQueueAgeAlarm")]
     assert any(left - seconds_until(alarm) >= 23 * HOUR for alarm in reminders)
@@ -94,8 +94,8 @@ def test_alarm_evaluates_no_longer_than_cloudwatch_allows(name: str) -> None:
     assert periods * alarm["Period"] <= (7 * DAY if alarm["Period"] >= HOUR else DAY)
 
 
-def test_documents_say_how_long_events_are_retried_and_kept() -> None:
-    """The times of the documents are those of the template."""
+def test_documents_state_the_retry_and_retention_times() -> None:
+    """The times in the documents match the template."""
     queue, mapping = properties("Queue"), properties("KinesisFunctionStream")
     receives, attempts = queue["RedrivePolicy"]["maxReceiveCount"], f"{mapping['MaximumRetryAttempts']:,}"
     waits = queue["VisibilityTimeout"] // 60
@@ -124,8 +124,8 @@ def test_documents_say_how_long_events_are_retried_and_kept() -> None:
 MAX_IN_FLIGHT = 120_000
 
 
-def test_documents_say_when_a_failing_family_holds_up_the_others() -> None:
-    """The rates and times are those at which failing messages reach SQS's limit of messages in flight."""
+def test_documents_state_when_a_failing_family_delays_the_others() -> None:
+    """The documented rates and times are those at which failing messages reach SQS's in-flight limit."""
     text = " ".join((ROOT / "docs" / "guarantees.md").read_text().split())
     within_one_receive = round(MAX_IN_FLIGHT / properties("Queue")["VisibilityTimeout"])
     assert f"With {within_one_receive} failing events per second" in text

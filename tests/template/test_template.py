@@ -172,8 +172,8 @@ def test_only_append_only_tables_use_infrequent_access_storage() -> None:
     )
 
 
-def test_every_family_has_a_table_and_no_released_family_is_gone() -> None:
-    """The tables are those of the families and of rejected events, and include all that other programs rely on."""
+def test_every_family_has_a_table_and_no_released_table_is_missing() -> None:
+    """The tables are those of the families and of rejected events, including all that other programs rely on."""
     assert set(of_type("AWS::DynamoDB::Table")) == {*TABLES.values(), "RejectedTable"}
     assert set(FAMILIES) >= RELEASED_FAMILIES
 
@@ -365,8 +365,8 @@ def test_integer_parameter_accepts_exactly_the_integers_in_its_range(parameter: 
     assert [text for text in others if accepts(text)] == []
 
 
-def test_no_parameter_takes_a_fraction() -> None:
-    """CloudFormation's type Number accepts fractions, except where it must be one of some values."""
+def test_no_parameter_accepts_a_fraction() -> None:
+    """CloudFormation's type Number accepts fractions, except where the values are enumerated."""
     parameters = TEMPLATE["Parameters"].items()
     numbers = {name for name, value in parameters if value["Type"] == "Number" and "AllowedValues" not in value}
     assert numbers == set()
@@ -377,7 +377,7 @@ def test_no_parameter_takes_a_fraction() -> None:
 
 @pytest.mark.parametrize("table", [*TABLES.values(), "RejectedTable"])
 def test_write_ceiling_applies_to_every_table_and_is_off_by_default(table: str) -> None:
-    """With 0 DynamoDB is told of no ceiling, and with any other number each table gets that one."""
+    """With 0 no table has a maximum write rate, and with any other number each table has that one."""
     ceiling = {"MaxWriteRequestUnits": {"Ref": "MaxWriteRequestUnits"}}
     assert properties(table)["OnDemandThroughput"] == {"Fn::If": ["HasWriteCeiling", ceiling, NO_VALUE]}
     assert TEMPLATE["Parameters"]["MaxWriteRequestUnits"]["Default"] == "0"

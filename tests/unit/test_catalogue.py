@@ -1,4 +1,4 @@
-"""The catalogue, what it refuses, and what of it the functions read in the schemas."""
+"""The catalogue, its validation, and what the functions read from the schemas."""
 
 import json
 import re
@@ -32,8 +32,8 @@ def load_text(folder: Path, text: str) -> None:
     load(folder)
 
 
-def test_the_mission_is_in_the_catalogue() -> None:
-    """The fifteen event types that must work are known, each with the table of its family."""
+def test_catalogue_contains_the_required_event_types() -> None:
+    """The fifteen required event types are known, each with the table of its family."""
     tables = {name: event_type.table_variable for name, event_type in load().items()}
     mission = {
         "assignment_created": "ASSIGNMENTS_TABLE",
@@ -56,14 +56,14 @@ def test_the_mission_is_in_the_catalogue() -> None:
     assert {name: event_type.table_variable for name, event_type in deployed.load().items()} == tables
 
 
-def test_the_key_fields_follow_from_id_and_context(tmp_path: Path) -> None:
-    """What no event of an entity can do without is its id and the fields of its context."""
+def test_key_fields_follow_from_id_and_context(tmp_path: Path) -> None:
+    """An entity's events require its id and the fields of its context."""
     (tmp_path / "things.toml").write_text(GOOD)
     assert load(tmp_path)["thing_created"].key_fields == ("thing_id", "course_id")
 
 
-def test_an_alternative_is_needed_by_nobody(tmp_path: Path) -> None:
-    """A field that only one of several templates asks for may be missing; one that all of them ask for may not."""
+def test_field_of_a_single_alternative_is_optional(tmp_path: Path) -> None:
+    """A field that only one of several templates uses may be missing; one that all of them use may not."""
     alternatives = 'context = ["Course#{course_id}#Of#{thing_id}", "Thing#{thing_id}"]'
     (tmp_path / "things.toml").write_text(GOOD.replace('context = "Course#{course_id}"', alternatives))
     assert load(tmp_path)["thing_created"].key_fields == ("thing_id",)
@@ -79,8 +79,8 @@ def test_a_condition_is_needed_by_nobody(tmp_path: Path) -> None:
     assert [each["requires"] for each in json_schema.schema(event_type, {})["x-entities"]] == [None, "other_id"]
 
 
-def test_a_member_of_an_object_can_be_a_key(tmp_path: Path) -> None:
-    """An id within an object is needed by its path, and the schema asks for the object and for the member."""
+def test_member_of_an_object_can_be_a_key(tmp_path: Path) -> None:
+    """An id within an object is required by its path, and the schema requires the object and the member."""
     member = '"thing.id" = "lid  Its id."\nthing = "obj  The thing."'
     text = GOOD.replace('id = "thing_id"', 'id = "thing.id"').replace('thing_id = "lid  The thing."', member)
     (tmp_path / "things.toml").write_text(text)
@@ -172,28 +172,28 @@ def test_a_member_of_an_object_can_be_a_key(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_mistake_in_a_family_names_file_and_entry(tmp_path: Path, wrong: str, complaint: str) -> None:
-    """Who makes a mistake in a catalogue file is told the file, the entry and what is wrong."""
+def test_family_error_names_file_and_entry(tmp_path: Path, wrong: str, complaint: str) -> None:
+    """An error in a catalogue file names the file, the entry and the problem."""
     with pytest.raises(CatalogueError, match=complaint):
         load_text(tmp_path, wrong)
 
 
-def test_an_entity_is_in_one_family(tmp_path: Path) -> None:
-    """The same entity in two files is a mistake, and both are named."""
+def test_entity_in_two_families_is_an_error(tmp_path: Path) -> None:
+    """The error names both files."""
     (tmp_path / "again.toml").write_text(GOOD)
     with pytest.raises(CatalogueError, match=r"things.toml: \[thing\] is already in again.toml"):
         load_text(tmp_path, GOOD)
 
 
-def test_the_items_of_an_event_are_in_one_family(tmp_path: Path) -> None:
-    """An event type that speaks of entities in two tables is a mistake."""
+def test_event_type_with_entities_in_two_tables_is_an_error(tmp_path: Path) -> None:
+    """All entities of an event type must be in one table."""
     (tmp_path / "others.toml").write_text(GOOD.replace("[thing", "[other").replace("T_TABLE", "O_TABLE"))
     with pytest.raises(CatalogueError, match="describes entities of several families: O_TABLE, T_TABLE"):
         load_text(tmp_path, GOOD)
 
 
-def test_a_catalogue_without_families_is_none(tmp_path: Path) -> None:
-    """A package that lost its catalogue does not start, instead of rejecting every event."""
+def test_empty_catalogue_is_an_error(tmp_path: Path) -> None:
+    """A package without its catalogue does not start, instead of rejecting every event."""
     with pytest.raises(CatalogueError, match="There are no catalogue files in"):
         load(tmp_path)
 
@@ -237,8 +237,8 @@ def test_package_without_the_list_of_types_that_are_not_kept_is_named(tmp_path: 
 NEVER_DELETED = {"sis_batch"}
 
 
-def test_every_state_has_its_known_values() -> None:
-    """Whatever Canvas calls a state is of that kind, so that a new one is seen; and each entity can be deleted."""
+def test_every_state_field_lists_its_known_values() -> None:
+    """Every state field has the kind state, so that new values are detected; and each entity can be deleted."""
     for event_type in load().values():
         if "workflow_state" in event_type.fields:
             field = event_type.fields["workflow_state"]
@@ -249,63 +249,63 @@ def test_every_state_has_its_known_values() -> None:
             )
 
 
-def test_every_kind_has_its_rules_and_its_form() -> None:
-    """A kind of the catalogue is known to the schemas and to what makes the items, which keeps some as they came."""
+def test_every_kind_has_a_schema_and_a_normalizer() -> None:
+    """Each kind is known to the schema generator and to the item builder, which stores some kinds unchanged."""
     as_they_came = {"text", "num", "int", "bool", "obj", "list"}
     assert json_schema.KINDS.keys() == KINDS
     assert NORMALIZERS.keys() == KINDS - as_they_came
 
 
 @pytest.mark.parametrize("name", load())
-def test_the_functions_read_in_the_schemas_what_the_catalogue_says(name: str) -> None:
-    """Entities, kinds, other names and what keys are made of are in its schema as in the catalogue."""
-    said, read = load()[name], deployed.load()[name]
-    assert read.name == name
+def test_schemas_carry_the_catalogue_to_the_functions(name: str) -> None:
+    """Entities, kinds, aliases and key templates are the same in the schema as in the catalogue."""
+    definition, deployed_type = load()[name], deployed.load()[name]
+    assert deployed_type.name == name
     assert [
-        (each.name, each.table_variable, each.fields, each.append_only, each.key_paths, each.requires)
-        for each in read.entities
+        (entity.name, entity.table_variable, entity.fields, entity.append_only, entity.key_paths, entity.requires)
+        for entity in deployed_type.entities
     ] == [
         (
-            each.kind,
-            each.table_variable,
-            frozenset(each.fields) - read.member_kinds.keys(),
-            not each.id_templates,
-            each.key_paths,
-            each.requires,
+            entity.kind,
+            entity.table_variable,
+            frozenset(entity.fields) - deployed_type.member_kinds.keys(),
+            not entity.id_templates,
+            entity.key_paths,
+            entity.requires,
         )
-        for each in said.entities
+        for entity in definition.entities
     ]
-    fields = {path: f"<{path}>" for entity in said.entities for path in entity.key_paths}
-    for made, entity in zip(read.entities, said.entities, strict=True):
-        for templates, said_templates in (
-            (made.id_templates, entity.id_templates),
-            (made.context_templates, entity.context_templates),
+    fields = {path: f"<{path}>" for entity in definition.entities for path in entity.key_paths}
+    for mapping, entity in zip(deployed_type.entities, definition.entities, strict=True):
+        for templates, defined in (
+            (mapping.id_templates, entity.id_templates),
+            (mapping.context_templates, entity.context_templates),
         ):
             assert [template % fields for template in templates] == [
-                template.replace("{", "<").replace("}", ">") for template in said_templates
+                template.replace("{", "<").replace("}", ">") for template in defined
             ]
-    assert read.requires_root_account == (not any(entity.without_account for entity in said.entities))
-    assert {**read.field_kinds, **read.member_kinds} == {
-        field_name: field.kind for field_name, field in said.fields.items()
+    assert deployed_type.requires_root_account == (not any(entity.without_account for entity in definition.entities))
+    assert {**deployed_type.field_kinds, **deployed_type.member_kinds} == {
+        field_name: field.kind for field_name, field in definition.fields.items()
     }
-    assert not any("." in field_name for field_name in read.field_kinds)
-    assert read.field_aliases == said.field_aliases
-    assert read.known_states == {
-        field_name: frozenset(field.states) for field_name, field in said.fields.items() if field.kind == "state"
+    assert not any("." in field_name for field_name in deployed_type.field_kinds)
+    assert deployed_type.field_aliases == definition.field_aliases
+    assert deployed_type.known_states == {
+        field_name: frozenset(field.states) for field_name, field in definition.fields.items() if field.kind == "state"
     }
-    assert read.schema["properties"]["body"]["required"] == list(
-        dict.fromkeys(name.partition(".")[0] for name in said.key_fields)
+    assert deployed_type.schema["properties"]["body"]["required"] == list(
+        dict.fromkeys(name.partition(".")[0] for name in definition.key_fields)
     )
 
 
 def schema() -> dict[str, Any]:
-    """A schema of this release."""
+    """Return a schema of this release."""
     read: dict[str, Any] = json.loads((deployed.SCHEMAS_DIR / "module_created.json").read_text())
     return read
 
 
 def without(name: str) -> str:
-    """A schema of another release, which did not say this."""
+    """Return a schema of another release, which lacks this member."""
     return json.dumps({key: value for key, value in schema().items() if key != name})
 
 
@@ -331,8 +331,8 @@ def without(name: str) -> str:
         json.dumps(schema() | {"x-entities": [schema()["x-entities"][0] | {"colour": "green"}]}),
     ],
 )
-def test_what_is_no_schema_of_this_release_is_named(tmp_path: Path, text: str) -> None:
-    """A function whose package has a broken or older schema does not start, and says which and what to run."""
+def test_schema_of_another_release_is_an_error(tmp_path: Path, text: str) -> None:
+    """A function with a broken or older schema does not start; the error names the schema and the command to run."""
     (tmp_path / "assignment_created.json").write_text((deployed.SCHEMAS_DIR / "assignment_created.json").read_text())
     (tmp_path / "module_created.json").write_text(text, errors="surrogateescape")
     complaint = r"module_created\.json is not a schema of this release\. Run `make generate`\."
@@ -341,8 +341,8 @@ def test_what_is_no_schema_of_this_release_is_named(tmp_path: Path, text: str) -
 
 
 @pytest.mark.parametrize("folder", ["empty", "missing"])
-def test_a_package_without_schemas_is_told(tmp_path: Path, folder: str) -> None:
-    """A package that lost its schemas does not start, instead of rejecting every event; the folder is named."""
+def test_package_without_schemas_is_an_error(tmp_path: Path, folder: str) -> None:
+    """A package without its schemas does not start, instead of rejecting every event; the error names the folder."""
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "module_created.toml").touch()
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""What the modules of the commands import: no other command, and nothing heavy before a command runs."""
+"""The imports of the command modules: no other command, and nothing heavy before a command runs."""
 
 import ast
 from pathlib import Path
@@ -23,13 +23,13 @@ def imported(nodes: list[ast.stmt]) -> set[str]:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
-def test_a_command_imports_no_other_command(path: Path) -> None:
-    """What two commands share is a library below them, also where a function imports it."""
+def test_command_imports_no_other_command(path: Path) -> None:
+    """Code that two commands share is in a library, even if a function imports it."""
     statements = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.stmt)]
     assert [name for name in imported(statements) if name.startswith("cli.commands.")] == []
 
 
 @pytest.mark.parametrize("name", ["check", "send", "rejected", "dlq", "failures"])
-def test_a_command_module_imports_only_what_its_arguments_need(name: str) -> None:
+def test_command_module_imports_nothing_heavy(name: str) -> None:
     """Its help loads neither boto3 nor rich nor the handlers' pipeline: functions import these when they run."""
     assert imported(ast.parse((ROOT / "cli" / "commands" / f"{name}.py").read_text()).body) <= LIGHT

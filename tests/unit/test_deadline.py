@@ -1,4 +1,4 @@
-"""When to stop."""
+"""When a batch stops processing and writing."""
 
 import pytest
 
@@ -6,18 +6,18 @@ from handlers.deadline import CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, REQ
 
 
 class Clock:
-    """The time that is left, as a test sets it."""
+    """A clock whose remaining time the test sets."""
 
     def __init__(self, remaining_ms: int) -> None:
         self.remaining_ms = remaining_ms
 
     def __call__(self) -> int:
-        """As Lambda's context tells it."""
+        """Return the remaining time, as Lambda's context does."""
         return self.remaining_ms
 
 
 def test_processing_takes_half_of_the_time_and_writing_the_rest() -> None:
-    """Of 66 seconds six are kept to answer in, and of the others half are for processing."""
+    """Of 66 seconds six are reserved for the response, and half of the others are for processing."""
     clock = Clock(66_000)
     deadline = Deadline(clock)
     for remaining_ms, processing_expired, is_over in [
@@ -52,8 +52,8 @@ def test_request_that_starts_last_has_its_whole_time() -> None:
 
 
 @pytest.mark.parametrize(("at_start", "reserve"), [(3_000, 1_500), (600, 500), (100, 500)])
-def test_a_short_time_limit_still_leaves_time_to_work(at_start: int, reserve: int) -> None:
-    """A function with little time keeps half of it, and never less than half a second."""
+def test_short_timeout_still_leaves_time_to_work(at_start: int, reserve: int) -> None:
+    """With little time the safety margin is half of it, and never less than half a second."""
     clock = Clock(at_start)
     deadline = Deadline(clock)
     clock.remaining_ms = reserve
@@ -63,8 +63,8 @@ def test_a_short_time_limit_still_leaves_time_to_work(at_start: int, reserve: in
     assert deadline.remaining_seconds() == 0.25
 
 
-def test_a_function_that_starts_without_time_does_nothing() -> None:
-    """With almost no time left at the start nothing is begun at all."""
+def test_expired_deadline_starts_no_work() -> None:
+    """With almost no time left at the start nothing is started."""
     deadline = Deadline(Clock(100))
     assert deadline.processing_expired()
     assert deadline.expired()

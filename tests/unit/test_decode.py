@@ -1,4 +1,4 @@
-"""Bytes to a Live Event."""
+"""Decoding bytes to a Live Event."""
 
 import gzip
 import hashlib
@@ -13,15 +13,15 @@ from handlers.outcome import Rejection, RejectionReason, Violation
 
 
 def rejection_of(data: bytes) -> Rejection:
-    """Why the data is refused."""
+    """Return the rejection of the data."""
     with pytest.raises(Rejection) as caught:
         decode(data)
     return caught.value
 
 
 @pytest.mark.parametrize("name", ["metadata", "attributes"])
-def test_both_envelopes_are_one_event(name: str) -> None:
-    """Hosted Canvas says metadata, a Canvas of one's own attributes: the event is the same."""
+def test_both_envelopes_decode_to_the_same_event(name: str) -> None:
+    """Hosted Canvas uses `metadata`, self-hosted Canvas `attributes`; the event is the same."""
     data = f'{{"{name}": {{"event_name": "module_created"}}, "body": {{"position": 1.50}}}}'.encode()
     assert decode(data) == LiveEvent("module_created", {"event_name": "module_created"}, {"position": Decimal("1.5")})
 
@@ -40,8 +40,8 @@ def test_both_envelopes_are_one_event(name: str) -> None:
         b"\xed\xa0\x80",
     ],
 )
-def test_what_is_not_json_is_malformed(data: bytes) -> None:
-    """Text that is not JSON in UTF-8, or that nobody could read, is rejected and crashes nothing."""
+def test_invalid_json_is_malformed(data: bytes) -> None:
+    """Text that is not JSON in UTF-8 is rejected without a crash."""
     assert rejection_of(data).reason is RejectionReason.MALFORMED_JSON
 
 
@@ -80,8 +80,8 @@ def test_record_over_the_limit_is_rejected_unparsed(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("depth", [101, 950, 985, 1_500, 5_000, 100_000])
-def test_deep_json_is_refused_at_a_depth_of_our_own(depth: int) -> None:
-    """JSON nested deeper than any item is refused, long before Python's own limit and far beyond it."""
+def test_json_beyond_the_maximum_depth_is_rejected(depth: int) -> None:
+    """JSON nested too deeply for an item is rejected, both below Python's own limit and far above it."""
     for opening, closing in ((b"[", b"]"), (b'{"a":', b"}")):
         data = b'{"metadata": {"event_name": "x"}, "body": {"x": ' + opening * depth + b"1" + closing * depth + b"}}"
         assert rejection_of(data) == Rejection(
@@ -89,7 +89,7 @@ def test_deep_json_is_refused_at_a_depth_of_our_own(depth: int) -> None:
         )
 
 
-def test_wide_json_is_not_deep() -> None:
+def test_wide_json_is_accepted() -> None:
     """However many members a body has, only their depth counts."""
     body: dict[str, object] = {str(n): [[{}]] for n in range(10_000)}
     data = json.dumps({"metadata": {"event_name": "x"}, "body": body}).encode()
@@ -97,22 +97,22 @@ def test_wide_json_is_not_deep() -> None:
 
 
 @pytest.mark.parametrize("number", [b"9" * 5_000, b"1e9999999999999999999"])
-def test_a_number_that_python_does_not_read_is_unstorable(number: bytes) -> None:
-    """A number too long to be read is JSON all the same, and refused as what no table can hold."""
+def test_number_beyond_pythons_digit_limit_is_unstorable(number: bytes) -> None:
+    """A number too long for Python is valid JSON, and is rejected as a value that no table can hold."""
     violation = Violation("", "number", "numbers within DynamoDB's range")
     assert rejection_of(b'{"x": ' + number + b"}") == Rejection(RejectionReason.UNSTORABLE, violation)
 
 
-def test_the_caliper_format_is_told_apart() -> None:
-    """Who chose the Caliper format in Canvas Data Services by mistake is told so."""
+def test_caliper_format_is_recognised() -> None:
+    """The rejection says that the Caliper format is selected in Canvas Data Services."""
     assert rejection_of(b'{"sensor": "s", "sendTime": "t", "dataVersion": "v", "data": []}') == Rejection(
         RejectionReason.CALIPER_FORMAT,
         Violation("", "format", "the Canvas format; select it in Canvas Data Services instead of Caliper"),
     )
 
 
-def test_a_canvas_event_that_has_fields_of_caliper_is_none_of_caliper() -> None:
-    """Only sensor and data together, and no body, are the Caliper format."""
+def test_canvas_event_with_caliper_fields_is_not_caliper() -> None:
+    """Only `sensor` and `data` together, without `body`, are the Caliper format."""
     data = b'{"metadata": {"event_name": "x"}, "body": {}, "sensor": "s", "data": []}'
     assert decode(data) == LiveEvent("x", {"event_name": "x"}, {})
     for one in (b'{"sensor": "s"}', b'{"data": []}'):
@@ -133,6 +133,6 @@ def test_a_canvas_event_that_has_fields_of_caliper_is_none_of_caliper() -> None:
         (b'{"metadata": {"event_name": 7}, "body": {}}', Violation("metadata.event_name", "type", "string")),
     ],
 )
-def test_json_without_the_envelope_names_what_is_missing(data: bytes, violation: Violation) -> None:
-    """JSON that is no Canvas event is rejected with the part that it lacks."""
+def test_json_without_the_envelope_is_rejected_with_the_missing_part(data: bytes, violation: Violation) -> None:
+    """JSON that is not a Canvas event is rejected with the part that is missing."""
     assert rejection_of(data) == Rejection(RejectionReason.SCHEMA_VIOLATION, violation)

@@ -1,4 +1,4 @@
-"""The documents against what they speak of: the template's alarms, the commands, each other's sections."""
+"""The documents match what they describe: the template's alarms, the commands, and each other's sections."""
 
 import re
 import shlex
@@ -22,18 +22,18 @@ RUNBOOK = re.compile(r"docs/runbook\.md#([a-z-]+)")
 
 
 def without_code(text: str) -> str:
-    """The prose of a document."""
+    """Return the prose of a document."""
     return FENCE.sub("", text)
 
 
 def anchors(document: Path) -> set[str]:
-    """The anchors that GitHub makes of a document's headings."""
+    """Return the anchors that GitHub gives to a document's headings."""
     headings = HEADING.findall(without_code(document.read_text(encoding="utf-8")))
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def command_lines(text: str) -> Iterator[str]:
-    """What a document says to type that begins with ``canvas-events``, as far as it is for the command itself."""
+    """Return the documented command lines that begin with ``canvas-events``."""
     lines = [line for block in FENCE.findall(text) for line in block.replace("\\\n", " ").splitlines()]
     for line in (*lines, *INLINE.findall(without_code(text))):
         typed = re.match(r"\s*(?:\$ )?(?:xargs -r )?(?:\.venv/bin/)?canvas-events (.+)", line.replace("\n", " "))
@@ -46,8 +46,8 @@ COMMAND_LINES = sorted(
 )
 
 
-def test_every_alarm_has_its_section_of_the_runbook() -> None:
-    """What an alarm's description names is there, and the table at the top leads to it."""
+def test_every_alarm_has_a_runbook_section() -> None:
+    """The section that an alarm's description names exists, and the table at the top links to it."""
     descriptions = [alarm["Properties"]["AlarmDescription"] for alarm in of_type("AWS::CloudWatch::Alarm").values()]
     sections = {section for text in descriptions for section in RUNBOOK.findall(text)}
     runbook = ROOT / "docs" / "runbook.md"
@@ -57,23 +57,25 @@ def test_every_alarm_has_its_section_of_the_runbook() -> None:
     assert sections <= {link.removeprefix("#") for link in LINK.findall(table)}
 
 
-def test_the_readme_names_every_family_and_every_kind_of_item() -> None:
-    """What a user could look for is in the README's table, and nothing that is not there."""
+def test_readme_names_every_family_and_entity_kind() -> None:
+    """The table in the README lists every family and kind, and nothing that does not exist."""
     table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| family |")[2].partition("\n\n")[0]
     rows = re.findall(r"^\| (?:`(\w+)`)? ?\| (.*) \| .* \|$", table, re.MULTILINE)
     assert sorted(name for name, _ in rows if name) == sorted(family.name for family in families())
-    said = {word for _, kinds in rows for word in INLINE.findall(kinds)}
-    assert said - {"_group", "_link", "_result"} <= {entity.kind for family in families() for entity in family.entities}
+    documented = {word for _, kinds in rows for word in INLINE.findall(kinds)}
+    assert documented - {"_group", "_link", "_result"} <= {
+        entity.kind for family in families() for entity in family.entities
+    }
 
 
 @pytest.mark.parametrize(("document", "line"), COMMAND_LINES)
-def test_every_command_line_is_taken(document: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A line that a document says to type is one that the command understands."""
-    assert is_taken(line), f"{document}: canvas-events {line}: {capsys.readouterr().err}"
+def test_every_documented_command_line_is_valid(document: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each documented command line is accepted by the command's parser."""
+    assert is_valid(line), f"{document}: canvas-events {line}: {capsys.readouterr().err}"
 
 
-def is_taken(line: str) -> bool:
-    """Whether the command understands a line; asking for help is understood."""
+def is_valid(line: str) -> bool:
+    """Return whether the parser accepts a line; asking for help is accepted."""
     try:
         parser().parse_args(shlex.split(line))
     except SystemExit as ended:
@@ -81,19 +83,19 @@ def is_taken(line: str) -> bool:
     return True
 
 
-def test_the_command_lines_are_found() -> None:
-    """The search sees fenced and inline ones, in every document that has some, and a wrong one would be refused."""
+def test_documented_command_lines_are_found() -> None:
+    """The search finds fenced and inline ones in every document that has some, and an invalid one is detected."""
     assert {"README.md", "commands.md", "runbook.md", "upgrading.md", "personal-data.md"} <= {
         document for document, _ in COMMAND_LINES
     }
     text = "`canvas-events doctor`\n```\n$ canvas-events show 2041 \\\n  --local  # all of it\n```\n"
     assert list(command_lines(text)) == ["show 2041    --local", "doctor"]
-    assert not is_taken("rejected redrive --raison too_large")
+    assert not is_valid("rejected redrive --raison too_large")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_link_leads_somewhere(document: Path) -> None:
-    """Links between the documents name files and sections that are there."""
+def test_every_link_has_a_target(document: Path) -> None:
+    """Links between the documents name existing files and sections."""
     for link in LINK.findall(without_code(document.read_text(encoding="utf-8"))):
         if link.startswith(("http://", "https://")):
             continue
@@ -129,8 +131,8 @@ def test_every_field_that_names_a_person_is_documented_and_searched() -> None:
     assert ids == {*person.SUBJECT_FIELDS, person.GRADER, person.UUID_FIELD}
 
 
-def test_no_document_holds_a_program_that_changes_tables() -> None:
-    """What changes tables is a command with tests: the one Python program of the documents reads."""
+def test_documents_contain_no_program_that_changes_tables() -> None:
+    """Tables are changed by tested commands; the one Python program in the documents only reads."""
     programs = [
         block
         for document in DOCUMENTS
@@ -140,30 +142,30 @@ def test_no_document_holds_a_program_that_changes_tables() -> None:
     assert [re.findall(r"\b(?:update|delete|put|batch)_\w+", program) for program in programs] == [[]]
 
 
-def test_the_reference_says_what_stands_in_a_key() -> None:
-    """Fields and members stand in keys by their names; a type that is made a class is told as that."""
+def test_reference_describes_every_key() -> None:
+    """Keys list fields and members by name, and say which type becomes a class name."""
     text = reference.text()
     for key in ("<account>#<class of asset_type>#<asset_id>", "course_progress#<user.id>"):
         assert f"`{key}`" in text
 
 
-def test_the_reference_says_which_event_types_a_family_needs() -> None:
-    """What must be ticked in Canvas for a family is one line of its section, and no event type is in none."""
-    said = dict(re.findall(r"^## (\w+)\n\n.*\n\nEvent types: (.*)\.$", reference.text(), re.MULTILINE))
-    assert {family: set(INLINE.findall(line)) for family, line in said.items()} == {
+def test_reference_lists_the_event_types_of_each_family() -> None:
+    """Each family's section has one line with the event types to select in Canvas, and no type is left out."""
+    documented = dict(re.findall(r"^## (\w+)\n\n.*\n\nEvent types: (.*)\.$", reference.text(), re.MULTILINE))
+    assert {family: set(INLINE.findall(line)) for family, line in documented.items()} == {
         family.name: {event for entity in family.entities for event in entity.events} for family in families()
     }
 
 
 def cost_tables() -> list[list[tuple[str, str]]]:
-    """The tables of speed.md with a column "arithmetic": the arithmetic and the amount of each row."""
+    """Return arithmetic and amount of each row in the tables of speed.md with an "arithmetic" column."""
     text = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
     tables = re.findall(r"^\|[^|]*\| arithmetic \| USD[^|]*\|\n\| --- .*\n((?:\|.*\n)+)", text, re.MULTILINE)
     return [re.findall(r"^\|[^|]*\| (.+?) \| (.+?) \|$", table, re.MULTILINE) for table in tables]
 
 
-def test_costs_are_what_their_arithmetic_gives() -> None:
-    """Each amount is the result of its arithmetic, and each sum that of its table."""
+def test_documented_costs_match_their_arithmetic() -> None:
+    """Each amount is the result of its arithmetic, and each total is the sum of its table."""
     tables = cost_tables()
     assert len(tables) == 3
     for table in tables:
@@ -178,15 +180,15 @@ def test_costs_are_what_their_arithmetic_gives() -> None:
 
 
 def evaluate(arithmetic: str) -> float:
-    """The value of sums and products, such as ``(1 + 0.1) × 0.40``."""
+    """Return the value of sums and products, such as ``(1 + 0.1) × 0.40``."""
     expression = arithmetic.replace("×", "*").replace(",", "")
     assert re.fullmatch(r"[\d.*+/() ]+", expression), arithmetic
     value: float = eval(expression)  # noqa: S307  # digits and operators only
     return value
 
 
-def test_costs_use_the_fixed_costs_of_monitoring_and_the_readme_the_costs_of_a_million() -> None:
-    """One amount is not in two documents with two values."""
+def test_documents_state_the_same_costs() -> None:
+    """An amount that appears in two documents has the same value in both."""
     speed, monitoring, readme = (
         (ROOT / name).read_text(encoding="utf-8") for name in ("docs/speed.md", "docs/monitoring.md", "README.md")
     )

@@ -1,4 +1,4 @@
-"""What tells that Canvas has changed, or has cut a text."""
+"""Detecting that Canvas has changed or has truncated a text."""
 
 from typing import Any
 
@@ -8,20 +8,20 @@ from handlers.intake.decode import decode
 from handlers.items.event_types import load
 from handlers.outcome import NO_DRIFT, Drift
 from handlers.telemetry.drift import detect_drift, is_truncated
-from tests.support.engines import Change
+from tests.support.engines import EventFactory
 
 CATALOGUE = load()
 
 
 def drift_of(text: str) -> Drift:
-    """The drift of an event as it comes."""
+    """Return the drift of a raw event."""
     live_event = decode(text.encode())
     return detect_drift(live_event, CATALOGUE[live_event.name])
 
 
 @pytest.mark.parametrize("event_name", CATALOGUE)
-def test_a_sample_does_not_differ(event: Change, event_name: str) -> None:
-    """Whoever keeps to the catalogue is told of nothing."""
+def test_sample_has_no_drift(event: EventFactory, event_name: str) -> None:
+    """An event that follows the catalogue has no drift."""
     assert drift_of(event(event_name)) is NO_DRIFT
 
 
@@ -41,13 +41,15 @@ def test_a_sample_does_not_differ(event: Change, event_name: str) -> None:
         ({"description": None}, NO_DRIFT),
     ],
 )
-def test_what_differs_is_counted(event: Change, fields: dict[str, Any], expected: Drift) -> None:
-    """Fields and states that the catalogue does not know count, and texts as Canvas cuts them; nulls do not."""
+def test_unknown_fields_and_states_and_truncated_texts_are_counted(
+    event: EventFactory, fields: dict[str, Any], expected: Drift
+) -> None:
+    """Unknown fields, unknown states and truncated texts count; nulls do not."""
     assert drift_of(event("assignment_updated", **fields)) == expected
 
 
-def test_a_text_is_cut_as_canvas_cuts_it() -> None:
-    """The longest text that Canvas sends ends in three dots, within a word's length of its limit."""
+def test_truncated_text_is_recognised() -> None:
+    """A truncated text ends in three dots, within a word's length of Canvas's limit."""
     assert is_truncated("x" * 8189 + "...")
     assert not is_truncated("x" * 8192)
     assert not is_truncated("x" * 8190 + "...")

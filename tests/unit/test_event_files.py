@@ -1,4 +1,4 @@
-"""Records from files of every form."""
+"""Reading records from files of every format."""
 
 import io
 import json
@@ -19,10 +19,10 @@ TWO = '{"metadata":{"event_name":"b"},"body":{}}'
 
 
 def records(tmp_path: Path, content: str | bytes) -> list[tuple[str, bytes]]:
-    """Return the records of a file with this content, each with its place in the file."""
+    """Return the records of a file with this content, each with its location in the file."""
     path = tmp_path / "file"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return [(each.location.removeprefix(str(path)), each.data) for each in event_files.read([str(path)])]
+    return [(record.location.removeprefix(str(path)), record.data) for record in event_files.read([str(path)])]
 
 
 @pytest.mark.parametrize(
@@ -42,20 +42,22 @@ def records(tmp_path: Path, content: str | bytes) -> list[tuple[str, bytes]]:
         ("[" * 100_000, [("", "[" * 100_000)]),
     ],
 )
-def test_each_form_gives_its_records_unchanged(tmp_path: Path, content: str, expected: list[tuple[str, str]]) -> None:
-    """An event, an array, one event per line, an invocation: each record has its place and its bytes as written."""
+def test_each_file_format_gives_its_records_unchanged(
+    tmp_path: Path, content: str, expected: list[tuple[str, str]]
+) -> None:
+    """An event, an array, one event per line, an invocation: each record has its location and its original bytes."""
     assert records(tmp_path, content) == [(location, text.encode()) for location, text in expected]
 
 
-def test_bytes_that_are_not_text_are_one_record(tmp_path: Path) -> None:
+def test_content_that_is_not_text_is_one_record(tmp_path: Path) -> None:
     """Content that is not JSON is still a record, so that it can be checked like any other."""
     assert records(tmp_path, b"\xff\xfe") == [("", b"\xff\xfe")]
 
 
 def test_dash_reads_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dash stands for standard input, which the places name."""
+    """A dash means standard input, and locations say so."""
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(f"{ONE}\n{TWO}".encode())))
-    assert [each.location for each in event_files.read(["-"])] == ["standard input:1", "standard input:2"]
+    assert [record.location for record in event_files.read(["-"])] == ["standard input:1", "standard input:2"]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,7 @@ def test_dash_reads_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_file_without_records_is_an_error(tmp_path: Path, content: str, complaint: str) -> None:
-    """An empty file and an invocation from another service are errors that name the place."""
+    """An empty file and an invocation from another service are errors that name the file."""
     with pytest.raises(CommandError, match=complaint):
         records(tmp_path, content)
 

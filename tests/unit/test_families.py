@@ -1,4 +1,4 @@
-"""Every event type of every family: the key of its items, worked out by hand, and what no request can change of it."""
+"""Every event type of every family: the expected key of its items, and that no request changes it."""
 
 import json
 import tomllib
@@ -16,44 +16,44 @@ from handlers.items.event_types import load
 from handlers.items.item import Item
 from handlers.items.route import route
 from handlers.outcome import Rejection, RejectionReason
-from tests.support.engines import SAMPLES, Change
+from tests.support.engines import SAMPLES, EventFactory
 
 CATALOGUE = load()
 FAMILIES = families()
 STATES = [name for name, event_type in CATALOGUE.items() if not event_type.entities[0].append_only]
 _WORKED_OUT: dict[str, dict[str, Any]] = {
-    event_name: said
+    event_name: expected
     for path in sorted((Path(__file__).parents[1] / "keys").glob("*.toml"))
-    for event_name, said in tomllib.loads(path.read_text()).items()
+    for event_name, expected in tomllib.loads(path.read_text()).items()
 }
-KEYS: dict[str, list[list[str]]] = {event_name: said["keys"] for event_name, said in _WORKED_OUT.items()}
+KEYS: dict[str, list[list[str]]] = {event_name: expected["keys"] for event_name, expected in _WORKED_OUT.items()}
 # By event type and field: the keys where an event has no such field.
 KEYS_WITHOUT: dict[str, dict[str, list[list[str]]]] = {
-    event_name: said.get("without", {}) for event_name, said in _WORKED_OUT.items()
+    event_name: expected.get("without", {}) for event_name, expected in _WORKED_OUT.items()
 }
 
 
 def routed(text: str) -> tuple[Item, ...]:
-    """The items of an event that must be valid."""
+    """Return the items of a valid event."""
     event = decode(text.encode())
     validate(event, CATALOGUE[event.name])
     return build_items(route(event, CATALOGUE[event.name]))
 
 
 def keys(text: str) -> list[list[str]]:
-    """The keys of an event's items."""
+    """Return the keys of an event's items."""
     return [[value for _, value in item.key] for item in routed(text)]
 
 
-def test_every_event_type_that_canvas_has_is_known() -> None:
+def test_every_canvas_event_type_is_in_the_catalogue() -> None:
     """Ninety-one types that Canvas sends, four that only its documentation has, and what comes are each in a family."""
     assert len(CATALOGUE) >= 95
     assert {f"{family.name.upper()}_TABLE" for family in FAMILIES} == {family.table_variable for family in FAMILIES}
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_every_event_type_has_its_key_worked_out(family: Family) -> None:
-    """Nobody adds an event type without having thought about the key that its sample must get."""
+def test_every_event_type_has_an_expected_key(family: Family) -> None:
+    """Adding an event type requires the expected key of its sample."""
     missing = {event for entity in family.entities for event in entity.events} - KEYS.keys()
     assert not missing, f"write the keys of these samples by hand into tests/keys/{family.name}.toml: {missing}"
 
@@ -87,42 +87,42 @@ def _decisive_fields(entity: EntityDefinition) -> list[set[str]]:
 )
 @pytest.mark.parametrize("value", [..., None, ""])
 def test_without_a_field_the_keys_are_those_worked_out(
-    event: Change, event_name: str, field: str, value: object
+    event: EventFactory, event_name: str, field: str, value: object
 ) -> None:
     """A missing field, a null and an empty id give the same keys: those said in tests/keys."""
     assert keys(event(event_name, **{field: value})) == KEYS_WITHOUT[event_name][field]
 
 
 @pytest.mark.parametrize("event_name", SAMPLES)
-def test_its_sample_gets_the_key_that_was_worked_out_by_hand(event_name: str) -> None:
-    """What is said in tests/keys for each event type is what the handlers make, from either envelope."""
+def test_sample_gets_its_expected_key(event_name: str) -> None:
+    """From either envelope the handlers build the keys that tests/keys specifies."""
     for text in (SAMPLES[event_name], as_self_hosted(SAMPLES[event_name])):
-        made = keys(text)
+        built = keys(text)
         if CATALOGUE[event_name].entities[0].append_only:
-            made = [[context, entity[: -len("0" * 32)]] for context, entity in made]
-        assert made == KEYS[event_name]
+            built = [[context, entity[: -len("0" * 32)]] for context, entity in built]
+        assert built == KEYS[event_name]
 
 
 @pytest.mark.parametrize("event_name", STATES)
-def test_no_request_changes_the_key_of_an_entity(event: Change, event_name: str) -> None:
-    """An entity has one key, whoever changed it from wherever: by a job, in another course, by another person."""
+def test_no_request_changes_the_key_of_an_entity(event: EventFactory, event_name: str) -> None:
+    """An entity has one key, whether a job, another course or another person changed it."""
     nobody = event(event_name, dict.fromkeys(("context_type", "context_id", "user_id"), ...))
     elsewhere = event(event_name, {"context_type": "Account", "context_id": "10150000000000001", "user_id": "1"})
     assert keys(nobody) == keys(elsewhere) == KEYS[event_name]
 
 
 @pytest.mark.parametrize("event_name", SAMPLES)
-def test_the_form_of_an_id_changes_no_key(event_name: str) -> None:
-    """Each id may come local, global, as an integer or with a tilde: the items stay the same, byte for byte."""
+def test_id_notation_does_not_change_the_items(event_name: str) -> None:
+    """Each id may be local, global, an integer or with a tilde; the items stay the same, byte for byte."""
     sent = json.loads(SAMPLES[event_name])
     if "root_account_id" not in sent["metadata"]:
         return
-    wanted = routed(json.dumps(sent))
+    expected_items = routed(json.dumps(sent))
     kinds = CATALOGUE[event_name].field_kinds
     for form in (lambda local: f"1015~{local}", lambda local: 1015 * 10**13 + local, lambda local: local, str):
         again = {name: _reformed(value, form) if kinds.get(name) in ("gid", "lid") else value
                  for name, value in sent["body"].items()}  # fmt: skip
-        assert routed(json.dumps(sent | {"body": again})) == wanted
+        assert routed(json.dumps(sent | {"body": again})) == expected_items
 
 
 def _reformed(value: Any, form: Any) -> Any:
@@ -134,7 +134,7 @@ def _reformed(value: Any, form: Any) -> Any:
 
 @pytest.mark.parametrize("event_name", STATES)
 def test_no_partition_is_shared_by_a_whole_institution(event_name: str) -> None:
-    """Whatever grows with the institution is partitioned finer than by its account."""
+    """Data that grows with the institution is partitioned more finely than by account."""
     for context, _ in keys(SAMPLES[event_name]):
         kind = context.split("#")[1]
         # What an account itself holds, as its groups and outcomes, stands under the account.
@@ -155,18 +155,19 @@ def test_no_partition_is_shared_by_a_whole_institution(event_name: str) -> None:
         ("course_updated", "syllabus_updated", {"course", "syllabus"}),
     ],
 )
-def test_two_events_of_one_thing_are_two_items_of_one_context(
-    event: Change, one: str, other: str, entities: set[str]
+def test_event_types_with_different_fields_of_one_object_have_their_own_items(
+    event: EventFactory, one: str, other: str, entities: set[str]
 ) -> None:
-    """Where event types say different things of one thing, none destroys what another said."""
+    """Event types that describe different aspects of one object do not overwrite each other's items."""
     (first,), (second,) = keys(event(one)), keys(event(other))
     assert {first[1].partition("#")[0], second[1].partition("#")[0]} == entities
     ids = {"submission_id": "10150000000000007", "assignment_id": "8", "enrollment_id": "5", "course_id": "3"}
     known = [
-        {name: value for name, value in ids.items() if name in CATALOGUE[each].field_kinds} for each in (one, other)
+        {name: value for name, value in ids.items() if name in CATALOGUE[event_name].field_kinds}
+        for event_name in (one, other)
     ]
-    made = [keys(event(each, **fields))[0][0] for each, fields in zip((one, other), known, strict=True)]
-    assert made[0] == made[1]
+    contexts = [keys(event(event_name, **fields))[0][0] for event_name, fields in zip((one, other), known, strict=True)]
+    assert contexts[0] == contexts[1]
 
 
 @pytest.mark.parametrize(
@@ -179,27 +180,27 @@ def test_two_events_of_one_thing_are_two_items_of_one_context(
         ("grade_override", {"course_id": "777"}),
     ],
 )
-def test_what_moves_keeps_its_key(event: Change, event_name: str, moved: dict[str, Any]) -> None:
-    """A section that is cross-listed or a course that changes its account leaves no stale twin behind."""
+def test_moved_entity_keeps_its_key(event: EventFactory, event_name: str, moved: dict[str, Any]) -> None:
+    """A cross-listed section, or a course that changes its account, leaves no stale item behind."""
     assert keys(event(event_name, **moved)) == keys(event(event_name))
 
 
-def test_an_outcome_of_no_account_is_its_own_context(event: Change) -> None:
-    """Canvas has outcomes for everybody, which belong to nothing."""
+def test_global_outcome_is_its_own_context(event: EventFactory) -> None:
+    """Canvas has global outcomes, which belong to no account or course."""
     (key,) = keys(event("learning_outcome_updated", context_id=..., context_type=None))
     assert key[0].endswith("#LearningOutcome#" + key[1].partition("#")[2])
 
 
-def test_a_result_without_an_id_is_told_by_whose_and_what_it_is_of(event: Change) -> None:
-    """Canvas's documentation shows a result without id: then student and what was assessed tell it from others."""
+def test_result_without_id_is_keyed_by_student_and_asset(event: EventFactory) -> None:
+    """Canvas's documentation shows a result without id: student and assessed asset identify it."""
     fields = {"user_uuid": "Uu1", "associated_asset_type": "Assignment", "associated_asset_id": "1015~7"}
     (key,) = keys(event("learning_outcome_result_created", id=..., learning_outcome_id="5", **fields))
     assert key[0].endswith("#LearningOutcome#5")
     assert key[1] == "learning_outcome_result#Uu1#Assignment#7"
 
 
-def test_a_member_of_an_object_keys_in_local_form_and_stays_as_it_came(event: Change) -> None:
-    """Progress is keyed by the ids within the event's objects, which are kept untouched."""
+def test_id_within_an_object_is_local_in_the_key_and_unchanged_in_the_body(event: EventFactory) -> None:
+    """Progress is keyed by the ids within the event's objects, which are stored unchanged."""
     course = {"id": "10150000000002041", "name": "Biology", "account_id": 12}
     (item,) = routed(event("course_progress", course=course))
     assert dict(item.key)["context"].endswith("#Course#2041")
@@ -207,8 +208,8 @@ def test_a_member_of_an_object_keys_in_local_form_and_stays_as_it_came(event: Ch
 
 
 @pytest.mark.parametrize("value", ["a#b", "7", 7, {"id": 7}])
-def test_a_field_called_as_a_member_is_none(event: Change, value: Any) -> None:
-    """A field of the body whose name is the path of a member takes no part in the key, whatever stands in it."""
+def test_body_field_named_like_a_member_path_is_not_a_key(event: EventFactory, value: Any) -> None:
+    """A body field whose name looks like the path of a member does not affect the key."""
     text = event("course_progress", **{"course.id": value, "user.id": value})
     assert keys(text) == KEYS["course_progress"]
 
@@ -217,14 +218,14 @@ def test_a_field_called_as_a_member_is_none(event: Change, value: Any) -> None:
     "objects",
     [{"course": {"id": "a#b"}}, {"course": {"id": ""}}, {"course": {}}, {"user": {"id": None}}, {"user": None}],
 )
-def test_a_member_that_a_key_needs_must_be_an_id(event: Change, objects: dict[str, Any]) -> None:
-    """What is no id within an object is refused by the schema, as it is elsewhere."""
+def test_key_member_that_is_not_an_id_is_rejected(event: EventFactory, objects: dict[str, Any]) -> None:
+    """A value within an object that is not an id violates the schema, as it does elsewhere."""
     with pytest.raises(Rejection) as caught:
         routed(event("course_progress", **objects))
     assert caught.value.reason is RejectionReason.SCHEMA_VIOLATION
 
 
-def test_a_time_as_ruby_prints_it_is_kept_as_any_other(event: Change) -> None:
-    """enrollment_state comes with such times in Canvas's documentation."""
+def test_ruby_formatted_time_is_normalized(event: EventFactory) -> None:
+    """Canvas's documentation shows such times in enrollment_state."""
     (item,) = routed(event("enrollment_state_updated", state_started_at="2018-11-05 05:38:00 -0800"))
     assert '"state_started_at":{"S":"2018-11-05T13:38:00.000000Z"}' in item.attributes["body"]

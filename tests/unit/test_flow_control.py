@@ -1,4 +1,4 @@
-"""How the writer's window, delays and circuit breakers follow from the error codes of each round."""
+"""How the error codes of each round determine the writer's window, delays and circuit breakers."""
 
 import random
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ THROTTLED = "ThrottlingError"
 
 @dataclass
 class Write:
-    """A write whose statement has met so many transient errors."""
+    """A write whose statement has met this number of transient errors."""
 
     table: str = "modules"
     attempts: int = 1

@@ -1,4 +1,4 @@
-"""What stands under what, by the catalogue alone."""
+"""The hierarchy of entities, derived from the catalogue alone."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ context = "{context}"
 
 
 def entity(name: str, id: str, context: str, *fields: str) -> str:  # noqa: A002  # as the catalogue calls it
-    """An entity as a catalogue file says it."""
+    """Return an entity as a catalogue file defines it."""
     lines = "\n".join(f'{field} = "lid A field."' for field in dict.fromkeys((id, *fields)))
     return ENTITY.format(name=name, id=id, context=context, fields=lines)
 
@@ -53,10 +53,10 @@ def hierarchy(tmp_path: Path) -> Hierarchy:
         ("no_such_entity#1", []),
     ],
 )
-def test_what_names_an_entity_in_its_context_stands_below_it(
+def test_entity_is_placed_below_the_entity_in_its_context(
     hierarchy: Hierarchy, entity: str, below: list[tuple[str, set[str]]]
 ) -> None:
-    """A new family finds its place by its catalogue entry, and no code."""
+    """A new family is placed by its catalogue entry, without code."""
     assert [(context, set(tables)) for context, tables in hierarchy.below(entity)] == below
 
 
@@ -73,8 +73,8 @@ url = "str The page."
 """
 
 
-def test_occurrences_stand_below_nothing_and_come_last(tmp_path: Path) -> None:
-    """Of what happened there may be any number: nobody gets it by looking at a person, and the newest is first."""
+def test_append_only_entities_have_no_parent_and_come_last(tmp_path: Path) -> None:
+    """Their number is unbounded, so they are not read with a person, and the newest comes first."""
     (tmp_path / "activity.toml").write_text(APPEND_ONLY)
     (tmp_path / "users.toml").write_text(
         'about = "People."\ntable = "USERS_TABLE"\n'
@@ -84,7 +84,7 @@ def test_occurrences_stand_below_nothing_and_come_last(tmp_path: Path) -> None:
     )
     hierarchy = Hierarchy(load(tmp_path))
     assert list(hierarchy.below("user#1")) == [("User#1", frozenset({"USERS_TABLE"}))]
-    assert list(hierarchy.below("grade#1")) == []  # a person is not below each of their grades
+    assert list(hierarchy.below("grade#1")) == []  # a person is not a child of their grades
     assert list(hierarchy.below("activity#2026-09-03T09:15:27.004000Z#aa")) == []
     assert hierarchy.is_append_only("activity")
     assert hierarchy.is_append_only("activity#2026")
@@ -95,8 +95,8 @@ def test_occurrences_stand_below_nothing_and_come_last(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_the_catalogue_that_is_here() -> None:
-    """Overrides stand below their assignment, replies below their topic; each is looked for in its own table."""
+def test_hierarchy_of_the_shipped_catalogue() -> None:
+    """Overrides are below their assignment, replies below their topic, each in its own table."""
     hierarchy = Hierarchy(load())
     ((context, tables),) = hierarchy.below("assignment#9001")
     assert (context, "ASSIGNMENTS_TABLE" in tables) == ("Assignment#9001", True)

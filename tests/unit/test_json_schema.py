@@ -1,4 +1,4 @@
-"""The generated schemas: in step, valid, and neither narrower nor wider than what Canvas sends."""
+"""The generated schemas: up to date, valid, and neither narrower nor wider than what Canvas sends."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ from handlers.intake.validate import validate
 from handlers.items import event_types
 from handlers.items.event_types import SCHEMAS_DIR
 from handlers.outcome import Rejection
-from tests.support.engines import SAMPLES, Change
+from tests.support.engines import SAMPLES, EventFactory
 
 CATALOGUE = load()
 DEPLOYED = event_types.load()
@@ -41,13 +41,13 @@ WRONG_IDS = [
 
 
 def schema(name: str) -> dict[str, Any]:
-    """A schema as it stands in the repository."""
+    """Return a schema of the repository."""
     loaded: dict[str, Any] = json.loads((SCHEMAS_DIR / f"{name}.json").read_text())
     return loaded
 
 
 def accepts(text: str) -> bool:
-    """Whether the event is valid."""
+    """Return whether the event is valid."""
     try:
         event = decode(text.encode())
         validate(event, DEPLOYED[event.name])
@@ -57,23 +57,23 @@ def accepts(text: str) -> bool:
 
 
 def fields_of(event_type: EventTypeDefinition) -> dict[str, Field]:
-    """The fields of the body, without members of objects."""
+    """Return the fields of the body, without members of objects."""
     return {name: field for name, field in event_type.fields.items() if "." not in name}
 
 
-def needed(event_type: EventTypeDefinition) -> set[str]:
-    """The fields of the body that no event of the type can do without."""
+def required_fields(event_type: EventTypeDefinition) -> set[str]:
+    """Return the required fields of the body."""
     return {name.partition(".")[0] for name in event_type.key_fields}
 
 
-def test_generated_files_are_in_step() -> None:
-    """The schemas and the sample invocations are what the catalogue and the samples make."""
+def test_generated_files_are_up_to_date() -> None:
+    """The schemas and sample invocations are what the catalogue and the samples generate."""
     assert stale() == []
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_a_schema_is_complete(name: str) -> None:
-    """Each schema is valid 2020-12 by itself, says what it is, and describes every field."""
+def test_schema_is_complete(name: str) -> None:
+    """Each schema is valid 2020-12 by itself, has a description, and describes every field."""
     document = schema(name)
     Draft202012Validator.check_schema(document)
     assert document["$schema"] == "https://json-schema.org/draft/2020-12/schema"
@@ -86,8 +86,8 @@ def test_a_schema_is_complete(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_its_examples_are_accepted_by_any_validator(name: str) -> None:
-    """The examples of a schema pass plain jsonschema with its formats checked, and ours."""
+def test_schema_examples_are_valid(name: str) -> None:
+    """The examples of a schema are valid in plain jsonschema with format checks, and in our validator."""
     document = schema(name)
     assert document["examples"]
     for example in document["examples"]:
@@ -96,25 +96,25 @@ def test_its_examples_are_accepted_by_any_validator(name: str) -> None:
 
 
 @pytest.mark.parametrize("event_type", CATALOGUE.values(), ids=CATALOGUE)
-def test_null_missing_and_unknown_fields_are_taken(event: Change, event_type: EventTypeDefinition) -> None:
-    """Every field but those of the key may be null or missing, and unknown fields and states may come."""
-    others = fields_of(event_type).keys() - needed(event_type)
+def test_null_missing_and_unknown_fields_are_accepted(event: EventFactory, event_type: EventTypeDefinition) -> None:
+    """Every field except key fields may be null or missing, and unknown fields and states are accepted."""
+    others = fields_of(event_type).keys() - required_fields(event_type)
     assert accepts(event(event_type.name, **dict.fromkeys(others)))
     assert accepts(event(event_type.name, **dict.fromkeys(others, ...)))
     assert accepts(event(event_type.name, workflow_state="on_the_moon", a_field_of_tomorrow={"deep": [1, None]}))
 
 
 @pytest.mark.parametrize("event_type", CATALOGUE.values(), ids=CATALOGUE)
-def test_a_key_field_must_be_there(event: Change, event_type: EventTypeDefinition) -> None:
-    """An event without a field of its key is refused, whether the field is missing or null."""
-    for name in needed(event_type):
+def test_missing_key_field_is_rejected(event: EventFactory, event_type: EventTypeDefinition) -> None:
+    """An event whose key field is missing or null is rejected."""
+    for name in required_fields(event_type):
         assert not accepts(event(event_type.name, **{name: ...}))
         assert not accepts(event(event_type.name, **{name: None}))
 
 
 @pytest.mark.parametrize("event_type", CATALOGUE.values(), ids=CATALOGUE)
-def test_ids_come_in_every_form_and_no_other(event: Change, event_type: EventTypeDefinition) -> None:
-    """Ids are taken as digits, as integers and with a tilde; what is no id is refused."""
+def test_ids_are_accepted_in_every_notation_and_no_other(event: EventFactory, event_type: EventTypeDefinition) -> None:
+    """Digits, integers and the tilde form are accepted; other values are rejected."""
     for name, field in fields_of(event_type).items():
         if field.kind in ("gid", "lid"):
             for right in ("565", 565, 565.0, "21070000000000565", 21070000000000565, "2107~565"):
@@ -124,11 +124,11 @@ def test_ids_come_in_every_form_and_no_other(event: Change, event_type: EventTyp
 
 
 @pytest.mark.parametrize("event_type", CATALOGUE.values(), ids=CATALOGUE)
-def test_an_empty_id_is_taken_where_no_key_needs_it(event: Change, event_type: EventTypeDefinition) -> None:
+def test_an_empty_id_is_taken_where_no_key_needs_it(event: EventFactory, event_type: EventTypeDefinition) -> None:
     """Canvas sends an empty id for none: only where the key needs the id is that refused."""
     for name, field in fields_of(event_type).items():
         if field.kind in ("gid", "lid"):
-            assert accepts(event(event_type.name, **{name: ""})) == (name not in needed(event_type)), name
+            assert accepts(event(event_type.name, **{name: ""})) == (name not in required_fields(event_type)), name
 
 
 WRONG_BY_KIND: dict[str, list[Any]] = {
@@ -164,8 +164,8 @@ RIGHT_BY_KIND: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("event_type", CATALOGUE.values(), ids=CATALOGUE)
-def test_each_kind_is_taken_as_itself_only(event: Change, event_type: EventTypeDefinition) -> None:
-    """A value of the wrong type or form is refused, in every field that is not there for keys alone."""
+def test_value_of_the_wrong_kind_is_rejected(event: EventFactory, event_type: EventTypeDefinition) -> None:
+    """A value of the wrong type or format is rejected in every field that is not only part of a key."""
     in_keys = {path.partition(".")[0] for path in event_type.key_paths if not path.endswith(".class")}
     for name, field in fields_of(event_type).items():
         if field.kind in RIGHT_BY_KIND and name not in in_keys:
@@ -190,17 +190,17 @@ def test_each_kind_is_taken_as_itself_only(event: Change, event_type: EventTypeD
         {"user_id": "abc"},
     ],
 )
-def test_metadata_that_an_item_cannot_be_made_of_is_refused(event: Change, metadata: dict[str, Any]) -> None:
-    """Broken times, and what would break the form of a key, are refused."""
+def test_unusable_metadata_is_rejected(event: EventFactory, metadata: dict[str, Any]) -> None:
+    """Invalid times, and values that would break the format of a key, are rejected."""
     assert not accepts(event("module_created", metadata))
 
 
-def test_the_rest_of_the_metadata_may_be_anything(event: Change) -> None:
-    """Of metadata that nothing is made of, nothing is asked."""
+def test_unused_metadata_is_not_validated(event: EventFactory) -> None:
+    """Metadata that no item uses may have any value."""
     assert accepts(event("module_created", {"context_id": [], "client_ip": None, "new": {"a": 1}, "user_id": None}))
     assert accepts(event("module_created", {"root_account_id": "", "user_id": ""}))
 
 
-def test_there_is_a_sample_of_each_event_type() -> None:
-    """The project has a sample event of its own for every event type."""
+def test_every_event_type_has_a_sample() -> None:
+    """The project has a sample event for every event type."""
     assert SAMPLES.keys() == CATALOGUE.keys()

@@ -1,4 +1,4 @@
-"""What a batch leaves in log and metrics, without a batch."""
+"""The log and the metrics of a batch, without running one."""
 
 import json
 import os
@@ -30,25 +30,25 @@ from tests.support.engines import NOW
 
 
 class Printed:
-    """What was printed of one batch."""
+    """The output of one batch."""
 
     def __init__(self, text: str) -> None:
         self.lines: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
         self.metrics = parse_embedded_metrics(text.splitlines())
 
     def logged(self, message: str) -> list[dict[str, Any]]:
-        """The log lines of a message."""
+        """Return the log lines with a message."""
         return [line for line in self.lines if line.get("message") == message]
 
     def metric(self, name: str, dimension: str = "source", value: str = "sqs") -> list[float]:
-        """The values of a metric of ours."""
+        """Return the values of one of our metrics."""
         dimensions = frozenset({("service", SERVICE), (dimension, value)})
         return self.metrics[Metric(NAMESPACE, name, dimensions)].values
 
 
 @pytest.fixture
 def observed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Report a batch; what was printed."""
+    """Report a batch; return the output."""
 
     def observe(outcomes: Sequence[Outcome], stats: BatchStats | None = None) -> Printed:
         for handler in logger.handlers:
@@ -60,21 +60,21 @@ def observed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 
 
 def stored(seconds: float, number: int = 0, **facts: Any) -> Outcome:
-    """An event that happened, and came, so many seconds ago."""
+    """Return the outcome of an event that happened, and was enqueued, this many seconds ago."""
     moment = NOW - timedelta(seconds=seconds)
     outcome = Outcome(str(number), Fate.STORED, "module_updated", event_time=format_utc(moment), enqueued_at=moment)
     return outcome._replace(**facts)
 
 
 def rejected(number: int, reason: RejectionReason = RejectionReason.SCHEMA_VIOLATION) -> Outcome:
-    """A rejected record."""
+    """Return the outcome of a rejected record."""
     return Outcome(
         str(number), Fate.REJECTED, "module_updated", reason, violations=(Violation("body.name", "type", "string"),)
     )
 
 
-def test_how_late_events_are(observed: Any) -> None:
-    """Each event that is done tells its delay in seconds; one that comes again, or was refused, does not yet."""
+def test_latency_is_measured_in_seconds_for_final_outcomes(observed: Any) -> None:
+    """Each stored or superseded event has its latency in seconds; retried and rejected records have none."""
     late = stored(7200, enqueued_at=NOW - timedelta(seconds=1.5))
     again = Outcome(
         "2", Fate.RETRIED, "module_updated", event_time=format_utc(NOW - timedelta(days=9)), enqueued_at=NOW
@@ -84,21 +84,21 @@ def test_how_late_events_are(observed: Any) -> None:
     assert sorted(printed.metric("QueueLatency")) == [0.25, 1.5]
 
 
-def test_a_clock_that_is_ahead_is_not_early(observed: Any) -> None:
-    """An event from the future, of which a percentile could make nothing, counts as not late."""
+def test_negative_latency_counts_as_zero(observed: Any) -> None:
+    """An event from the future, which would distort percentiles, counts as zero latency."""
     assert observed([stored(-30)]).metric("EndToEndLatency") == [0.0]
 
 
-def test_a_batch_of_refusals_tells_no_delay(observed: Any) -> None:
-    """Where nothing is stored there is no value, and not one of zero."""
+def test_batch_of_rejections_has_no_latency(observed: Any) -> None:
+    """If nothing is stored the metric has no value, rather than zero."""
     printed = observed([rejected(0)])
     assert printed.metric("Rejected") == [1]
-    assert not [metric for metric in printed.metrics if metric.name.endswith("Delay")]
+    assert not [metric for metric in printed.metrics if metric.name.endswith("Latency")]
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=2000))
-def test_few_values_stand_for_many(values: list[float]) -> None:
-    """However many there are, at most ``MAX_METRIC_VALUES`` are sent, whose ranks are those that they stand for."""
+def test_large_samples_are_reduced_to_quantiles(values: list[float]) -> None:
+    """At most ``MAX_METRIC_VALUES`` values are sent, at the ranks that they represent."""
     sent = list(sample_quantiles(values))
     assert len(sent) == min(len(values), MAX_METRIC_VALUES)
     if len(values) > MAX_METRIC_VALUES:
@@ -107,23 +107,23 @@ def test_few_values_stand_for_many(values: list[float]) -> None:
         assert all(value in ordered[first:end] for value, first, end in zip(sent, ends, ends[1:], strict=False))
 
 
-def test_percentiles_of_a_large_batch_are_right() -> None:
-    """Of a thousand events the median, p90 and p99 are within two percent of the true ranks."""
+def test_percentiles_of_a_large_batch_are_accurate() -> None:
+    """For a thousand events the median, p90 and p99 are within two percent of the true ranks."""
     sent = sample_quantiles(range(1000))
     for name, true in (("p50", 500), ("p90", 900), ("p99", 990)):
         assert statistic(sent, name) == pytest.approx(true, abs=20)
 
 
-def test_drift_is_told_by_event_type_and_only_where_there_is_any(observed: Any) -> None:
-    """A metric that is never sent costs nothing, and one that is names the event type."""
+def test_drift_metric_is_emitted_by_event_type_only_if_there_is_drift(observed: Any) -> None:
+    """A metric that is never emitted costs nothing, and an emitted one names the event type."""
     printed = observed([stored(1), stored(1, drift=Drift(2, 0, 1)), stored(1, drift=Drift(1, 0, 0))])
     assert printed.metric("UnknownFields", "event_type", "module_updated") == [3]
     assert printed.metric("TruncatedFields", "event_type", "module_updated") == [1]
     assert "UnknownStates" not in {metric.name for metric in printed.metrics}
 
 
-def test_what_a_batch_took_is_in_log_and_metrics(observed: Any) -> None:
-    """The time of the stages, and the requests, retries and throttles of DynamoDB."""
+def test_batch_statistics_are_in_log_and_metrics(observed: Any) -> None:
+    """They contain stage durations, and DynamoDB's requests, retries and throttles."""
     printed = observed(
         [stored(1)], BatchStats({"process": 1.26, "write": 7.0}, dynamodb_requests=3, retries=2, throttles=1)
     )
@@ -135,30 +135,30 @@ def test_what_a_batch_took_is_in_log_and_metrics(observed: Any) -> None:
     assert [printed.metric(f"DynamoDB{name}") for name in ("Requests", "Retries", "Throttles")] == [[3], [2], [1]]
 
 
-def test_a_flood_of_rejections_is_none_of_log_lines(observed: Any) -> None:
-    """Ten thousand bad records write a bounded number of lines, and every one of them is counted."""
+def test_number_of_rejection_log_lines_is_bounded(observed: Any) -> None:
+    """Ten thousand invalid records write a bounded number of lines, and every one of them is counted."""
     outcomes = [
         rejected(n, RejectionReason.MALFORMED_JSON if n % 2 else RejectionReason.SCHEMA_VIOLATION)
         for n in range(10_000)
     ]
     printed = observed(outcomes)
-    each, more = printed.logged("rejected"), printed.logged("rejections truncated")
-    assert len(each) == MAX_REJECTION_LOG_LINES
-    assert {line["reason"]: line["records"] for line in more} == {"malformed_json": 4950, "schema_violation": 4950}
-    assert len(each) + sum(line["records"] for line in more) == 10_000
+    logged, truncated = printed.logged("rejected"), printed.logged("rejections truncated")
+    assert len(logged) == MAX_REJECTION_LOG_LINES
+    assert {line["reason"]: line["records"] for line in truncated} == {"malformed_json": 4950, "schema_violation": 4950}
+    assert len(logged) + sum(line["records"] for line in truncated) == 10_000
     assert sum(len(json.dumps(line)) for line in printed.lines) < 100_000
     assert printed.metric("RejectedByReason", "reason", "malformed_json") == [5000]
 
 
-def test_a_batch_of_the_default_size_has_a_line_for_each_rejection(observed: Any) -> None:
+def test_default_batch_logs_every_rejection(observed: Any) -> None:
     """Up to the bound no line is left out."""
     printed = observed([rejected(n) for n in range(MAX_REJECTION_LOG_LINES)])
     assert [line["record"] for line in printed.logged("rejected")] == [str(n) for n in range(MAX_REJECTION_LOG_LINES)]
     assert not printed.logged("rejections truncated")
 
 
-def test_all_lines_of_a_batch_name_its_invocation_and_its_trace(observed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From any line of a batch one comes to the others, and to the trace where Lambda made one."""
+def test_log_lines_have_the_request_id_and_the_trace_id(observed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All lines of a batch can be found from any of them, and so can the trace if there is one."""
     monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1")
     outcomes = [rejected(n) for n in range(101)] + [Outcome("x", Fate.RETRIED, error="NoResponse")]
     lines = [line for line in observed(outcomes).lines if "level" in line]
@@ -167,8 +167,8 @@ def test_all_lines_of_a_batch_name_its_invocation_and_its_trace(observed: Any, m
     assert {line["xray_trace_id"] for line in lines} == {"1-5759e988-bd862e3fe1be46a994272793"}
 
 
-def test_the_metrics_are_in_the_form_that_cloudwatch_takes(observed: Any) -> None:
-    """The bounds of the embedded metric format hold for the largest batch that there is."""
+def test_metrics_follow_the_embedded_metric_format(observed: Any) -> None:
+    """The limits of the embedded metric format hold for the largest possible batch."""
     outcomes = [stored(n, n, drift=Drift(1, 1, 1)) for n in range(10_000)]
     for line in observed(outcomes).lines:
         if "_aws" not in line:
@@ -189,8 +189,8 @@ def test_the_metrics_are_in_the_form_that_cloudwatch_takes(observed: Any) -> Non
     ("level", "messages"),
     [("INFO", {"batch", "rejected", "retried"}), ("WARNING", {"rejected", "retried"}), ("ERROR", {"retried"})],
 )
-def test_the_level_is_set_from_outside_and_spares_the_metrics(level: str, messages: set[str]) -> None:
-    """A higher level takes lines of the log away, and no metric."""
+def test_log_level_is_configurable_and_does_not_affect_metrics(level: str, messages: set[str]) -> None:
+    """A higher level suppresses log lines, and no metric."""
     program = (
         "from datetime import UTC, datetime\n"
         "from handlers.telemetry.batch_stats import BatchStats\n"

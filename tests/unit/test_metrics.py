@@ -1,4 +1,4 @@
-"""CloudWatch's arithmetic, as much of it as the dashboard uses."""
+"""The subset of CloudWatch's arithmetic that the dashboard uses."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -41,7 +41,7 @@ BOTH = frozenset({("service", "s"), ("source", "sqs")})
 
 
 def seconds(number: float) -> timedelta:
-    """A duration."""
+    """Return a duration."""
     return timedelta(seconds=number)
 
 

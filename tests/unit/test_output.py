@@ -1,4 +1,4 @@
-"""What reaches a terminal."""
+"""Output that reaches a terminal."""
 
 import io
 from datetime import UTC, datetime, timedelta
@@ -22,18 +22,18 @@ from cli.ui import output
         (7, "7"),
     ],
 )
-def test_what_a_terminal_would_obey_is_written_out(value: object, shown: str) -> None:
-    """Control characters, direction marks and half surrogate pairs are shown; the writing of any language is kept."""
+def test_control_characters_are_escaped(value: object, shown: str) -> None:
+    """Control characters, direction marks and half surrogate pairs are escaped; letters of any language are not."""
     assert output.visible(value) == shown
 
 
-def test_lines_may_stay_lines() -> None:
+def test_line_feeds_and_tabs_can_be_preserved() -> None:
     """A payload keeps its line feeds and tabs, and nothing else that moves the cursor."""
     assert output.visible_lines("{\n\t\x1b\r\n}") == "{\n\t\\x1b\\r\n}"
 
 
-def test_a_table_takes_nothing_as_markup() -> None:
-    """Neither its title nor its cells are read as markup."""
+def test_table_does_not_interpret_markup() -> None:
+    """Neither its title nor its cells are interpreted as markup."""
     written = io.StringIO()
     Console(file=written, width=60).print(output.table(("a", "n#"), [("[bold]x[/nothing]", 1)], title="[red]t"))
     assert "[bold]x[/nothing]" in written.getvalue()
@@ -41,9 +41,9 @@ def test_a_table_takes_nothing_as_markup() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ago", "said"), [(0, "0 s"), (59, "59 s"), (61, "1 min"), (7200, "2 h"), (86_400 * 3 + 5, "3 d"), (-5, "0 s")]
+    ("ago", "expected"), [(0, "0 s"), (59, "59 s"), (61, "1 min"), (7200, "2 h"), (86_400 * 3 + 5, "3 d"), (-5, "0 s")]
 )
-def test_an_age_is_told_in_its_largest_unit(ago: int, said: str) -> None:
-    """As a person would say it; a clock that is off makes nothing negative."""
+def test_age_is_shown_in_its_largest_unit(ago: int, expected: str) -> None:
+    """An age has one unit and is never negative, even if a clock is wrong."""
     now = datetime(2026, 9, 7, 12, 0, tzinfo=UTC)
-    assert output.age(now - timedelta(seconds=ago), now) == said
+    assert output.age(now - timedelta(seconds=ago), now) == expected

@@ -1,4 +1,4 @@
-"""The redrive loop, with a backlog in memory: evaluate, send, then delete."""
+"""The redrive loop with an in-memory backlog: evaluate, send, then delete."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
@@ -10,14 +10,14 @@ from cli.redrive.dry_run import DryRun
 from cli.redrive.publisher import OutgoingRecord, RecordDestination, SendResult
 from cli.redrive.redrive import BacklogEntry, RedriveResult, RedriveStatus, redrive
 from cli.redrive.selection import Selection
-from tests.support.engines import Change
+from tests.support.engines import EventFactory
 
 FULL = "InternalError"
 
 
 @dataclass(eq=False)
 class FakeDestination:
-    """A destination that accepts what does not contain ``full``; notes in ``log`` what it acknowledged."""
+    """A destination that accepts data without ``full``; records in ``log`` what it acknowledged."""
 
     log: list[tuple[str, object]]
     name: str = "the fake destination"
@@ -31,9 +31,9 @@ class FakeDestination:
     def put(self, records: Sequence[OutgoingRecord]) -> list[tuple[SendResult, bool]]:
         """Acknowledge the records."""
         results = [
-            (SendResult(error=FULL) if b"full" in each.data else SendResult(id="an-id"), False) for each in records
+            (SendResult(error=FULL) if b"full" in record.data else SendResult(id="an-id"), False) for record in records
         ]
-        self.log += [("sent", each.data) for each, (result, _) in zip(records, results, strict=True) if result.id]
+        self.log += [("sent", record.data) for record, (result, _) in zip(records, results, strict=True) if result.id]
         return results
 
 
@@ -64,7 +64,7 @@ class FakeBacklog:
         return self.target
 
     def delete(self, entries: Sequence[BacklogEntry]) -> None:
-        """Note what is deleted."""
+        """Record what is deleted."""
         self.log += [("deleted", entry.id) for entry in entries]
 
 
@@ -78,7 +78,7 @@ def run(backlog: FakeBacklog, *, force: bool = False, preview: bool = False) -> 
     return list(redrive(backlog, Selection(), DryRun(), force=force, preview=preview))
 
 
-def test_a_record_is_deleted_after_it_was_sent(event: Change) -> None:
+def test_a_record_is_deleted_after_it_was_sent(event: EventFactory) -> None:
     """Deletion follows the acknowledgement, batch by batch."""
     first, second = event("module_updated", module_id="1"), event("module_updated", module_id="2")
     backlog = FakeBacklog([[entry(1, first)], [entry(2, second)]])
@@ -88,8 +88,8 @@ def test_a_record_is_deleted_after_it_was_sent(event: Change) -> None:
     ]  # fmt: skip
 
 
-def test_a_record_that_would_be_rejected_is_held_back_with_the_rule(event: Change) -> None:
-    """It is neither sent nor deleted, and its result names the reason and the broken rule, not the value."""
+def test_a_record_that_would_be_rejected_is_held_back_with_the_rule(event: EventFactory) -> None:
+    """It is neither sent nor deleted, and its result names the reason and the violated rule, not the value."""
     backlog = FakeBacklog([[entry(1, event("module_updated", module_id=..., name="Jane Doe"))]])
     assert run(backlog) == [
         RedriveResult(
@@ -100,8 +100,8 @@ def test_a_record_that_would_be_rejected_is_held_back_with_the_rule(event: Chang
     assert backlog.log == []
 
 
-def test_force_sends_what_would_be_rejected(event: Change) -> None:
-    """With ``force`` it is sent and deleted; the result still says what the dry run has against it."""
+def test_force_sends_invalid_records(event: EventFactory) -> None:
+    """With ``force`` it is sent and deleted, and the result still contains the finding of the dry run."""
     backlog = FakeBacklog([[entry(1, event("module_updated", module_id=...))]])
     (result,) = run(backlog, force=True)
     assert result.status is RedriveStatus.SENT
@@ -111,8 +111,8 @@ def test_force_sends_what_would_be_rejected(event: Change) -> None:
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_a_record_that_would_be_ignored_is_never_sent(event: Change, force: bool) -> None:
-    """The functions acknowledge it without keeping it, so sending and deleting it would lose it."""
+def test_a_record_that_would_be_ignored_is_never_sent(event: EventFactory, force: bool) -> None:
+    """The functions would acknowledge and drop it, so sending and deleting it would lose it."""
     backlog = FakeBacklog([[entry(1, event("module_updated"))]])
     dry_run = DryRun(environment={"REJECTED_TABLE": "rejected"})
     (result,) = redrive(backlog, Selection(), dry_run, force=force)
@@ -120,7 +120,7 @@ def test_a_record_that_would_be_ignored_is_never_sent(event: Change, force: bool
     assert backlog.log == []
 
 
-def test_the_evaluation_uses_the_deployed_accounts(event: Change) -> None:
+def test_the_evaluation_uses_the_deployed_accounts(event: EventFactory) -> None:
     """A record of an account that the functions do not allow is held back."""
     backlog = FakeBacklog([[entry(1, event("module_updated"))]])
     dry_run = DryRun(environment={"REJECTED_TABLE": "r", "MODULES_TABLE": "m", "ALLOWED_ROOT_ACCOUNTS": "another"})
@@ -129,7 +129,7 @@ def test_the_evaluation_uses_the_deployed_accounts(event: Change) -> None:
     assert result.reason.startswith("would be rejected: foreign_account")
 
 
-def test_what_the_service_does_not_accept_stays(event: Change) -> None:
+def test_entry_that_the_service_does_not_accept_stays(event: EventFactory) -> None:
     """Of two entries sent together the failed one is not deleted, and its result has the service's error."""
     good, bad = event("module_updated", name="a"), event("module_updated", name="full")
     backlog = FakeBacklog([[entry(1, bad), entry(2, good)]])
@@ -140,16 +140,16 @@ def test_what_the_service_does_not_accept_stays(event: Change) -> None:
 
 
 @pytest.mark.parametrize("bad", ["not JSON", "full"])
-def test_an_entry_stays_until_all_of_its_records_were_sent(event: Change, bad: str) -> None:
-    """One record held back or failed keeps its entry; the others of it are sent all the same."""
+def test_an_entry_stays_until_all_of_its_records_were_sent(event: EventFactory, bad: str) -> None:
+    """One record that is held back or fails keeps its entry; the other records are sent all the same."""
     good = event("module_updated")
     backlog = FakeBacklog([[entry(1, good, event("module_updated", name=bad) if bad == "full" else bad)]])
     assert RedriveStatus.SENT in {result.status for result in run(backlog)}
     assert backlog.log == [("sent", good.encode())]
 
 
-def test_an_unreadable_entry_fails_and_stays(event: Change) -> None:
-    """Its error is the result, and the entries beside it are redriven."""
+def test_an_unreadable_entry_fails_and_stays(event: EventFactory) -> None:
+    """Its error is the result, and other entries are redriven."""
     good = event("module_updated")
     backlog = FakeBacklog([[BacklogEntry(id="broken", error="no payload"), entry(1, good)]])
     results = run(backlog)
@@ -157,8 +157,8 @@ def test_an_unreadable_entry_fails_and_stays(event: Change) -> None:
     assert backlog.log == [("sent", good.encode()), ("deleted", "entry-1")]
 
 
-def test_a_preview_sends_and_deletes_nothing(event: Change) -> None:
-    """It tells what would be sent from what would be held back."""
+def test_a_preview_sends_and_deletes_nothing(event: EventFactory) -> None:
+    """It distinguishes what would be sent from what would be held back."""
     backlog = FakeBacklog([[entry(1, event("module_updated")), entry(2, "not JSON")]])
     assert [result.status for result in run(backlog, preview=True)] == [
         RedriveStatus.WOULD_BE_SENT, RedriveStatus.HELD_BACK,
@@ -167,9 +167,9 @@ def test_a_preview_sends_and_deletes_nothing(event: Change) -> None:
 
 
 def test_an_interrupt_between_sending_and_deleting_deletes_nothing(
-    event: Change, monkeypatch: pytest.MonkeyPatch
+    event: EventFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The record is sent and still in the backlog, which is closed so that it can release what it holds."""
+    """The record is sent and still in the backlog, which is closed so that it can release its resources."""
     backlog = FakeBacklog([[entry(1, event("module_updated"))]])
     monkeypatch.setattr(FakeBacklog, "delete", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
@@ -178,7 +178,7 @@ def test_an_interrupt_between_sending_and_deleting_deletes_nothing(
     assert backlog.closed
 
 
-def test_an_interrupt_while_sending_deletes_nothing(event: Change, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_while_sending_deletes_nothing(event: EventFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """A record whose acknowledgement never arrived is not deleted."""
     backlog = FakeBacklog([[entry(1, event("module_updated"))]])
     monkeypatch.setattr(publisher, "send", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -187,8 +187,8 @@ def test_an_interrupt_while_sending_deletes_nothing(event: Change, monkeypatch: 
     assert backlog.log == []
 
 
-def test_a_large_record_that_no_table_holds_is_held_back(event: Change) -> None:
-    """What the functions would hand back to the dead-letter queue again and again stays there."""
+def test_record_too_large_for_any_table_is_held_back(event: EventFactory) -> None:
+    """A record that the functions would return to the dead-letter queue again and again stays there."""
     noise = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(400_000))
     backlog = FakeBacklog([[entry(1, event("module_updated", name=noise))]])
     (result,) = run(backlog)

@@ -19,12 +19,12 @@ REJECTION = Rejection(RejectionReason.SCHEMA_VIOLATION, Violation("body.due_at",
 
 
 def item_of(record: Record, event_name: str | None = None) -> Item:
-    """The item of a record rejected two days after it entered."""
+    """Return the item of a record that was rejected two days after it was enqueued."""
     return rejection_item(record, REJECTION, event_name, NOW + timedelta(days=2), timedelta(days=90))
 
 
-def test_the_item_keeps_the_record_and_the_reason() -> None:
-    """The record is kept whole, with why, where from, when, and until when."""
+def test_rejection_item_contains_the_record_and_the_reason() -> None:
+    """The item contains the whole record, the reason, the source, the time and the expiry."""
     item = item_of(RECORD, "module_created")
     digest = "d4b53d5bd3fd9c7e8ec03cb5a6b14f0bd9cb3e8f0f3c9fe4d62a2c0de6d2d7f5"
     assert item.key[0] == ("reason", "schema_violation")
@@ -46,8 +46,8 @@ def test_the_item_keeps_the_record_and_the_reason() -> None:
     }
 
 
-def test_one_record_is_one_item_and_another_is_another() -> None:
-    """The same record has the same key and payload however often it is rejected; one that differs has its own."""
+def test_rejection_key_identifies_the_record() -> None:
+    """A record has the same key and payload however often it is rejected; a different one has its own."""
     again = item_of(RECORD)
     assert again.key == item_of(RECORD).key
     assert again.attributes["payload"] == item_of(RECORD).attributes["payload"]
@@ -76,8 +76,8 @@ def test_one_record_is_one_item_and_another_is_another() -> None:
         (b"nothing to hide: 1 = 1", b"nothing to hide: 1 = 1"),
     ],
 )
-def test_secrets_in_urls_are_masked(secret: bytes, shown: bytes) -> None:
-    """Access tokens and verifiers in URLs are kept nowhere, however the URL is escaped."""
+def test_secrets_in_urls_are_redacted(secret: bytes, shown: bytes) -> None:
+    """Access tokens and verifiers in URLs are never stored, however the URL is escaped."""
     assert redact(secret) == shown
     payload = as_boto3(item_of(Record("1", secret, NOW, "q")).attributes)["payload"]["B"]
     assert gzip.decompress(payload) == shown
@@ -89,8 +89,8 @@ def test_secrets_in_urls_are_masked(secret: bytes, shown: bytes) -> None:
     [b'"', b"'", b"&", b"#", b" ", b"\t", b"<", b">", b"\\n"]
     + [escape + code for escape in (b"%", b"\\u00") for code in (b"20", b"22", b"23", b"26", b"3C", b"3E")],
 )
-def test_a_secret_ends_where_its_parameter_does(equals: bytes, end: bytes) -> None:
-    """What stands behind the value is kept, whatever ends the value and however that is escaped."""
+def test_redaction_ends_with_the_parameter(equals: bytes, end: bytes) -> None:
+    """The text after the value is preserved, whatever ends the value and however that is escaped."""
     assert redact(b"verifier" + equals + b"abc" + end + b"rest") == b"verifier" + equals + b"REDACTED" + end + b"rest"
 
 
@@ -108,35 +108,35 @@ def test_secret_in_an_event_name_is_redacted() -> None:
 
 
 @pytest.mark.parametrize("event_name", [None, "", "\ud800", "x" * 256])
-def test_a_name_that_cannot_be_read_is_left_out(event_name: str | None) -> None:
-    """An event name that is none, or not one to be stored, leaves the item without one."""
+def test_unusable_event_name_is_left_out(event_name: str | None) -> None:
+    """An event name that is not text, or cannot be stored, is left out of the item."""
     assert "event_name" not in item_of(RECORD, event_name).attributes
 
 
 @pytest.mark.parametrize("event_name", ["x", "x" * 255])
-def test_a_name_that_can_be_read_is_kept(event_name: str) -> None:
-    """An event name of up to 255 characters is in the item, whether or not the catalogue knows it."""
+def test_event_name_is_stored(event_name: str) -> None:
+    """An event name of up to 255 characters is in the item, whether or not the catalogue has it."""
     assert as_boto3(item_of(RECORD, event_name).attributes)["event_name"] == {"S": event_name}
 
 
-def test_a_record_too_large_for_the_table_is_told() -> None:
-    """A record that is over 400 KB even compressed is refused, so that it goes back to where it came from."""
+def test_record_too_large_for_the_rejected_table_is_an_error() -> None:
+    """A record over 400 KB even when compressed raises an error, so that it is returned to its source."""
     noise = random.Random(1).randbytes(410_000)  # noqa: S311  # data that does not compress
 
     def bytes_of(length: int) -> int:
         return item_size(item_of(Record("1", noise[:length], NOW, "q")).attributes)
 
-    most = 400_000 + MAX_ITEM_BYTES - bytes_of(400_000)
-    most += MAX_ITEM_BYTES - bytes_of(most)
-    assert bytes_of(most) == MAX_ITEM_BYTES
+    max_length = 400_000 + MAX_ITEM_BYTES - bytes_of(400_000)
+    max_length += MAX_ITEM_BYTES - bytes_of(max_length)
+    assert bytes_of(max_length) == MAX_ITEM_BYTES
     with pytest.raises(Rejection) as caught:
-        bytes_of(most + 1)
+        bytes_of(max_length + 1)
     assert caught.value == Rejection(
         RejectionReason.TOO_LARGE, Violation("", "size", "an item of at most 409600 bytes")
     )
 
 
-def test_rejections_are_equal_by_what_they_say() -> None:
+def test_rejections_compare_by_reason_and_violations() -> None:
     """Two rejections of the same reason and violations are equal, and equal to nothing else."""
     same = Rejection(RejectionReason.SCHEMA_VIOLATION, *REJECTION.violations)
     others = [Rejection(RejectionReason.UNROUTABLE, *REJECTION.violations), Rejection(RejectionReason.SCHEMA_VIOLATION)]
@@ -144,6 +144,6 @@ def test_rejections_are_equal_by_what_they_say() -> None:
     assert REJECTION not in [*others, ValueError(*REJECTION.args)]
 
 
-def test_masking_takes_time_in_proportion() -> None:
-    """A megabyte that looks like the beginning of secrets over and over is masked at once."""
+def test_redaction_takes_linear_time() -> None:
+    """A megabyte that repeats the beginning of a secret is redacted quickly."""
     assert len(redact(b"verifier" * 100_000 + b"verifier=" * 10)) > 0

@@ -1,4 +1,4 @@
-"""Items as a person sees them: one line each."""
+"""How items are shown: one line each."""
 
 import time
 from decimal import Decimal
@@ -12,13 +12,13 @@ GRADE = {"workflow_state": "active", "user_id": "8123", "current_score": Decimal
 
 
 def line(entity: str, **body: Any) -> str:
-    """The line of an entity with this body."""
+    """Return the line of an entity with this body."""
     item = {"context": "Rk3f#Course#2041", "entity": entity, "event_name": "told", "body": body}
     return render._line(item, append_only=False).plain
 
 
 @pytest.mark.parametrize(
-    ("entity", "said"),
+    ("entity", "expected"),
     [
         ("submission#771190", "of user 8123"),
         ("submission_grade#771190", "of user 8123"),
@@ -30,9 +30,9 @@ def line(entity: str, **body: Any) -> str:
         ("attachment#7405", "by user 8123"),
     ],
 )
-def test_whom_it_is_about_is_told_from_who_made_it(entity: str, said: str) -> None:
-    """A grade is the student's, and not by the student; a comment is by who wrote it."""
-    assert f"{said} · told" in line(entity, user_id="8123")
+def test_line_distinguishes_subject_and_author(entity: str, expected: str) -> None:
+    """A grade is about the student; a comment is by its author."""
+    assert f"{expected} · told" in line(entity, user_id="8123")
 
 
 def test_number_with_many_digits_is_shown() -> None:
@@ -63,7 +63,7 @@ def test_malformed_item_has_a_line(attributes: dict[str, Any], problem: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("entity", "body", "said"),
+    ("entity", "body", "expected"),
     [
         ("course_grade#8123", GRADE, "active, score 84.17 so far, final score 31 · told"),
         ("grade_override#5", {"override_score": Decimal("87.5"), "user_id": "8"}, "override 87.5, of user 8 · told"),
@@ -77,6 +77,6 @@ def test_malformed_item_has_a_line(attributes: dict[str, Any], problem: str) -> 
         ("course_progress#8123", {"progress": {"error": {"message": "no progress"}}}, "course_progress#8123 told"),
     ],
 )
-def test_what_matters_of_it_is_in_its_line(entity: str, body: dict[str, Any], said: str) -> None:
-    """A grade shows its scores, progress how far it is; an object without these shows nothing."""
-    assert line(entity, **body).endswith(said)
+def test_line_shows_the_important_fields(entity: str, body: dict[str, Any], expected: str) -> None:
+    """A grade shows its scores and progress its percentage; an object without these shows nothing."""
+    assert line(entity, **body).endswith(expected)

@@ -1,4 +1,4 @@
-"""A valid event to its items."""
+"""Building the items of a valid event."""
 
 import hashlib
 import json
@@ -17,40 +17,40 @@ from handlers.items.item import Item
 from handlers.items.route import route
 from handlers.outcome import Rejection, RejectionReason, Violation
 from handlers.storage.attribute_value import MAX_ITEM_BYTES, item_size
-from tests.support.engines import SAMPLES, Change, as_boto3
+from tests.support.engines import SAMPLES, EventFactory, as_boto3
 from tests.support.hypothesis_profiles import examples
 
-# No family says a deletion by an event type of its own yet; Canvas has such types.
+# No family has an event type for deletions yet, although Canvas has such types.
 CATALOGUE = load()
 CATALOGUE["module_deleted"] = replace(CATALOGUE["module_updated"], name="module_deleted")
 UUID = "Rk3fXcVbqZ7TnWm2LhY8sDpAe5JgU1oK9iC4wQxB"
 
 
 def routed(text: str) -> tuple[Item, ...]:
-    """The items of an event."""
+    """Return the items of an event."""
     event = decode(text.encode())
     return build_items(route(event, CATALOGUE[event.name]))
 
 
 def only(text: str) -> Item:
-    """The item of an event that has one."""
+    """Return the only item of an event."""
     (item,) = routed(text)
     return item
 
 
 def attributes(item: Item) -> dict[str, Any]:
-    """Its attributes as plain values."""
+    """Return the attributes of an item as plain values."""
     return plain_values(as_boto3(item.attributes))
 
 
 def body(item: Item) -> dict[str, Any]:
-    """Its body as plain values."""
-    kept: dict[str, Any] = attributes(item)["body"]
-    return kept
+    """Return the body of an item as plain values."""
+    normalized: dict[str, Any] = attributes(item)["body"]
+    return normalized
 
 
 def rejection_of(text: str) -> Rejection:
-    """Why an event gives no item."""
+    """Return the rejection of an event that gives no item."""
     with pytest.raises(Rejection) as caught:
         routed(text)
     return caught.value
@@ -75,15 +75,15 @@ def rejection_of(text: str) -> Rejection:
         ("syllabus_updated", "Course#2041", "syllabus#2041"),
     ],
 )
-def test_the_key_is_a_function_of_the_entity(event: Change, event_name: str, context: str, entity: str) -> None:
-    """Each event type keys its item by what contains the entity and by the entity, from the body alone."""
+def test_key_depends_on_the_entity_alone(event: EventFactory, event_name: str, context: str, entity: str) -> None:
+    """Each event type keys its item by context and entity, from the body alone."""
     without_request = event(event_name, {"context_type": ..., "context_id": ..., "user_id": ...})
     for text in (event(event_name), without_request):
         assert only(text).key == (("context", f"{UUID}#{context}"), ("entity", entity))
 
 
-def test_a_graded_reply_is_two_items(event: Change) -> None:
-    """discussion_entry_submitted gives the reply with a reply's fields, and the submission with its ids."""
+def test_graded_reply_gives_two_items(event: EventFactory) -> None:
+    """discussion_entry_submitted gives the reply with its fields, and the submission with its ids."""
     reply, submission = routed(event("discussion_entry_submitted", parent_discussion_entry_id="30001", mood="glad"))
     assert [dict(item.key)["entity"] for item in (reply, submission)] == [
         "discussion_entry#30021",
@@ -110,7 +110,7 @@ def test_a_graded_reply_is_two_items(event: Change) -> None:
 
 
 @pytest.mark.parametrize("nothing", [..., None, ""])
-def test_an_ungraded_reply_is_one_item(event: Change, nothing: object) -> None:
+def test_an_ungraded_reply_is_one_item(event: EventFactory, nothing: object) -> None:
     """discussion_entry_submitted comes for ungraded replies too: without an assignment there is no submission."""
     reply = only(event("discussion_entry_submitted", assignment_id=nothing, submission_id=...))
     assert dict(reply.key)["entity"] == "discussion_entry#30021"
@@ -118,14 +118,14 @@ def test_an_ungraded_reply_is_one_item(event: Change, nothing: object) -> None:
 
 
 @pytest.mark.parametrize("nothing", [..., None, ""])
-def test_an_override_of_no_assignment_is_its_own_context(event: Change, nothing: object) -> None:
+def test_an_override_of_no_assignment_is_its_own_context(event: EventFactory, nothing: object) -> None:
     """An override of a module, a page or a file has no assignment, and is kept under itself."""
     item = only(event("assignment_override_updated", assignment_id=nothing))
     assert dict(item.key) == {"context": f"{UUID}#AssignmentOverride#52", "entity": "assignment_override#52"}
     assert "assignment_id" not in body(item)
 
 
-def test_an_empty_id_is_null(event: Change) -> None:
+def test_an_empty_id_is_null(event: EventFactory) -> None:
     """A status that is given first or taken away has an empty id, which no item has; its empty name stays."""
     given, taken = only(event("submission_custom_grade_status")), only(event("final_grade_custom_status"))
     assert body(given)["old_submission_status"] == body(taken)["override_status"] == ""
@@ -135,35 +135,35 @@ def test_an_empty_id_is_null(event: Change) -> None:
     assert "user_id" not in attributes(only(event("module_updated", {"user_id": ""})))
 
 
-def test_an_empty_id_does_not_hide_the_field_under_its_other_name(event: Change) -> None:
+def test_an_empty_id_does_not_hide_the_field_under_its_other_name(event: EventFactory) -> None:
     """Where the right name has an empty id and the misspelt one an id, the id is kept, and the other way round."""
     for right, misspelt in (("", "2"), ("2", "")):
         both = {"assignment_id_duplicated_from": right, "assignment_id_duplicated__from": misspelt}
         assert body(only(event("assignment_created", **both)))["assignment_id_duplicated_from"] == "2"
 
 
-def test_an_empty_id_of_the_root_account_leaves_the_shard_unknown(event: Change) -> None:
+def test_an_empty_id_of_the_root_account_leaves_the_shard_unknown(event: EventFactory) -> None:
     """An empty root_account_id is none: a global id cannot be keyed then, a local one can."""
     nowhere = {"root_account_id": ""}
     assert dict(only(event("module_created", nowhere)).key)["entity"] == "module#77"
     assert rejection_of(event("assignment_created", nowhere)).reason is RejectionReason.UNROUTABLE
 
 
-def test_a_list_of_ids_is_kept_in_one_form(event: Change) -> None:
+def test_a_list_of_ids_is_kept_in_one_form(event: EventFactory) -> None:
     """Ids in a list are local strings as others are; empty ones and nulls are none."""
     files = ["10150000000061007", 61008, "1015~61009", "", None, "120000001234567"]
     kept = body(only(event("submission_comment_created", attachment_ids=files)))
     assert kept["attachment_ids"] == ["61007", "61008", "61009", "120000001234567"]
 
 
-def test_a_topic_of_a_group_is_keyed_by_the_group(event: Change) -> None:
-    """The context of a topic is what its body says, whatever page it was written on."""
+def test_group_topic_is_keyed_by_the_group(event: EventFactory) -> None:
+    """The context of a topic comes from its body, whatever page it was written on."""
     item = only(event("discussion_topic_updated", context_type="Group", context_id="88"))
     assert dict(item.key)["context"] == f"{UUID}#Group#88"
 
 
-def test_the_attributes_of_an_item(event: Change) -> None:
-    """An item says which event it comes from, when, and by whom; of the metadata it keeps nothing else."""
+def test_item_has_event_name_time_and_actor(event: EventFactory) -> None:
+    """An item says which event it comes from, when, and by whom; other metadata is not stored."""
     item = only(event("module_updated"))
     assert attributes(item) == {
         **dict(item.key),
@@ -183,9 +183,9 @@ def test_the_attributes_of_an_item(event: Change) -> None:
     assert "user_id" not in attributes(only(event("module_updated", {"user_id": None})))
 
 
-def test_the_body_is_kept_in_one_form(event: Change) -> None:
-    """In the body ids are local strings, times UTC, nulls left out, a misspelt name mended, the unknown as it came."""
-    kept = body(
+def test_body_is_normalized(event: EventFactory) -> None:
+    """Ids become local strings, times UTC, nulls are omitted, misspelled names are fixed, unknown fields unchanged."""
+    normalized = body(
         only(
             event(
                 "assignment_updated",
@@ -202,30 +202,30 @@ def test_the_body_is_kept_in_one_form(event: Change) -> None:
             )
         )
     )
-    assert kept["assignment_id"] == "9001"
-    assert kept["assignment_group_id"] == "310"
-    assert kept["assignment_id_duplicated_from"] == "120000001234567"
-    assert kept["due_at"] == "2026-09-25T22:59:59.000000Z"
-    assert str(kept["points_possible"]) == "33.333333333333336"
-    assert kept["lti_resource_link_id"] == "5"
-    assert kept["lti_assignment_id"] == "6"
-    assert kept["new_due_at"] == "2026-09-25T23:59:59+01:00"
-    assert kept["new_thing_id"] == "10150000000000310"
-    assert "lock_at" not in kept
-    assert "assignment_id_duplicated__from" not in kept
+    assert normalized["assignment_id"] == "9001"
+    assert normalized["assignment_group_id"] == "310"
+    assert normalized["assignment_id_duplicated_from"] == "120000001234567"
+    assert normalized["due_at"] == "2026-09-25T22:59:59.000000Z"
+    assert str(normalized["points_possible"]) == "33.333333333333336"
+    assert normalized["lti_resource_link_id"] == "5"
+    assert normalized["lti_assignment_id"] == "6"
+    assert normalized["new_due_at"] == "2026-09-25T23:59:59+01:00"
+    assert normalized["new_thing_id"] == "10150000000000310"
+    assert "lock_at" not in normalized
+    assert "assignment_id_duplicated__from" not in normalized
 
 
 @pytest.mark.parametrize(
-    ("sent", "kept"),
+    ("sent", "stored_date"),
     [("2026-09-28", "2026-09-28"), ("2026-09-28T02:00:00+02:00", "2026-09-28T00:00:00.000000Z")],
 )
-def test_a_date_stays_a_date(event: Change, sent: str, kept: str) -> None:
-    """all_day_date comes as a date and as a date-time, and is kept as what it came."""
-    assert body(only(event("assignment_override_created", all_day_date=sent)))["all_day_date"] == kept
+def test_date_and_date_time_keep_their_kind(event: EventFactory, sent: str, stored_date: str) -> None:
+    """all_day_date may be a date or a date-time, and is stored as whichever it is."""
+    assert body(only(event("assignment_override_created", all_day_date=sent)))["all_day_date"] == stored_date
 
 
-def test_the_right_name_of_a_field_wins_over_the_misspelt_one(event: Change) -> None:
-    """Where both names come, in whatever order, the right one is kept; a null does not hide the other."""
+def test_correct_field_name_takes_precedence_over_the_misspelled_one(event: EventFactory) -> None:
+    """If both names occur, in any order, the correct one is stored; a null does not hide the other."""
     both = {"assignment_id_duplicated_from": "1", "assignment_id_duplicated__from": "2"}
     for order in (both, dict(reversed(both.items()))):
         assert body(only(event("assignment_created", **order)))["assignment_id_duplicated_from"] == "1"
@@ -235,8 +235,8 @@ def test_the_right_name_of_a_field_wins_over_the_misspelt_one(event: Change) -> 
     assert "assignment_id_duplicated_from" not in body(only(event("assignment_created", **nulls)))
 
 
-def test_a_tombstone_is_marked(event: Change) -> None:
-    """An item whose state is deleted, or whose event type says so, is marked, and no other."""
+def test_deleted_entity_is_marked_as_tombstone(event: EventFactory) -> None:
+    """An item whose state is deleted, or whose event type is a deletion, is marked, and no other."""
     assert attributes(only(event("module_updated", workflow_state="deleted")))["deleted"] is True
     assert attributes(only(event("module_updated", {"event_name": "module_deleted"})))["deleted"] is True
     assert "deleted" not in attributes(only(event("module_updated", workflow_state="unpublished")))
@@ -294,7 +294,7 @@ OLD, NEW, LATER = "2026-09-01T08:00:00.000Z", "2026-09-01T08:00:00.001Z", "2026-
         ),
     ],
 )  # fmt: skip
-def test_versions_sort_as_their_events_do(event: Change, older: Any, newer: Any) -> None:
+def test_versions_sort_in_event_order(event: EventFactory, older: Any, newer: Any) -> None:
     """The version, as text, is greater for the newer event, whatever the digests of the two are."""
     lower, higher = (
         [only(event(name, metadata, **fields, shade=shade)).version or "" for shade in range(9)]
@@ -311,35 +311,35 @@ def test_versions_sort_as_their_events_do(event: Change, older: Any, newer: Any)
         *(None, ...),
     ],
 )
-def test_an_unlisted_updated_at_of_another_form_takes_no_part(event: Change, updated_at: Any) -> None:
+def test_an_unlisted_updated_at_of_another_form_takes_no_part(event: EventFactory, updated_at: Any) -> None:
     """A field of that name that is no date-time is kept as it came, and the version has none."""
     item = only(event("module_updated", updated_at=updated_at))
     assert (item.version or "").startswith("2026-08-30T14:22:08.000000Z##10#")
     assert body(item).get("updated_at") == (None if updated_at is ... else updated_at)
 
 
-def test_an_unlisted_updated_at_is_kept_as_it_came(event: Change) -> None:
+def test_an_unlisted_updated_at_is_kept_as_it_came(event: EventFactory) -> None:
     """Only the version has the time in UTC: a field that the catalogue does not know stays what it is."""
     item = only(event("module_updated", updated_at="2026-09-01 09:00:00 +0200"))
     assert (item.version or "").split("#")[1] == "2026-09-01T07:00:00.000000Z"
     assert body(item)["updated_at"] == "2026-09-01 09:00:00 +0200"
 
 
-def test_updated_at_is_in_the_versions_of_all_items_of_an_event(event: Change) -> None:
+def test_updated_at_is_in_the_versions_of_all_items_of_an_event(event: EventFactory) -> None:
     """Each item of an event goes by the event's updated_at, whether its own fields have it or not."""
     items = routed(event("discussion_entry_submitted", updated_at="2026-09-02T16:40:10Z"))
     assert [(item.version or "").split("#")[1] for item in items] == ["2026-09-02T16:40:10.000000Z"] * 2
 
 
-def test_a_version_is_the_same_text_in_every_release(event: Change) -> None:
-    """What is written today is compared with what was written years ago: its form and digest may not change."""
+def test_version_format_is_stable(event: EventFactory) -> None:
+    """Versions are compared with those of earlier releases, so their format and digest must not change."""
     deleted = only(event("module_updated", name="Grüß", workflow_state="deleted"))
     assert deleted.version == "2026-08-30T14:22:08.000000Z##11#ceefbdbcb7940da2ced1460c66cf8a38"
     topic = only(event("discussion_topic_created", {"event_time": LATER}, updated_at="2026-09-01T09:00:00+02:00"))
     times, digest = "2026-09-01T08:00:01.000000Z#2026-09-01T07:00:00.000000Z", "4bd62b1462a86752399e54e5b0651ade"
     assert topic.version == f"{times}#00#{digest}"
-    gone = only(event("module_updated", {"event_name": "module_deleted"})).version or ""
-    assert gone.startswith("2026-08-30T14:22:08.000000Z##21#")
+    deletion = only(event("module_updated", {"event_name": "module_deleted"})).version or ""
+    assert deletion.startswith("2026-08-30T14:22:08.000000Z##21#")
 
 
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=9)
@@ -355,21 +355,21 @@ JSON_VALUES = st.recursive(
 @given(
     event_name=st.sampled_from(sorted(SAMPLES)),
     unknown=st.dictionaries(TEXTS.map("new_{}".format), JSON_VALUES, max_size=4),
-    acting=st.sampled_from([None, ..., 4711, "10150000000004711"]),
+    actor_id=st.sampled_from([None, ..., 4711, "10150000000004711"]),
 )
 @example(
-    event_name="discussion_entry_submitted", unknown={"new_ü": {"B": "AA==", "a": ["\x7f", "\u2028", 1e-9]}}, acting=1
+    event_name="discussion_entry_submitted", unknown={"new_ü": {"B": "AA==", "a": ["\x7f", "\u2028", 1e-9]}}, actor_id=1
 )
-def test_the_digest_is_that_of_the_whole_item(event: Change, event_name: str, unknown: Any, acting: Any) -> None:
+def test_digest_covers_the_whole_item(event: EventFactory, event_name: str, unknown: Any, actor_id: Any) -> None:
     """A version ends with the digest of the key and of all attributes but the version, as Python's JSON has them."""
     try:
-        made = routed(event(event_name, {"user_id": acting}, **unknown))
+        items = routed(event(event_name, {"user_id": actor_id}, **unknown))
     except Rejection as rejection:
         assert rejection.reason is RejectionReason.UNSTORABLE  # noqa: PT017  # a number that is too small; nearly all are taken
         return
-    for item in made:
+    for item in items:
         if item.version is None:
-            return  # an occurrence: tests/test_occurrences.py
+            return  # append-only: tests/integration/test_append_only.py
         described = {name: json.loads(text) for name, text in item.attributes.items()}
         for name, value in (*item.key, ("version", item.version)):
             assert described.pop(name) == {"S": value}
@@ -377,7 +377,7 @@ def test_the_digest_is_that_of_the_whole_item(event: Change, event_name: str, un
         assert (item.version or "").rpartition("#")[2] == hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def test_events_that_differ_never_tie_and_equal_ones_always_do(event: Change) -> None:
+def test_versions_are_equal_only_for_equal_items(event: EventFactory) -> None:
     """Two events of one instant have one version if and only if they give the same item."""
     same = [
         event("module_updated", name="a", position=1),
@@ -399,7 +399,7 @@ def test_events_that_differ_never_tie_and_equal_ones_always_do(event: Change) ->
     assert len({only(text).version for text in [same[0], *others]}) == 1 + len(others)
 
 
-def test_an_event_without_account_cannot_be_keyed(event: Change) -> None:
+def test_event_without_account_is_rejected(event: EventFactory) -> None:
     """Without root_account_uuid there is no key."""
     rejection = rejection_of(event("module_created", {"root_account_uuid": ...}))
     assert rejection == Rejection(
@@ -407,8 +407,8 @@ def test_an_event_without_account_cannot_be_keyed(event: Change) -> None:
     )
 
 
-def test_a_global_id_without_the_shard_cannot_be_keyed(event: Change) -> None:
-    """Where the shard is not known a global id could stand for two keys: it gets none, a local one gets its own."""
+def test_global_id_with_unknown_shard_is_rejected(event: EventFactory) -> None:
+    """If the shard is unknown, a global id could have two keys and gets none; a local id gets its own."""
     rejection = rejection_of(event("assignment_created", {"root_account_id": ...}))
     assert rejection == Rejection(
         RejectionReason.UNROUTABLE, Violation("metadata.root_account_id", "required", "to make body.context_id local")
@@ -430,25 +430,25 @@ def test_a_global_id_without_the_shard_cannot_be_keyed(event: Change) -> None:
         (10**126, "number beyond 38 digits or DynamoDB's range"),
     ],
 )
-def test_what_dynamodb_cannot_hold_is_rejected(event: Change, value: object, rule: str) -> None:
-    """A value beyond DynamoDB's limits is refused before it could take a batch with it, with the rule and no value."""
+def test_value_beyond_dynamodbs_limits_is_rejected(event: EventFactory, value: object, rule: str) -> None:
+    """Such a value is rejected before it can fail its batch, with the limit and without the value."""
     assert rejection_of(event("module_created", extra=value)) == Rejection(
         RejectionReason.UNSTORABLE, Violation("body", rule, "")
     )
 
 
-def test_an_item_over_400_kb_is_too_large(event: Change) -> None:
-    """An item that DynamoDB would not take for its size is refused; one just below is not."""
+def test_item_over_400_kb_is_rejected(event: EventFactory) -> None:
+    """An item above DynamoDB's maximum size is rejected; one just below it is not."""
     largest = only(event("syllabus_updated", syllabus_body="x" * 408_000))
-    most = 408_000 + MAX_ITEM_BYTES - item_size(largest.attributes)
-    assert only(event("syllabus_updated", syllabus_body="x" * most))
-    assert rejection_of(event("syllabus_updated", syllabus_body="x" * (most + 1))) == Rejection(
+    max_length = 408_000 + MAX_ITEM_BYTES - item_size(largest.attributes)
+    assert only(event("syllabus_updated", syllabus_body="x" * max_length))
+    assert rejection_of(event("syllabus_updated", syllabus_body="x" * (max_length + 1))) == Rejection(
         RejectionReason.TOO_LARGE, Violation("", "size", "an item of at most 409600 bytes")
     )
 
 
-def test_a_created_item_is_guessed_to_be_new(event: Change) -> None:
-    """Which statement is tried first follows from the event type."""
+def test_created_event_is_inserted_first(event: EventFactory) -> None:
+    """The event type determines which statement is tried first."""
     assert only(event("module_created")).insert_first
     assert not only(event("module_updated")).insert_first
     assert all(item.insert_first for item in routed(event("discussion_entry_submitted")))

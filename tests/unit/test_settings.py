@@ -1,4 +1,4 @@
-"""The environment, checked once at start."""
+"""The environment, validated once at cold start."""
 
 from datetime import timedelta
 
@@ -11,46 +11,46 @@ ENTITY_TABLES = frozenset({"ASSIGNMENTS_TABLE", "MODULES_TABLE"})
 
 
 def read(**environ: str) -> Settings:
-    """The settings of an environment that has the required variable."""
+    """Return the settings of an environment with the required variable."""
     return Settings.from_env({"REJECTED_TABLE": "rejected"} | environ, ENTITY_TABLES)
 
 
-def test_the_tables_alone_suffice() -> None:
-    """With the table variables alone every other setting has its default; a table not set is not deployed."""
+def test_table_variables_alone_are_sufficient() -> None:
+    """With only the table variables, other settings have their defaults; a table without variable is not deployed."""
     assert read(MODULES_TABLE="modules", ASSIGNMENTS_TABLE="") == Settings(
         {"REJECTED_TABLE": "rejected", "MODULES_TABLE": "modules"}, None, timedelta(days=90)
     )
 
 
 @pytest.mark.parametrize("environ", [{}, {"REJECTED_TABLE": ""}])
-def test_the_table_of_rejected_events_must_be_set(environ: dict[str, str]) -> None:
-    """Without a place for what is refused nothing starts, and the error names the variable."""
+def test_missing_rejected_table_is_an_error(environ: dict[str, str]) -> None:
+    """Without a table for rejected events the function does not start, and the error names the variable."""
     with pytest.raises(SettingsError, match="REJECTED_TABLE is not set"):
         Settings.from_env(environ, ENTITY_TABLES)
 
 
-def test_allowed_accounts_are_uuids_and_ids_in_any_form() -> None:
-    """Accounts are told apart by uuid or id, and an id by its number."""
+def test_allowed_accounts_are_uuids_and_ids_in_any_notation() -> None:
+    """Accounts are identified by UUID or id, and an id by its number."""
     settings = read(ALLOWED_ROOT_ACCOUNTS=" VicYj3cu ,2107~1,, 10150000000000001")
     assert settings.allowed_root_accounts == frozenset({"VicYj3cu", "21070000000000001", "10150000000000001"})
     assert read(ALLOWED_ROOT_ACCOUNTS="").allowed_root_accounts is None
 
 
 @pytest.mark.parametrize("account", ["1", "2107, 1"])
-def test_a_local_id_is_no_account(account: str) -> None:
-    """An id that every institution has lets nobody in by mistake: nothing starts, and the error says what to give."""
+def test_local_account_id_is_rejected(account: str) -> None:
+    """A local id exists at every institution, so the function does not start, and the error says what to use."""
     with pytest.raises(SettingsError, match=r"a local id that exists at every institution\. Use the account's uuid"):
         read(ALLOWED_ROOT_ACCOUNTS=account)
 
 
 @pytest.mark.parametrize("account", [None, [], {}, 1.5, True])
-def test_what_names_no_account_is_none_that_is_allowed(account: object) -> None:
-    """Whatever an event says in place of its account, it is no account of the list."""
+def test_invalid_account_of_an_event_is_never_allowed(account: object) -> None:
+    """A value that is not an account never matches the list."""
     assert normalize_root_account(account) == ""
 
 
-def test_a_list_that_names_nobody_is_refused() -> None:
-    """A list of nothing but commas would let everybody in: nothing starts."""
+def test_account_list_of_commas_only_is_rejected() -> None:
+    """A list of nothing but commas would allow every account, so the function does not start."""
     with pytest.raises(SettingsError, match="ALLOWED_ROOT_ACCOUNTS contains no account"):
         read(ALLOWED_ROOT_ACCOUNTS=" , ")
 
@@ -85,14 +85,14 @@ def test_ignored_event_types_must_be_event_types(names: str) -> None:
 
 @pytest.mark.parametrize("name", ["REJECTED_RETENTION_DAYS", "ACTIVITY_RETENTION_DAYS"])
 @pytest.mark.parametrize("days", ["0", "-1", "x", "1.5", "3651", "²"])
-def test_days_must_be_days(name: str, days: str) -> None:
-    """A retention that is no number of days, or more than the template allows, is refused by name."""
+def test_invalid_retention_is_rejected(name: str, days: str) -> None:
+    """A retention that is not a number of days, or exceeds the maximum, is an error that names the variable."""
     with pytest.raises(SettingsError, match=f"{name} must be a whole number of days from 1 to 3650"):
         read(**{name: days})
 
 
-def test_the_retentions_are_told_apart() -> None:
-    """Rejected events and activity are kept for as long as each one's own variable says."""
+def test_each_retention_has_its_own_variable() -> None:
+    """Rejected events and activity are each retained for as long as their own variable says."""
     settings = read(REJECTED_RETENTION_DAYS="7", ACTIVITY_RETENTION_DAYS="3650")
     assert (settings.rejected_retention.days, settings.activity_retention.days) == (7, 3650)
     assert read().activity_retention == timedelta(days=365)

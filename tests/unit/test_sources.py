@@ -54,7 +54,7 @@ def ids(source: Source) -> list[str]:
 
 
 def acknowledged(source: Source, outcomes: Sequence[Outcome]) -> set[str]:
-    """Return the records that the service takes as done: all but those reported, or none after an error."""
+    """Return the records that the service considers processed: all except those reported, or none after an error."""
     try:
         response = source.respond(outcomes)
     except Exception:  # noqa: BLE001  # whatever it is, the invocation has failed
@@ -68,7 +68,7 @@ def acknowledged(source: Source, outcomes: Sequence[Outcome]) -> set[str]:
 @pytest.mark.parametrize("source", EVERY_SOURCE, ids=lambda source: source.name)
 @pytest.mark.parametrize("fate", Fate)
 def test_no_source_acknowledges_a_record_to_retry(source: Source, fate: Fate) -> None:
-    """A retried record is never acknowledged, whatever became of the others; without one, everything is."""
+    """A retried record is never acknowledged, whatever happened to the others; without one, everything is."""
     record_ids = ids(source)
     for position in range(len(record_ids)):
         outcomes = [
@@ -93,9 +93,9 @@ def test_only_event_source_mappings_get_a_partial_batch_response(source: Source)
     assert mappings or pushes, f"nothing invokes the function of the source {source.name}"
     if source.respond is partial_batch_response:
         assert not pushes
-        assert [properties(each)["FunctionResponseTypes"] for each in mappings] == [["ReportBatchItemFailures"]] * len(
-            mappings
-        )
+        assert [properties(mapping)["FunctionResponseTypes"] for mapping in mappings] == [
+            ["ReportBatchItemFailures"]
+        ] * len(mappings)
 
 
 def invokes(resource: str, functions: list[str]) -> bool:
@@ -104,7 +104,7 @@ def invokes(resource: str, functions: list[str]) -> bool:
 
 
 @pytest.mark.parametrize("source", EVERY_SOURCE, ids=lambda source: source.name)
-def test_every_source_reads_the_events_that_it_is_given(source: Source) -> None:
+def test_every_source_reads_its_records(source: Source) -> None:
     """Each record of an invocation is read with its id and its data, enqueued at a UTC time, from an ARN."""
     assert SOURCES.keys() <= INVOCATIONS.keys(), "add a sample invocation of the new source to INVOCATIONS"
     records = [(record_id, read()) for record_id, read in source.read(INVOCATIONS[source.name](list(SAMPLES.values())))]
@@ -116,8 +116,8 @@ def test_every_source_reads_the_events_that_it_is_given(source: Source) -> None:
         assert record.source_arn.startswith("arn:aws:")
 
 
-def test_a_source_without_a_response_of_its_own_fails_its_invocation() -> None:
-    """A new source that names no response is safe: it raises, with counts and nothing of the records."""
+def test_source_without_a_response_fails_its_invocation() -> None:
+    """A new source that defines no response is safe: it raises an error with counts and no content."""
     outcomes = [Outcome("1", Fate.STORED), Outcome("2", Fate.RETRIED, error="NoResponse")]
     with pytest.raises(RecordsToRetry, match=r"^1 of 2 records must be delivered again$"):
         EVENT_BRIDGE.respond(outcomes)

@@ -1,4 +1,4 @@
-"""The statements that write an item; that they do what they say is tested with the writer, on real engines."""
+"""The statements that write an item; the tests of the writer run them on real engines."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Date-times as instants."""
+"""Parsing and formatting date-times."""
 
 import time
 from collections.abc import Callable
@@ -24,13 +24,13 @@ from tests.support.hypothesis_profiles import examples
         "2019-11-02T19:10:11.323+23:59",
     ],
 )
-def test_one_instant_has_one_text(text: str) -> None:
-    """However an instant is written, it is kept as the same UTC text of fixed width."""
+def test_one_instant_has_one_representation(text: str) -> None:
+    """However an instant is written, it is stored as the same UTC text of fixed width."""
     assert format_utc(parse_datetime(text)) == normalize_datetime(text) == "2019-11-01T19:11:11.323000Z"
 
 
 def test_whole_seconds_sort_among_milliseconds() -> None:
-    """Whole seconds of an older Canvas sort as instants among those with milliseconds."""
+    """Whole seconds of an older Canvas sort correctly among times with milliseconds."""
     texts = ["2019-11-01T19:11:11.001Z", "2019-11-01T19:11:11Z", "2019-11-01T19:11:10.999Z"]
     assert sorted(map(format_utc, map(parse_datetime, texts))) == [
         format_utc(parse_datetime(text)) for text in reversed(texts)
@@ -63,8 +63,8 @@ def test_whole_seconds_sort_among_milliseconds() -> None:
         "next Friday",
     ],
 )
-def test_what_names_no_instant_is_refused(text: str) -> None:
-    """A text that is no date-time with an offset, or lies outside UTC's years 1 to 9999, is a ValueError."""
+def test_invalid_date_time_is_a_value_error(text: str) -> None:
+    """A text that is not a date-time with an offset, or is outside the years 1 to 9999 in UTC, is a ValueError."""
     ours = "not an ISO 8601 date-time with an offset|not within the years 1 to 9999 of UTC"
     for read in (parse_datetime, normalize_datetime):
         with pytest.raises(ValueError, match=f"^({ours}|day is out of range for month)$"):
@@ -72,13 +72,13 @@ def test_what_names_no_instant_is_refused(text: str) -> None:
     assert not is_date_time(text)
 
 
-def test_stamps_of_records_are_milliseconds() -> None:
-    """The milliseconds by which SQS and Kinesis stamp records become the same form of text."""
+def test_record_timestamps_are_milliseconds() -> None:
+    """The millisecond timestamps of SQS and Kinesis are converted to the same representation."""
     assert format_utc(from_epoch_ms(1_788_249_600_123)) == "2026-09-01T08:00:00.123000Z"
 
 
-def test_the_machines_own_time_zone_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wherever the clock of the machine stands, instants are UTC and their texts the same."""
+def test_local_time_zone_has_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the time zone of the machine, instants are in UTC and their texts the same."""
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("TZ", "Asia/Kolkata")
         time.tzset()
@@ -89,9 +89,9 @@ def test_the_machines_own_time_zone_changes_nothing(monkeypatch: pytest.MonkeyPa
     time.tzset()
 
 
-def digits(least: int, most: int, width: int = 2) -> st.SearchStrategy[str]:
-    """A number in so many digits."""
-    return st.integers(least, most).map(lambda number: f"{number:0{width}}")
+def digits(minimum: int, maximum: int, width: int = 2) -> st.SearchStrategy[str]:
+    """Draw a number with this many digits."""
+    return st.integers(minimum, maximum).map(lambda number: f"{number:0{width}}")
 
 
 FRACTIONS = st.one_of(st.just(""), st.text("0123456789", min_size=1, max_size=9).map(".{}".format))
@@ -110,7 +110,7 @@ DATE_TIMES = st.builds(
 
 
 def outcome(read: Callable[[str], str], text: str) -> str:
-    """What comes of reading a text: another text, or the complaint."""
+    """Return the result of reading a text: another text, or the error."""
     try:
         return read(text)
     except ValueError as error:
@@ -133,9 +133,9 @@ def outcome(read: Callable[[str], str], text: str) -> str:
 @example("2019-11-01T19:11:11Z\n")
 @example("2019-11-01T19:11:11\u0661Z")
 @example("2019-11-01T19:11:11.1\u0661Z")
-def test_the_short_way_to_utc_ends_where_the_long_one_does(text: str) -> None:
-    """A date-time becomes the text of its instant however it is written, and what is none is refused alike."""
-    expected = outcome(lambda each: format_utc(parse_datetime(each)), text)
+def test_fast_normalization_equals_the_general_one(text: str) -> None:
+    """A date-time becomes the text of its instant however it is written, and invalid ones raise the same error."""
+    expected = outcome(lambda value: format_utc(parse_datetime(value)), text)
     assert (
         outcome(normalize_datetime, text) == outcome(normalize_datetime, text) == expected
     )  # once more, since the last ones are remembered

@@ -1,4 +1,4 @@
-"""Two engines read one schema: what they say of an event is the same, whichever of them says it."""
+"""Two validators read one schema: both agree on every event."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from handlers.intake.validate import validate
 from handlers.items.canvas_ids import ID_PATTERN, MAX_ID, NULLABLE_ID_PATTERN
 from handlers.items.event_types import EventType, load
 from handlers.outcome import Rejection, RejectionReason, Violation
-from tests.support.engines import SAMPLES, Change
+from tests.support.engines import SAMPLES, EventFactory
 from tests.support.hypothesis_profiles import examples
 
 CATALOGUE = load()
@@ -74,20 +74,20 @@ VALUES = st.one_of(
 
 
 def sample(event_name: str) -> Json:
-    """The sample of an event type, as it is decoded."""
+    """Return the decoded sample of an event type."""
     event = decode(SAMPLES[event_name].encode())
     return {"metadata": dict(event.metadata), "body": dict(event.body)}
 
 
 def fields_of(event_type: EventType) -> list[tuple[str, str]]:
-    """Every field that the schema of an event type speaks of, and one that it does not, each with its part."""
+    """Return every field in the schema of an event type, and one that is not in it, each with its part."""
     parts = event_type.schema["properties"]
     return [(part, name) for part in ("metadata", "body") for name in [*parts[part]["properties"], "of_tomorrow"]]
 
 
 @st.composite
 def mutants(draw: st.DrawFn) -> tuple[EventType, Json]:
-    """A sample of some event type of which some fields are gone or something else."""
+    """Draw a sample of some event type with fields removed or replaced."""
     event_type = draw(st.sampled_from(list(CATALOGUE.values())))
     document = sample(event_type.name)
     for part, name in draw(st.lists(st.sampled_from(fields_of(event_type)), min_size=1, max_size=3)):
@@ -99,7 +99,7 @@ def mutants(draw: st.DrawFn) -> tuple[EventType, Json]:
 
 
 def is_accepted(event_type: EventType, document: Json) -> bool:
-    """Whether the functions take the event."""
+    """Return whether the functions accept the event."""
     try:
         validate(LiveEvent(event_type.name, document["metadata"], document["body"]), event_type)
     except Rejection:
@@ -109,14 +109,14 @@ def is_accepted(event_type: EventType, document: Json) -> bool:
 
 @examples(600)
 @given(mutants())
-def test_what_is_accepted_quickly_is_what_the_schema_accepts(mutant: tuple[EventType, Json]) -> None:
-    """Whatever stands in the fields of an event, it is taken if and only if jsonschema takes it."""
+def test_fast_validator_agrees_with_jsonschema(mutant: tuple[EventType, Json]) -> None:
+    """Whatever the fields of an event contain, it is accepted if and only if jsonschema accepts it."""
     event_type, document = mutant
     assert is_accepted(event_type, document) == violations.validator(event_type).is_valid(document)
 
 
 def rules() -> Iterator[tuple[EventType, str, str]]:
-    """A field, with its event type and part, for each set of rules that some field of some schema has."""
+    """Return a field, with its event type and part, for each set of rules that a schema has for a field."""
     seen = set()
     for event_type in CATALOGUE.values():
         for part, field in fields_of(event_type):
@@ -132,8 +132,8 @@ def rules() -> Iterator[tuple[EventType, str, str]]:
 @pytest.mark.parametrize(
     ("event_type", "part", "field"), list(rules()), ids=lambda value: getattr(value, "name", value)
 )
-def test_the_engines_agree_on_what_stands_beside_each_rule(event_type: EventType, part: str, field: str) -> None:
-    """Each value at the edge of some rule is judged alike by both engines, under every rule that there is."""
+def test_validators_agree_on_the_boundary_values_of_each_rule(event_type: EventType, part: str, field: str) -> None:
+    """Both validators agree on each value at the boundary of some rule, under every rule of the schemas."""
     texts = [text + end for text in [*IDS, *TIMES, *DATES, *WORDS] for end in ADDED]
     values = [*NUMBERS, *texts, True, False, None, {}, {"a": None}, [], [1], [Decimal("1E+5000")], {"\ud800": 1}]
     judges = violations.validator(event_type)
@@ -146,15 +146,15 @@ def test_the_engines_agree_on_what_stands_beside_each_rule(event_type: EventType
     assert disputed == []
 
 
-def refuse(*_: object) -> None:
-    """Stands for the second engine where it must not be asked."""
+def fail_if_called(*_: object) -> None:
+    """Fail in place of the second validator where it must not be called."""
     raise AssertionError("the second engine was asked")
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_what_canvas_sends_is_accepted_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No valid form of an id, a time or a number needs the slower engine, and no null or unknown field does."""
-    monkeypatch.setattr(violations, "raise_violations", refuse)
+def test_valid_event_does_not_need_the_slow_validator(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No valid form of an id, a time or a number needs the slower validator, and no null or unknown field does."""
+    monkeypatch.setattr(violations, "raise_violations", fail_if_called)
     event_type = CATALOGUE[name]
     forms: dict[str, list[Any]] = {
         "gid": [
@@ -182,8 +182,8 @@ def test_what_canvas_sends_is_accepted_at_once(name: str, monkeypatch: pytest.Mo
             assert is_accepted(event_type, document), (field, value)
 
 
-def test_what_the_quick_engine_cannot_read_is_judged_by_the_other(event: Change) -> None:
-    """Half a surrogate pair, which one engine takes for no text, is nothing that a schema forbids."""
+def test_value_that_the_fast_validator_cannot_read_goes_to_jsonschema(event: EventFactory) -> None:
+    """Half a surrogate pair, which only the fast validator rejects, is allowed by the schema."""
     for text in (event("module_created", name="\ud800"), event("module_created", of_tomorrow={"\udfff": 1})):
         assert is_accepted(CATALOGUE["module_created"], json.loads(text))
 
@@ -209,8 +209,8 @@ def test_what_the_quick_engine_cannot_read_is_judged_by_the_other(event: Change)
         ),
     ],
 )
-def test_a_violation_says_where_and_which_rule(change: Callable[[Json], object], expected: Violation) -> None:
-    """What the quick engine refuses is told with the path, the rule and what it asks for, and no value."""
+def test_violation_has_path_and_rule(change: Callable[[Json], object], expected: Violation) -> None:
+    """An invalid event is reported with the path, the rule and the expectation, without the value."""
     document = sample("module_created")
     change(document)
     with pytest.raises(Rejection) as caught:
@@ -218,8 +218,8 @@ def test_a_violation_says_where_and_which_rule(change: Callable[[Json], object],
     assert caught.value == Rejection(RejectionReason.SCHEMA_VIOLATION, expected)
 
 
-def test_many_violations_are_cut() -> None:
-    """An event that breaks every rule is rejected with twenty of them."""
+def test_number_of_violations_is_limited() -> None:
+    """An event that violates every rule is rejected with twenty violations."""
     everything_wrong = dict.fromkeys(CATALOGUE["assignment_created"].field_kinds, Decimal("0.5"))
     with pytest.raises(Rejection) as caught:
         validate(LiveEvent("assignment_created", {}, everything_wrong), CATALOGUE["assignment_created"])
@@ -227,8 +227,8 @@ def test_many_violations_are_cut() -> None:
     assert len(set(caught.value.violations)) == 20
 
 
-def test_a_schema_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one event compiled is there for all later ones of its type."""
+def test_schema_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The validator compiled for one event serves all later ones of its type."""
     events = [decode(text.encode()) for text in SAMPLES.values()]
     event_types = load()  # objects of their own, which nothing was compiled for
     for event in events:
