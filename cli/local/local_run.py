@@ -221,9 +221,9 @@ def _show_next_steps(console: Console) -> None:
 def _keep_running(console: Console, aws: LocalAws, outputs: dict[str, str], parent: int) -> None:
     """Publish the stack for ``--local``, show how to use it, and wait for Ctrl-C."""
     with published(aws):
-        for line in _usage(aws, outputs):
-            console.print(line, soft_wrap=True, markup=False)
         with contextlib.suppress(KeyboardInterrupt), _alone_in_foreground():
+            for line in _usage(aws, outputs):
+                console.print(line, soft_wrap=True, markup=False)
             _wait_while_parent_runs(parent)
         console.print("\nStopping …")
 

@@ -177,7 +177,7 @@ def age(item: dict[str, Any]) -> tuple[datetime, str, int, bool]:
     """Return how new an item is, as the model does for a version."""
     if "version" not in item:
         return datetime.fromisoformat(item["event_time"]), "", 0, False
-    updated_at = item["body"].get("updated_at", "")
+    _, updated_at, *_ = item["version"].split("#")  # of the event, which may have one that the item does not keep
     return (
         datetime.fromisoformat(item["event_time"]),
         updated_at,
