@@ -64,6 +64,7 @@ def aggregated(data: bytes) -> bytes:
             Rejection(RejectionReason.KPL_AGGREGATED, Violation("", "encoding", "one event, without aggregation")),
         ),
     ],
+    ids=["gzip", "KPL"],
 )
 def test_compressed_or_aggregated_record_has_its_own_reason(data: bytes, rejection: Rejection) -> None:
     """A record that a producer compressed or aggregated says so, rather than that it is not JSON."""
