@@ -35,4 +35,4 @@ def test_model_detects_missing_wrong_and_unexpected_items() -> None:
     module = SAMPLES["module_created"]
     item = {"context": "c", "entity": "e"}
     assert "is missing" in differences([module], {"modules": []})[0]
-    assert "should not be there" in differences([], {"modules": [item]})[0]
+    assert "should not exist" in differences([], {"modules": [item]})[0]

@@ -207,7 +207,7 @@ from tests.guarantees.test_time_limit import *
 socket.getaddrinfo = lambda *_, **__: time.sleep({LONG * 10})
 function = BatchProcessor(Source("sqs", records, partial_batch_response))
 texts = history(entities=1)
-print(len(texts) == len(answer_within(3, function, texts)[1]), flush=True)
+print(len(texts) == len(respond_within(3, function, texts)[1]), flush=True)
 """
     process = subprocess.run(
         [sys.executable, "-c", program],
