@@ -75,7 +75,7 @@ def examine(stack: Stack) -> Iterator[tuple[str, Finding]]:
                 yield area, missing_resource(error) or Finding(State.NOT_CHECKED, str(aws_errors.describe(error)))
             except OSError as error:
                 yield area, Finding(State.NOT_CHECKED, f"the download failed: {error}")
-            except Exception as error:
+            except Exception as error:  # botocore has no error of its own for every response that it cannot parse
                 sentence = aws_errors.describe(error)
                 if sentence is None:
                     raise

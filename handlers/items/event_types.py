@@ -119,7 +119,7 @@ def load_not_kept(folder: Path = SCHEMAS_DIR) -> frozenset[str]:
         return frozenset((folder / NOT_KEPT_FILE).read_text(encoding="utf-8").split())
     except FileNotFoundError:
         raise SchemaFileError(
-            f"There is no {NOT_KEPT_FILE} in {folder}. Run `make generate` before `make build`."
+            f"There is no {NOT_KEPT_FILE} in {folder}. Run `make generate` before `sam build`."
         ) from None
 
 

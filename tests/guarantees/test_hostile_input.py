@@ -400,12 +400,12 @@ def test_processing_time_is_bounded_and_linear_in_size(kind: str) -> None:
 def test_processing_memory_is_bounded(kind: str) -> None:
     """Processing a record takes at most a fixed multiple of its size in memory."""
     data = KINDS[kind](MEGABYTE // 10)
-    _, peak = judge_traced(data)
+    _, peak = trace_processing(data)
     assert peak <= 140 * len(data)
 
 
-def judge_traced(data: bytes, copies: int = 1) -> tuple[Outcome, int]:
-    """The outcome of a record, and the bytes of memory that judging it took at most."""
+def trace_processing(data: bytes, copies: int = 1) -> tuple[Outcome, int]:
+    """Return the outcome of a record, and the peak of the bytes of memory that processing it took."""
     tracemalloc.start()
     try:
         outcome = process_one(data, copies)
@@ -418,8 +418,8 @@ def judge_traced(data: bytes, copies: int = 1) -> tuple[Outcome, int]:
 def test_batch_of_long_records_takes_no_more_memory_than_a_few() -> None:
     """However many long records are in a batch, only a few of them are decoded at the same time."""
     data = KINDS["empty arrays"](MEGABYTE // 10)
-    _, peak_of_few = judge_traced(data, 6)
-    _, peak_of_many = judge_traced(data, 24)
+    _, peak_of_few = trace_processing(data, 6)
+    _, peak_of_many = trace_processing(data, 24)
     assert peak_of_many <= 1.5 * peak_of_few
 
 
@@ -429,7 +429,7 @@ def test_largest_record_of_an_invocation_takes_little_memory(kind: str) -> None:
 
     A stream can allow records of up to 10 MiB, and a function has 1,024 MB by default.
     """
-    outcome, peak = judge_traced(KINDS[kind](4_400_000))
+    outcome, peak = trace_processing(KINDS[kind](4_400_000))
     assert peak <= 1024 * 1024**2 / 8
     assert (outcome.fate, outcome.reason or outcome.error) in [
         (Fate.REJECTED, RejectionReason.TOO_LARGE),

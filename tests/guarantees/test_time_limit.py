@@ -148,7 +148,7 @@ def test_a_response_that_trickles_in_does_not_delay_the_answer(
             closed.set()
 
     endpoint.respond = trickle
-    answers_in_time_and_stores_all_after(endpoint, partial(setattr, endpoint, "respond", accept_writes), monkeypatch)
+    assert_responds_in_time_and_recovers(endpoint, partial(setattr, endpoint, "respond", accept_writes), monkeypatch)
     assert closed.wait(LONG)
 
 
@@ -161,7 +161,7 @@ def test_a_response_that_never_comes_does_not_delay_the_answer(
         endpoint.released.wait(LONG)
 
     endpoint.respond = silence
-    answers_in_time_and_stores_all_after(endpoint, partial(setattr, endpoint, "respond", accept_writes), monkeypatch)
+    assert_responds_in_time_and_recovers(endpoint, partial(setattr, endpoint, "respond", accept_writes), monkeypatch)
 
 
 def test_a_name_lookup_that_hangs_does_not_delay_the_answer(
@@ -176,7 +176,7 @@ def test_a_name_lookup_that_hangs_does_not_delay_the_answer(
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     heal = partial(monkeypatch.setattr, socket, "getaddrinfo", lookup)
-    answers_in_time_and_stores_all_after(endpoint, heal, monkeypatch)
+    assert_responds_in_time_and_recovers(endpoint, heal, monkeypatch)
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x16\x03\x03\x3f\xff\x02"], ids=["is silent", "trickles in"])
@@ -221,7 +221,7 @@ print(len(texts) == len(respond_within(3, function, texts)[1]), flush=True)
     assert (process.returncode, process.stdout.splitlines()[-1], process.stderr) == (0, "True", "")
 
 
-def answers_in_time_and_stores_all_after(
+def assert_responds_in_time_and_recovers(
     endpoint: Endpoint, heal: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Assert that a function responds in time, and that once healed its next invocation stores the same records."""

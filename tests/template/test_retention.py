@@ -10,7 +10,7 @@ DAY = 24 * HOUR
 
 # The longest outage of DynamoDB in years: us-east-1, 2025-10-20, 2 h 52 min. Source: AWS, "Summary of the Amazon
 # DynamoDB Service Disruption in the Northern Virginia (US-EAST-1) Region".
-LONGEST_OUTAGE = 2 * HOUR + 52 * 60
+DYNAMODB_OUTAGE_SECONDS = 2 * HOUR + 52 * 60
 
 
 def seconds_in_queue() -> int:
@@ -38,13 +38,13 @@ def seconds_until(alarm: Json) -> int:
 
 def test_queue_retries_messages_through_the_longest_outage() -> None:
     """After almost three hours without DynamoDB no message needs a manual redrive."""
-    assert seconds_in_queue() > 2 * LONGEST_OUTAGE
+    assert seconds_in_queue() > 2 * DYNAMODB_OUTAGE_SECONDS
 
 
 def test_stream_retries_records_through_the_longest_outage() -> None:
     """The stream's mapping retries as long as the queue does, even if Lambda does not pause between attempts."""
     seconds = properties("KinesisFunctionStream")["MaximumRetryAttempts"] * seconds_of_attempt()
-    assert seconds > 2 * LONGEST_OUTAGE
+    assert seconds > 2 * DYNAMODB_OUTAGE_SECONDS
     assert seconds == pytest.approx(seconds_in_queue(), rel=0.05)
 
 

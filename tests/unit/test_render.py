@@ -13,7 +13,7 @@ GRADE = {"workflow_state": "active", "user_id": "8123", "current_score": Decimal
 
 def line(entity: str, **body: Any) -> str:
     """Return the line of an entity with this body."""
-    item = {"context": "Rk3f#Course#2041", "entity": entity, "event_name": "told", "body": body}
+    item = {"context": "Rk3f#Course#2041", "entity": entity, "event_name": "event", "body": body}
     return render._line(item, append_only=False).plain
 
 
@@ -32,7 +32,7 @@ def line(entity: str, **body: Any) -> str:
 )
 def test_line_distinguishes_subject_and_author(entity: str, expected: str) -> None:
     """A grade is about the student; a comment is by its author."""
-    assert f"{expected} · told" in line(entity, user_id="8123")
+    assert f"{expected} · event" in line(entity, user_id="8123")
 
 
 def test_number_with_many_digits_is_shown() -> None:
@@ -58,23 +58,23 @@ def test_text_of_angle_brackets_is_shown_at_once() -> None:
 )
 def test_malformed_item_has_a_line(attributes: dict[str, Any], problem: str) -> None:
     """An item that the functions cannot have written is shown as such among the others."""
-    item = {"context": "Rk3f#Course#2041", "entity": "assignment#9", "event_name": "told", "body": {}} | attributes
+    item = {"context": "Rk3f#Course#2041", "entity": "assignment#9", "event_name": "event", "body": {}} | attributes
     assert render._line(item, append_only=False).plain == f"assignment#9 malformed item: {problem}"
 
 
 @pytest.mark.parametrize(
     ("entity", "body", "expected"),
     [
-        ("course_grade#8123", GRADE, "active, score 84.17 so far, final score 31 · told"),
-        ("grade_override#5", {"override_score": Decimal("87.5"), "user_id": "8"}, "override 87.5, of user 8 · told"),
-        ("final_grade_custom_status#5", {"override_status": "Withdrawn"}, "status Withdrawn · told"),
-        ("submission_custom_status#5", {"submission_status": "Excused"}, "status Excused · told"),
+        ("course_grade#8123", GRADE, "active, score 84.17 so far, final score 31 · event"),
+        ("grade_override#5", {"override_score": Decimal("87.5"), "user_id": "8"}, "override 87.5, of user 8 · event"),
+        ("final_grade_custom_status#5", {"override_status": "Withdrawn"}, "status Withdrawn · event"),
+        ("submission_custom_status#5", {"submission_status": "Excused"}, "status Excused · event"),
         (
             "course_progress#8123",
             {"progress": {"requirement_count": Decimal(12), "requirement_completed_count": Decimal(3)}},
-            "3 of 12 requirements · told",
+            "3 of 12 requirements · event",
         ),
-        ("course_progress#8123", {"progress": {"error": {"message": "no progress"}}}, "course_progress#8123 told"),
+        ("course_progress#8123", {"progress": {"error": {"message": "no progress"}}}, "course_progress#8123 event"),
     ],
 )
 def test_line_shows_the_important_fields(entity: str, body: dict[str, Any], expected: str) -> None:
