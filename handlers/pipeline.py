@@ -127,12 +127,10 @@ class Pipeline:
         newest_items = compact(item for record in processed for item in record.items)
         with stats.time_stage("write"):
             results = self._write(newest_items, deadline, stats)
+            error = archive.finish(deadline) if archive else None
         outcomes = [_outcome(record, newest_items, results) for record in processed]
-        if archive:
-            with stats.time_stage("archive"):
-                error = archive.finish(deadline)
-            if error:
-                return [outcome._replace(fate=Fate.RETRIED, reason=None, error=error) for outcome in outcomes]
+        if error:
+            return [outcome._replace(fate=Fate.RETRIED, reason=None, error=error) for outcome in outcomes]
         return outcomes
 
     def _decoded_chunks(self, batch: Iterable[tuple[str, ReadRecord]], deadline: Deadline) -> Iterator[list[_Progress]]:

@@ -56,9 +56,9 @@ class Source(NamedTuple):
 
     ``name`` is its value of the dimension ``source`` of the metrics, and the module of its entry point.
     ``read`` takes an invocation's event, or the records of an object, and yields, for each record, its id and a
-    function that decodes it; that function may raise, which retries this record alone. ``respond`` turns the
-    outcomes of an invocation into what the service acts on. Its default suits every service, so a new source cannot lose events: services that push
-    (EventBridge, SNS, a function URL) deliver again only after an error.
+    function that decodes it; that function may raise, which retries this record alone. ``respond`` turns the outcomes
+    of an invocation into what the service acts on. Its default suits every service, so a new source cannot lose events:
+    services that push (EventBridge, SNS, a function URL) deliver again only after an error.
     """
 
     name: str
