@@ -44,7 +44,7 @@ def decode(data: bytes) -> LiveEvent:
     if len(data) > MAX_RECORD_BYTES:
         expected = f"a record of at most {MAX_RECORD_BYTES} bytes"
         raise Rejection(RejectionReason.TOO_LARGE, Violation("", "size", expected))
-    document, body_text = _parse(data)
+    document, body_text = _parse_json(data)
     if not isinstance(document, dict):
         raise _envelope_violation("", "type", "object")
     if "sensor" in document and "data" in document and "body" not in document:
@@ -63,7 +63,7 @@ def decode(data: bytes) -> LiveEvent:
 
 def parse_json(data: bytes) -> Any:
     """Parse JSON text; numbers are int or Decimal. Raises ``Rejection`` as ``decode`` does."""
-    return _parse(data)[0]
+    return _parse_json(data)[0]
 
 
 def _split_envelope(text: str) -> tuple[Any, str]:
@@ -79,7 +79,7 @@ def _split_envelope(text: str) -> tuple[Any, str]:
     return _DECODER.decode(text), ""
 
 
-def _parse(data: bytes) -> tuple[Any, str]:
+def _parse_json(data: bytes) -> tuple[Any, str]:
     try:
         document, body_text = _split_envelope(data.decode("utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError):
