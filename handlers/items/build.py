@@ -13,7 +13,7 @@ from handlers.items.redact import may_hold_secrets, redact_value
 from handlers.items.route import Destination, RoutedEvent
 from handlers.items.timestamps import EPOCH, normalize_datetime, normalize_ruby_datetime
 from handlers.outcome import Rejection, RejectionReason, Violation
-from handlers.storage.attribute_value import UnsupportedValue, json_string, serialize
+from handlers.storage.attribute_value import UnsupportedValue, serialize
 
 DEFAULT_ACTIVITY_RETENTION = timedelta(days=365)
 
@@ -55,7 +55,7 @@ def _entity_item(routed: RoutedEvent, destination: Destination) -> Item:
     if deleted:
         attributes["deleted"] = serialize(deleted)
     _add_event_attributes(attributes, routed, event_time)
-    version = "#".join((event_time, _updated_at(routed), _rank(event.name, deleted), _digest(key, attributes)))
+    version = "#".join((event_time, _updated_at(routed), _rank(event.name, deleted), _digest(attributes)))
     attributes["version"] = serialize(version)
     insert_first = _lifecycle_rank(event.name) == _CREATED
     return make_item(ENTITY, entity.table_variable, key, attributes, version=version, insert_first=insert_first)
@@ -73,10 +73,7 @@ def _append_only_item(routed: RoutedEvent, destination: Destination, retention: 
     if metadata.get("context_type") and metadata.get("context_id"):
         request_context = f"{metadata['context_type']}#{to_local_id(metadata['context_id'], routed.shard)}"
         attributes["request_context"] = serialize(request_context)
-    digest = _digest(
-        PrimaryKey(("context", f"{routed.root_account}#{destination.context or ''}"), ("entity", entity.name)),
-        attributes | {"request_id": serialize(metadata.get("request_id"))},
-    )
+    digest = _digest(attributes | {"request_id": serialize(metadata.get("request_id"))})
     context = destination.context or f"{entity.name.title()}#{digest}"
     key = PrimaryKey(
         ("context", f"{routed.root_account}#{context}"), ("entity", f"{entity.name}#{event_time}#{digest}")
@@ -146,8 +143,8 @@ def _rank(event_name: str, deleted: bool) -> str:
     return _lifecycle_rank(event_name) + ("1" if deleted else "0")
 
 
-def _digest(key: PrimaryKey, attributes: Mapping[str, str]) -> str:
-    """Digest an item: the same for two events if and only if they give the same item."""
-    names = ",".join([f'["{name}",{json_string(value)}]' for name, value in key])
-    values = ",".join([f'"{name}":{text}' for name, text in sorted(attributes.items())])
-    return hashlib.sha256(f"[[{names}],{{{values}}}]".encode()).hexdigest()[:DIGEST_LENGTH]
+def _digest(attributes: Mapping[str, str]) -> str:
+    """Digest the attributes of an item: the same for two events of one key if and only if they give the same item."""
+    # Neither a name nor JSON contains the separator.
+    text = "\0".join([part for attribute in sorted(attributes.items()) for part in attribute])
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]

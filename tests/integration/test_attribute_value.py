@@ -1,6 +1,7 @@
 """DynamoDB JSON, and its limits as DynamoDB's own engine applies them."""
 
 import json
+import tracemalloc
 from decimal import Decimal
 from typing import Any
 
@@ -173,3 +174,14 @@ def test_item_size_is_never_less_than_dynamodbs(engine: Tables, value: dict[str,
     item["fill"] = serialize("f" * (MAX_ITEM_BYTES + 3_000))
     with pytest.raises(ClientError, match="Item size"):
         engine.client.put_item(TableName="modules", Item=as_boto3(item))
+
+
+def test_names_that_are_not_canvas_s_do_not_fill_the_memory() -> None:
+    """Ten thousand maps of ever new names leave at most ten megabytes behind."""
+    tracemalloc.start()
+    try:
+        for number in range(10_000):
+            serialize({f"{number}-{'n' * 500}": "", str(number): ""})
+        assert tracemalloc.get_traced_memory()[0] < 10_000_000
+    finally:
+        tracemalloc.stop()
