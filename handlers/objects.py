@@ -3,4 +3,4 @@
 from handlers.archive.processor import ObjectProcessor
 from handlers.sources import SOURCES
 
-handler = ObjectProcessor(SOURCES["objects"]).handle
+handler = ObjectProcessor.load(SOURCES["objects"]).handle

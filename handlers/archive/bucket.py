@@ -21,6 +21,18 @@ class ObjectStream(Protocol):
         """Return at most ``amt`` bytes; none at the end."""
 
 
+class ObjectStore(Protocol):
+    """A bucket: ``Bucket``, or what stands in for it."""
+
+    name: str
+
+    def write(self, key: str, data: bytes) -> None:
+        """Write an object. Raises ``BucketError``; the object may have been written then."""
+
+    def open(self, key: str) -> ObjectStream:
+        """Begin to read an object. Raises ``BucketError``."""
+
+
 class BucketError(Exception):
     """A request to S3 failed; the text is the error code of S3, or the type of botocore's exception."""
 
@@ -33,14 +45,14 @@ class Bucket:
         self._client = client
 
     def write(self, key: str, data: bytes) -> None:
-        """Write an object. Raises ``BucketError``; the object may have been written then."""
+        """Write an object, as ``ObjectStore`` says."""
         try:
             self._client.put_object(Bucket=self.name, Key=key, Body=data)
         except (ClientError, BotoCoreError) as error:
             raise BucketError(_error_code(error)) from None
 
     def open(self, key: str) -> ObjectStream:
-        """Begin to read an object. Raises ``BucketError``; reading on may raise botocore's and urllib3's errors."""
+        """Begin to read an object, as ``ObjectStore`` says; reading on may raise botocore's and urllib3's errors."""
         try:
             return self._client.get_object(Bucket=self.name, Key=key)["Body"]
         except (ClientError, BotoCoreError) as error:

@@ -1,10 +1,10 @@
 """Process the objects that the messages of a queue name, each through the pipeline."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from handlers.archive.bucket import Bucket, BucketError, connect
+from handlers.archive.bucket import BucketError, ObjectStore, connect
 from handlers.archive.errors import ObjectError
 from handlers.archive.line import LineError, parse_line
 from handlers.archive.message import ObjectMessage, parse_message
@@ -12,6 +12,8 @@ from handlers.archive.reader import read_lines
 from handlers.archive.result import result, result_key
 from handlers.archive.selection import Selection
 from handlers.intake.record import Record
+from handlers.items.event_types import EventType
+from handlers.pipeline import Pipeline
 from handlers.runtime import Function, cold_start, deadline_of, report
 from handlers.settings import SettingsError
 from handlers.sources import BatchItemFailure, PartialBatchResponse, RecordsToRetry, Source
@@ -27,20 +29,36 @@ class ObjectProcessor:
     """A Lambda function: takes the lines of objects through the pipeline, and writes how each object ended.
 
     Nothing of an object is written before all of it was read, and an object whose record must be retried is delivered
-    again as a whole, which newest-wins makes idempotent. An object that cannot be processed fails alone. Raises as
-    ``BatchProcessor`` does, and ``SettingsError`` without a bucket.
+    again as a whole, which newest-wins makes idempotent. An object that cannot be processed fails alone.
+    ``pipelines`` are the one that writes what is newer, and the one that also rewrites.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(
+        self,
+        source: Source,
+        bucket: ObjectStore,
+        event_types: Mapping[str, EventType],
+        pipelines: Mapping[bool, Pipeline],
+    ) -> None:
+        self._source = source
+        self._bucket = bucket
+        self._event_types = event_types
+        self._pipelines = pipelines
+
+    @classmethod
+    def load(cls, source: Source) -> "ObjectProcessor":
+        """Make the function of this environment.
+
+        Raises ``SettingsError`` if an environment variable is missing or wrong, ``SchemaFileError`` if the package has
+        no schemas.
+        """
         with cold_start():
-            self._source = source
             function = Function.load()
             bucket = function.settings.objects_bucket
             if bucket is None:
                 raise SettingsError("OBJECTS_BUCKET is not set. Set it to the name of the bucket with the objects.")
-            self._bucket: Bucket = connect(bucket)
-            self._event_types = function.event_types
-            self._pipelines = {rewrite: function.pipeline(rewrite=rewrite) for rewrite in (False, True)}
+            pipelines = {rewrite: function.pipeline(rewrite=rewrite) for rewrite in (False, True)}
+            return cls(source, connect(bucket), function.event_types, pipelines)
 
     def handle(self, event: Any, context: "LambdaContext") -> PartialBatchResponse:
         """Process the object of each message, and name the messages to deliver again."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from uuid import uuid4
 
-from handlers.archive.bucket import Bucket, BucketError
+from handlers.archive.bucket import BucketError, ObjectStore
 from handlers.archive.line import format_line
 from handlers.deadline import Deadline
 from handlers.intake.decode import LiveEvent
@@ -26,7 +26,7 @@ _GZIP = 31  # zlib's wbits for a gzip member, whose header has no time then
 class BatchArchive:
     """The object of one batch: ``add`` its records, ``start`` to write it, and ``finish`` before responding."""
 
-    def __init__(self, bucket: Bucket, source: str, request_id: str | None, now: datetime) -> None:
+    def __init__(self, bucket: ObjectStore, source: str, request_id: str | None, now: datetime) -> None:
         self._bucket = bucket
         self._source = source
         self._key = object_key(source, request_id, now)
@@ -74,7 +74,7 @@ class BatchArchive:
 class Archive:
     """The archive in a bucket: makes the object of each batch."""
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: ObjectStore) -> None:
         self._bucket = bucket
 
     def begin(self, source: str, request_id: str | None) -> BatchArchive:
