@@ -84,15 +84,15 @@ def parse_line(text: str, source_arn: str) -> Line:
 
 def _metadata(event: LiveEvent) -> str:
     metadata = {name: event.metadata[name] for name in METADATA if name in event.metadata}
-    text = _json(metadata)
-    return _json(redact_value(metadata)) if may_hold_secrets(text) else text
+    text = to_json(metadata)
+    return to_json(redact_value(metadata)) if may_hold_secrets(text) else text
 
 
 def _body(event: LiveEvent) -> str:
     """Return the body as it came, or serialized anew where it did not come in the usual envelope or has secrets."""
-    text = event.body_text or _json(event.body)
+    text = event.body_text or to_json(event.body)
     if may_hold_secrets(text) or ("\\u00" in text and _NEEDLESS_ESCAPE.search(text)):
-        return _json(redact_value(event.body))
+        return to_json(redact_value(event.body))
     # JSON allows line feeds between values, never in them.
     return text.replace("\n", " ").replace("\r", " ") if "\n" in text or "\r" in text else text
 
@@ -104,14 +104,14 @@ def _payload(data: bytes) -> str:
         return f'"payload_base64":"{base64.b64encode(data).decode()}"'
 
 
-def _json(value: Any) -> str:
+def to_json(value: Any) -> str:
     """Serialize a decoded value without rounding its numbers."""
     if isinstance(value, str):
         return encode_basestring_ascii(value) if value.isascii() else _text(value)
     if isinstance(value, Mapping):
-        return f"{{{','.join([f'{_json(name)}:{_json(member)}' for name, member in value.items()])}}}"
+        return f"{{{','.join([f'{to_json(name)}:{to_json(member)}' for name, member in value.items()])}}}"
     if isinstance(value, list):
-        return f"[{','.join(map(_json, value))}]"
+        return f"[{','.join(map(to_json, value))}]"
     return str(value) if isinstance(value, Decimal) else json.dumps(value)
 
 
@@ -152,7 +152,7 @@ def _string(line: Mapping[str, Any], name: str) -> str:
 
 def _data(line: Mapping[str, Any]) -> bytes:
     if "metadata" in line:
-        return _json({"metadata": line["metadata"], "body": line["body"]}).encode()
+        return to_json({"metadata": line["metadata"], "body": line["body"]}).encode()
     if "payload_base64" in line:
         return base64.b64decode(_string(line, "payload_base64"), validate=True)
     return _string(line, "payload").encode("utf-8", "surrogatepass")

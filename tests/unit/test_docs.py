@@ -10,7 +10,7 @@ import pytest
 from cli.catalogue import reference
 from cli.catalogue.model import families, load
 from cli.commands import parser
-from cli.personal_data import person
+from handlers.items import people
 from tests.support.template_helpers import ROOT, of_type
 
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -128,7 +128,7 @@ def test_every_field_that_names_a_person_is_documented_and_searched() -> None:
     assert sorted(name for name in fields if f"`{name}`" not in text) == []
     # A SIS id, and that towards LTI tools, never stand alone.
     ids = {name for name in fields if re.search("_(?:uu)?id$", name)} - {"lti_user_id", "student_sis_id", "user_sis_id"}
-    assert ids == {*person.SUBJECT_FIELDS, person.GRADER, person.UUID_FIELD}
+    assert ids == {*people.SUBJECT_FIELDS, people.GRADER, people.UUID_FIELD}
 
 
 def test_documents_contain_no_program_that_changes_tables() -> None:
