@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple
 from handlers.intake.decode import LiveEvent, parse_json
 from handlers.intake.record import Record
 from handlers.items.redact import may_hold_secrets, redact_text, redact_value
-from handlers.items.timestamps import format_utc, parse_datetime
+from handlers.items.timestamps import parse_datetime
 from handlers.outcome import Rejection
 
 # All that the pipeline reads of the metadata. Canvas sends much more, most of it about people.
@@ -34,6 +35,9 @@ METADATA = (
     "context_id",
     "request_id",
 )
+
+_METADATA_MEMBERS = tuple((name, f'"{name}":') for name in METADATA)
+_MISSING = object()
 
 # Letters, "%" and "=" that JSON need not escape, and that would hide a secret's name from a look at the text.
 _NEEDLESS_ESCAPE = re.compile(r"\\u00(?:25|3[dD]|[4-7])")
@@ -65,7 +69,7 @@ def format_line(record: Record, source: str, event: LiveEvent | None, *, is_reje
     content = f'"metadata":{_metadata(event)},"body":{_body(event)}' if event else _payload(record.data)
     return (
         f'{{"id":{encode_basestring_ascii(record.id)},"source":"{source}",'
-        f'"enqueued_at":"{format_utc(record.enqueued_at)}",{digest}{content}}}\n'
+        f'"enqueued_at":"{_format(record.enqueued_at)}",{digest}{content}}}\n'
     )
 
 
@@ -78,21 +82,37 @@ def parse_line(text: str, source_arn: str) -> Line:
     if not header:
         return _parse_any_line(text, source_arn)
     data = f"{{{text[header.end() :]}".encode()
-    record = Record(header[1][1:-1], data, _enqueued_at(header[3]), source_arn, header[4])
-    return Line(record, header[2])
+    try:
+        enqueued_at = datetime.fromisoformat(header[3])
+    except ValueError:
+        return _parse_any_line(text, source_arn)
+    return Line(Record(header[1][1:-1], data, enqueued_at, source_arn, header[4]), header[2])
+
+
+def _format(enqueued_at: datetime) -> str:
+    """``format_utc`` for a time in UTC, as records have it, in half of the time."""
+    return enqueued_at.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def _metadata(event: LiveEvent) -> str:
-    metadata = {name: event.metadata[name] for name in METADATA if name in event.metadata}
-    text = _json(metadata)
-    return _json(redact_value(metadata)) if may_hold_secrets(text) else text
+    metadata = event.metadata
+    # In one expression, because it takes half of the time of a line.
+    members = [
+        prefix + (encode_basestring_ascii(value) if value.__class__ is str else to_json(value))
+        for name, prefix in _METADATA_MEMBERS
+        if (value := metadata.get(name, _MISSING)) is not _MISSING
+    ]
+    text = f"{{{','.join(members)}}}"
+    if may_hold_secrets(text):
+        return to_json(redact_value({name: metadata[name] for name in METADATA if name in metadata}))
+    return text
 
 
 def _body(event: LiveEvent) -> str:
     """Return the body as it came, or serialized anew where it did not come in the usual envelope or has secrets."""
-    text = event.body_text or _json(event.body)
+    text = event.body_text or to_json(event.body)
     if may_hold_secrets(text) or ("\\u00" in text and _NEEDLESS_ESCAPE.search(text)):
-        return _json(redact_value(event.body))
+        return to_json(redact_value(event.body))
     # JSON allows line feeds between values, never in them.
     return text.replace("\n", " ").replace("\r", " ") if "\n" in text or "\r" in text else text
 
@@ -104,14 +124,14 @@ def _payload(data: bytes) -> str:
         return f'"payload_base64":"{base64.b64encode(data).decode()}"'
 
 
-def _json(value: Any) -> str:
+def to_json(value: Any) -> str:
     """Serialize a decoded value without rounding its numbers."""
     if isinstance(value, str):
         return encode_basestring_ascii(value) if value.isascii() else _text(value)
     if isinstance(value, Mapping):
-        return f"{{{','.join([f'{_json(name)}:{_json(member)}' for name, member in value.items()])}}}"
+        return f"{{{','.join([f'{to_json(name)}:{to_json(member)}' for name, member in value.items()])}}}"
     if isinstance(value, list):
-        return f"[{','.join(map(_json, value))}]"
+        return f"[{','.join(map(to_json, value))}]"
     return str(value) if isinstance(value, Decimal) else json.dumps(value)
 
 
@@ -152,13 +172,13 @@ def _string(line: Mapping[str, Any], name: str) -> str:
 
 def _data(line: Mapping[str, Any]) -> bytes:
     if "metadata" in line:
-        return _json({"metadata": line["metadata"], "body": line["body"]}).encode()
+        return to_json({"metadata": line["metadata"], "body": line["body"]}).encode()
     if "payload_base64" in line:
         return base64.b64decode(_string(line, "payload_base64"), validate=True)
     return _string(line, "payload").encode("utf-8", "surrogatepass")
 
 
-def _enqueued_at(text: str) -> Any:
+def _enqueued_at(text: str) -> datetime:
     try:
         return parse_datetime(text)
     except ValueError:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from handlers.archive.bucket import BucketError, ObjectStore, connect
+from handlers.archive.erased import read_erased_people
 from handlers.archive.errors import ObjectError
 from handlers.archive.line import LineError, parse_line
 from handlers.archive.message import ObjectMessage, parse_message
@@ -83,7 +84,7 @@ class ObjectProcessor:
 
     def _process(self, message: ObjectMessage, delivery: dict[str, Any], context: "LambdaContext") -> None:
         stats = BatchStats()
-        selection = Selection(message, self._event_types)
+        selection = Selection(message, self._event_types, read_erased_people(self._bucket))
         records = selection.choose(self._records(message, delivery))
         outcomes = self._pipelines[message.rewrite].process(self._source.read(records), deadline_of(context), stats)
         report(self._source.name, context, outcomes, stats)

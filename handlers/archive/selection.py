@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from handlers.archive.erased import ErasedPeople
 from handlers.archive.message import ObjectMessage
 from handlers.intake.decode import decode
 from handlers.intake.record import Record
@@ -10,20 +11,25 @@ from handlers.outcome import Rejection
 
 
 class Selection:
-    """Chooses the records that a message asks for; ``skipped`` counts the others."""
+    """Chooses the records that a message asks for, without erased people; ``skipped`` counts the others."""
 
-    def __init__(self, message: ObjectMessage, event_types: Mapping[str, EventType]) -> None:
+    def __init__(self, message: ObjectMessage, event_types: Mapping[str, EventType], erased: ErasedPeople) -> None:
         self.skipped = 0
         self._families, self._types = message.families, message.types
         self._event_types = event_types
+        self._erased = erased
 
     def choose(self, records: Iterable[Record]) -> Iterator[Record]:
         """Yield the records to process, one after the other."""
         for record in records:
-            if self._includes(record):
-                yield record
+            chosen = self._choose(record) if self._includes(record) else None
+            if chosen:
+                yield chosen
             else:
                 self.skipped += 1
+
+    def _choose(self, record: Record) -> Record | None:
+        return self._erased.without(record, self._event_types) if self._erased else record
 
     def _includes(self, record: Record) -> bool:
         if self._families is None and self._types is None:

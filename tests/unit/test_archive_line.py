@@ -122,7 +122,7 @@ def test_the_metadata_is_all_that_the_pipeline_reads() -> None:
 
     for name, text in SAMPLES.items():
         event = decode(text.encode())
-        watched = event._replace(metadata=Watched(event.metadata | {"context_type": "Course", "context_id": "1"}))
+        watched = event._replace(metadata=Watched({**event.metadata, "context_type": "Course", "context_id": "1"}))
         admit(watched, KNOWN, SETTINGS)
         build_items(route(watched, KNOWN[name]))
     assert read | {"event_name"} == set(METADATA)
