@@ -266,9 +266,9 @@ def _print_unfinished(unfinished: Sequence[str], queues: "Queues", resume: str) 
     if len(unfinished) > MAX_NAMED:
         info(f"… and {len(unfinished) - MAX_NAMED:,} more: --json has all of them.")
     info(
-        f"{plural(len(unfinished), 'object')} did not finish, and the queue has none of them any more. The objects"
-        f" dead-letter queue has about {plural(queues.dead_letters(), 'message')}. The function's log says why"
-        f' ("object failed", "retried"). Fix the cause, then: {resume}'
+        f"{plural(len(unfinished), 'object')} did not finish. The dead-letter queue of objects has about"
+        f" {plural(queues.dead_letters(), 'message')}, and the function's log says why they failed. Fix the cause, send"
+        f" them again with `canvas-events dlq redrive --objects`, then count them with `{resume}`."
     )
 
 

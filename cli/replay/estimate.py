@@ -8,6 +8,7 @@ from cli.replay.archived_objects import ArchivedObject
 from cli.replay.run import Run
 from cli.stack.stack import Stack
 from handlers.archive.bucket import Bucket, BucketError
+from handlers.archive.erased import read_erased_people
 from handlers.archive.errors import ObjectError
 from handlers.archive.line import LineError, parse_line
 from handlers.archive.message import ObjectMessage
@@ -85,10 +86,13 @@ def estimate(stack: Stack, bucket: str, run: Run, objects: Sequence[ArchivedObje
 def _count(stack: Stack, bucket: str, run: Run, objects: Sequence[ArchivedObject]) -> Sample:
     sample = Sample()
     store = Bucket(stack.client("s3"), bucket)
+    try:
+        erased = read_erased_people(store)
+    except (BucketError, ValueError) as error:
+        raise CommandError(f"the list of erased people cannot be read: {error}") from None
     for archived in objects:
-        selection = Selection(
-            ObjectMessage(archived.key, run.id, _as_set(run.families), _as_set(run.types)), stack.catalogue
-        )
+        message = ObjectMessage(archived.key, run.id, _as_set(run.families), _as_set(run.types))
+        selection = Selection(message, stack.catalogue, erased)
         try:
             records = (parse_line(line, "").record for line in read_lines(store.open(archived.key)))
             for record in selection.choose(records):
@@ -134,9 +138,9 @@ def _costs(
             objects * 2.1 * 0.40 / 1_000_000,
         ),
         Cost(
-            "S3: reads of objects and results, writes of results",
-            f"{objects:,} × (2 × 0.0004 + 0.005) / 1,000",
-            objects * (2 * 0.0004 + 0.005) / 1_000,
+            "S3: three reads and the write of a result for each object",
+            f"{objects:,} × (3 × 0.0004 + 0.005) / 1,000",
+            objects * (3 * 0.0004 + 0.005) / 1_000,
         ),
         Cost("Lambda: requests", f"{objects:,} × 0.20 / 1,000,000", objects * 0.20 / 1_000_000),
         Cost(

@@ -94,7 +94,7 @@ def replayed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Replayed]:
         it = Replayed()
         monkeypatch.setattr(stacks, "open_stack", lambda _: it.stack)
         monkeypatch.setattr(replaying, "SETTLE_SECONDS", 0)
-        monkeypatch.setattr(replaying.time, "sleep", lambda _: it.process())
+        monkeypatch.setattr("cli.replay.replay.time.sleep", lambda _: it.process())
         yield it
 
 
@@ -159,7 +159,7 @@ def test_unfinished_objects_are_named_and_finish_when_resumed(replayed: Replayed
     replayed.failing = {bad}
     first = canvas_events("replay", "--from", "2d", "--json")
     assert (first.status, first.json["finished"], first.json["unfinished"]) == (2, 1, [bad])
-    assert "dead-letter queue has about 1 message" in first.err
+    assert "dead-letter queue of objects has about 1 message" in first.err
     run = first.json["run"]
     assert f"canvas-events replay --resume {run}" in first.err
     replayed.failing, replayed.processed = set(), []
@@ -183,7 +183,7 @@ def test_interrupted_replay_reports_what_was_done_and_resumes(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(replaying.time, "sleep", interrupt)
+        patch.setattr("cli.replay.replay.time.sleep", interrupt)
         end = (THIS_HOUR + timedelta(hours=1)).isoformat()
         first = canvas_events("replay", "--from", "2d", "--to", end, "--types", "module_updated", "--rewrite")
     assert first.status == 130
@@ -292,7 +292,7 @@ def test_stalled_replay_says_where_to_look(
             replayed.process()
 
     monkeypatch.setattr(replaying, "STALL_SECONDS", 0)
-    monkeypatch.setattr(replaying.time, "sleep", process_at_last)
+    monkeypatch.setattr("cli.replay.replay.time.sleep", process_at_last)
     result = canvas_events("replay", "--from", "2d")
     assert result.status == 0
     assert result.err.count("No object has finished for ten minutes.") == 1
