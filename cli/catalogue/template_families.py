@@ -42,7 +42,7 @@ _TABLE = """\
 <Name>Table:
   Type: AWS::DynamoDB::Table
   # checkov:skip=CKV_AWS_119: encrypted with a key that AWS owns, at no cost
-<no backups>  Condition: Deploy<Name>
+<optional backups>  Condition: Deploy<Name>
   DeletionPolicy: Retain
   UpdateReplacePolicy: Retain
   Properties:
@@ -64,11 +64,12 @@ _BACKUPS = """\
     PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: true}
 """
 
-_NO_BACKUPS = """\
-  # checkov:skip=CKV_AWS_28: its items expire, and backups of most of the traffic would cost more than they help
+_OPTIONAL_BACKUPS = """\
+  # checkov:skip=CKV_AWS_28: its items expire, and backups of most of the traffic may cost more than they help
 """
 
 _EXPIRY = """\
+    PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: !Ref ActivityPointInTimeRecovery}
     # A quarter more for writes, less than half for storage: cheaper for items that stay more than two months.
     TableClass: STANDARD_INFREQUENT_ACCESS
     TimeToLiveSpecification: {AttributeName: expires_at, Enabled: true}
@@ -108,7 +109,7 @@ def check(known: Sequence[Family]) -> None:
         if 0 < len(append_only) < len(family.entities):
             raise CatalogueError(
                 f"{family.name}.toml: {', '.join(append_only)} cannot share a table with entities that have an id:"
-                " append-only items expire, and have no backups. Move them to another family."
+                " append-only items expire, and have backups only on demand. Move them to another family."
             )
 
 
@@ -172,8 +173,8 @@ def permissions(known: Sequence[Family]) -> str:
 
 def tables(known: Sequence[Family]) -> str:
     """The tables."""
-    versioned = _TABLE.replace("<no backups>", "").replace("<backups or expiry>", _BACKUPS)
-    append_only = _TABLE.replace("<no backups>", _NO_BACKUPS).replace("<backups or expiry>", _EXPIRY)
+    versioned = _TABLE.replace("<optional backups>", "").replace("<backups or expiry>", _BACKUPS)
+    append_only = _TABLE.replace("<optional backups>", _OPTIONAL_BACKUPS).replace("<backups or expiry>", _EXPIRY)
     return "\n".join(_fill(append_only if _is_append_only(family) else versioned, family) for family in known)
 
 
