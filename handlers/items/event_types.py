@@ -79,6 +79,11 @@ class EventType:
         return self.entities[0].table_variable
 
     @cached_property
+    def family(self) -> str:
+        """The name of its family, such as ``groups``."""
+        return self.table_variable.removesuffix("_TABLE").lower()
+
+    @cached_property
     def known_field_names(self) -> frozenset[str]:
         """All names under which Canvas sends the known fields."""
         return frozenset(self.field_kinds) | frozenset(self.field_aliases)
