@@ -6,6 +6,9 @@ DYNAMODB_LOCAL := .cache/dynamodb-local
 
 PYTHON313 ?= python3.13
 
+# The tests start hundreds of Python processes, and without bytecode each of them would compile its libraries again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install run dashboard unit test prove soak bench check generate lock dynamodb-local clean
 .SILENT:
