@@ -1,9 +1,11 @@
 """Properties of template.yaml that no linter checks, after the SAM transform."""
 
 import re
+from typing import Any
 
 import pytest
 
+from cli.catalogue.model import Family, families
 from tests.support.template_helpers import (
     APPEND_ONLY_TABLES,
     EXCLUDED,
@@ -147,16 +149,45 @@ def test_table_has_its_keys_and_is_protected_against_loss(table: str, partition_
         {"AttributeName": partition_key, "KeyType": "HASH"},
         {"AttributeName": sort_key, "KeyType": "RANGE"},
     ]
-    assert {a["AttributeName"]: a["AttributeType"] for a in table_properties["AttributeDefinitions"]} == {
-        partition_key: "S",
-        sort_key: "S",
-    }
+    attributes = [definition for definition in table_properties["AttributeDefinitions"] if "Fn::If" not in definition]
+    indexed = [index["KeySchema"][0]["AttributeName"] for index in indexes_of(table)]
+    assert attributes == [{"AttributeName": name, "AttributeType": "S"} for name in (partition_key, sort_key, *indexed)]
     assert table_properties["BillingMode"] == "PAY_PER_REQUEST"
     recovery = table_properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
     assert recovery == ({"Ref": "ActivityPointInTimeRecovery"} if table in APPEND_ONLY_TABLES else True)
     assert TEMPLATE["Parameters"]["ActivityPointInTimeRecovery"]["Default"] == "false"
     assert table_properties["DeletionProtectionEnabled"] == {"Ref": "DeletionProtection"}
     assert TEMPLATE["Parameters"]["DeletionProtection"]["Default"] == "true"
+
+
+def indexes_of(table: str) -> list[dict[str, Any]]:
+    """Return the indexes that a table always has."""
+    indexes = properties(table).get("GlobalSecondaryIndexes", [])
+    return indexes if isinstance(indexes, list) else []
+
+
+@pytest.mark.parametrize("family", families(), ids=lambda family: family.name)
+def test_table_has_an_index_for_each_key_that_its_items_may_have(family: Family) -> None:
+    """Where an entity of the family has a course or a user, an index with only the keys finds it by that."""
+    expected = [
+        {
+            "IndexName": f"by_{name}",
+            "KeySchema": [
+                {"AttributeName": name, "KeyType": "HASH"},
+                {"AttributeName": "entity", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        }
+        for name in ("course", "user")
+        if any(getattr(entity, f"{name}_templates") for entity in family.entities)
+    ]
+    table = TABLES[family.name]
+    if table in APPEND_ONLY_TABLES:
+        condition, indexes, otherwise = properties(table)["GlobalSecondaryIndexes"]["Fn::If"]
+        assert (condition, otherwise) == ("HasActivityIndex", {"Ref": "AWS::NoValue"})
+        assert indexes == expected
+    else:
+        assert indexes_of(table) == expected
 
 
 def test_only_rejected_events_and_append_only_items_expire() -> None:
