@@ -10,7 +10,7 @@ from handlers.archive.erased import KEY, ErasedPeople, read_erased_people
 from handlers.intake.decode import decode
 from handlers.intake.record import Record
 from handlers.items.event_types import load
-from tests.conftest import EventFactory
+from tests.support.engines import EventFactory
 from tests.support.engines import NOW, SAMPLES
 
 KNOWN = load()
