@@ -30,6 +30,10 @@ Deploy<Name>: !Or
   - !Not [!Equals [!Join ["", !Split [<name>, !Ref Families]], !Ref Families]]
 """
 
+_CHANGE_STREAM_CONDITION = """\
+Stream<Name>: !And [!Condition Deploy<Name>, !Condition HasChangeStreams]
+"""
+
 _VARIABLE = """\
 <variable>: !If [Deploy<Name>, !Ref <Name>Table, !Ref AWS::NoValue]
 """
@@ -64,6 +68,10 @@ _BACKUPS = """\
     PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: true}
 """
 
+_CHANGE_STREAM = """\
+    StreamSpecification: !If [HasChangeStreams, {StreamViewType: NEW_AND_OLD_IMAGES}, !Ref AWS::NoValue]
+"""
+
 _NO_BACKUPS = """\
   # checkov:skip=CKV_AWS_28: its items expire, and backups of most of the traffic would cost more than they help
 """
@@ -80,6 +88,13 @@ _OUTPUT = """\
   Description: >-
 <about>
   Value: !Ref <Name>Table
+"""
+
+_CHANGE_STREAM_OUTPUT = """\
+<Name>TableStreamArn:
+  Condition: Stream<Name>
+  Description: Change stream of the table of <name>, for event source mappings
+  Value: !GetAtt <Name>Table.StreamArn
 """
 
 
@@ -132,11 +147,12 @@ def parameter(known: Sequence[Family]) -> str:
 
 
 def conditions(known: Sequence[Family]) -> str:
-    """Whether each family is deployed, and whether any with versioned items is."""
+    """Whether each family is deployed, and has a change stream, and whether any with versioned items is deployed."""
     versioned = [family for family in known if not _is_append_only(family)]
     groups = _split(versioned, -(-len(versioned) // _MAX_CONDITIONS))
     return (
         _fill_each(_CONDITION, known)
+        + _fill_each(_CHANGE_STREAM_CONDITION, versioned)
         + f"# Fn::Or takes at most {_MAX_CONDITIONS} conditions.\n"
         + "DeployVersioned: !Or\n"
         + "".join("  - !Or\n" + _fill_each("    - !Condition Deploy<Name>\n", group) for group in groups)
@@ -172,14 +188,15 @@ def permissions(known: Sequence[Family]) -> str:
 
 def tables(known: Sequence[Family]) -> str:
     """The tables."""
-    versioned = _TABLE.replace("<no backups>", "").replace("<backups or expiry>", _BACKUPS)
+    versioned = _TABLE.replace("<no backups>", "").replace("<backups or expiry>", _BACKUPS + _CHANGE_STREAM)
     append_only = _TABLE.replace("<no backups>", _NO_BACKUPS).replace("<backups or expiry>", _EXPIRY)
     return "\n".join(_fill(append_only if _is_append_only(family) else versioned, family) for family in known)
 
 
 def outputs(known: Sequence[Family]) -> str:
-    """The tables' names, each under what the catalogue says about the family."""
-    return "".join(_fill(_OUTPUT.replace("<about>", _wrap(family.about, "    ")), family) for family in known)
+    """The tables' names, each under what the catalogue says about the family, and the ARNs of their change streams."""
+    names = "".join(_fill(_OUTPUT.replace("<about>", _wrap(family.about, "    ")), family) for family in known)
+    return names + _fill_each(_CHANGE_STREAM_OUTPUT, [family for family in known if not _is_append_only(family)])
 
 
 def dashboard(known: Sequence[Family]) -> str:
