@@ -53,7 +53,7 @@ _TABLE = """\
     AttributeDefinitions:
       - {AttributeName: context, AttributeType: S}
       - {AttributeName: entity, AttributeType: S}
-    KeySchema:
+<index attributes>    KeySchema:
       - {AttributeName: context, KeyType: HASH}
       - {AttributeName: entity, KeyType: RANGE}
     BillingMode: PAY_PER_REQUEST
@@ -61,7 +61,35 @@ _TABLE = """\
       - HasWriteCeiling
       - {MaxWriteRequestUnits: !Ref MaxWriteRequestUnits}
       - !Ref AWS::NoValue
-<backups or expiry>    DeletionProtectionEnabled: !Ref DeletionProtection
+<indexes><backups or expiry>    DeletionProtectionEnabled: !Ref DeletionProtection
+"""
+
+_INDEX_ATTRIBUTE = """\
+      - {AttributeName: <key>, AttributeType: S}
+"""
+
+_INDEX = """\
+      - IndexName: by_<key>
+        KeySchema:
+          - {AttributeName: <key>, KeyType: HASH}
+          - {AttributeName: entity, KeyType: RANGE}
+        Projection: {ProjectionType: KEYS_ONLY}
+"""
+
+# Of append-only items only by parameter: it adds a write to each, and they are most of the traffic.
+_ACTIVITY_INDEX_ATTRIBUTE = """\
+      - !If [HasActivityIndex, {AttributeName: course, AttributeType: S}, !Ref AWS::NoValue]
+"""
+
+_ACTIVITY_INDEX = """\
+    GlobalSecondaryIndexes: !If
+      - HasActivityIndex
+      - - IndexName: by_course
+          KeySchema:
+            - {AttributeName: course, KeyType: HASH}
+            - {AttributeName: entity, KeyType: RANGE}
+          Projection: {ProjectionType: KEYS_ONLY}
+      - !Ref AWS::NoValue
 """
 
 _BACKUPS = """\
@@ -188,9 +216,38 @@ def permissions(known: Sequence[Family]) -> str:
 
 def tables(known: Sequence[Family]) -> str:
     """The tables."""
-    versioned = _TABLE.replace("<no backups>", "").replace("<backups or expiry>", _BACKUPS + _CHANGE_STREAM)
-    append_only = _TABLE.replace("<no backups>", _NO_BACKUPS).replace("<backups or expiry>", _EXPIRY)
-    return "\n".join(_fill(append_only if _is_append_only(family) else versioned, family) for family in known)
+    return "\n".join(
+        _fill(_append_only_table(family) if _is_append_only(family) else _table(family), family) for family in known
+    )
+
+
+def _table(family: Family) -> str:
+    keys = index_keys(family)
+    attributes = "".join(_INDEX_ATTRIBUTE.replace("<key>", key) for key in keys)
+    indexes = "".join(_INDEX.replace("<key>", key) for key in keys)
+    return (
+        _TABLE.replace("<no backups>", "")
+        .replace("<index attributes>", attributes)
+        .replace("<indexes>", f"    GlobalSecondaryIndexes:\n{indexes}" if keys else "")
+        .replace("<backups or expiry>", _BACKUPS + _CHANGE_STREAM)
+    )
+
+
+def _append_only_table(family: Family) -> str:
+    has_index = bool(index_keys(family))
+    return (
+        _TABLE.replace("<no backups>", _NO_BACKUPS)
+        .replace("<index attributes>", _ACTIVITY_INDEX_ATTRIBUTE if has_index else "")
+        .replace("<indexes>", _ACTIVITY_INDEX if has_index else "")
+        .replace("<backups or expiry>", _EXPIRY)
+    )
+
+
+def index_keys(family: Family) -> list[str]:
+    """The keys of a table's indexes: ``course`` and ``user`` if any of its entities has them."""
+    courses = any(entity.course_templates for entity in family.entities)
+    users = any(entity.user_templates for entity in family.entities)
+    return [key for key, is_used in (("course", courses), ("user", users)) if is_used]
 
 
 def outputs(known: Sequence[Family]) -> str:
