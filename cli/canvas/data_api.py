@@ -95,6 +95,7 @@ class DataApi:
             try:
                 job = self._completed(self._call("POST", path, payload), table)
             except DataApiError as error:
+                # The official client does not tell them apart: both have the times that can be asked for.
                 if since and ("SnapshotRequired" in error.type or "OutOfRange" in error.type):
                     raise SnapshotRequiredError(str(error)) from None
                 raise
