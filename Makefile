@@ -83,7 +83,7 @@ $(DYNAMODB_LOCAL)/DynamoDBLocal.jar:
 	tar -xzf $(DYNAMODB_LOCAL)/amplify-dynamodb-simulator-2.9.30.tgz -C $(DYNAMODB_LOCAL) --strip-components=2 package/emulator
 	rm $(DYNAMODB_LOCAL)/amplify-dynamodb-simulator-2.9.30.tgz
 
-# Instructure's own client of Canvas Data 2, in an environment of its own: it pins exact versions of 27 libraries.
+# Instructure's own client of Canvas Data 2, in an environment of its own: it pins exact versions of its libraries.
 dap-client: $(DAP_CLIENT)/bin/dap  ## install the Canvas Data 2 client
 $(DAP_CLIENT)/bin/dap:
 	$(PYTHON) -m venv $(DAP_CLIENT)

@@ -61,6 +61,11 @@ class Course:
             yield Row("courses", {"id": self._id}, "D", answer.as_of)
             return
         if "courses" in tables:
+            if "syllabus_body" not in answer.content:
+                self.skipped.append(
+                    f"The syllabus of course {self._id}: Canvas left it out. A scoped developer key needs the setting"
+                    " Allow Include Parameters."
+                )
             yield _row("courses", answer.content, answer.as_of)
         if "accounts" in tables:
             yield from self._accounts(answer.content)
@@ -130,7 +135,10 @@ class Course:
         try:
             for entry, as_of in discussion.entries(self._api, self._path, topic):
                 yield _row("discussion_entries", ids | entry, as_of)
-        except RefusedError as error:  # of one topic: deleted meanwhile, or closed to those who have not posted
+        except RefusedError as error:
+            if error.status >= 500:
+                raise
+            # Of one topic: it was deleted meanwhile, or is closed to those who have not posted.
             self.skipped.append(str(error))
 
 

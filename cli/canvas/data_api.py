@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, BinaryIO
 
-from cli.canvas.http import Http, Response, checked_base_url, without_query
+from cli.canvas.http import Http, Response, checked_base_url, origin, without_query
 from cli.errors import CommandError
-from handlers.items.timestamps import format_utc, parse_datetime
+from handlers.items.timestamps import parse_datetime
 
 DEFAULT_URL = "https://api-gateway.instructure.com"
 _NAMESPACE = "canvas"
@@ -78,11 +78,6 @@ class DataApi:
         url = environment.get("DAP_API_URL") or DEFAULT_URL
         return cls(url, environment["DAP_CLIENT_ID"], environment["DAP_CLIENT_SECRET"], Http(url))
 
-    def tables(self) -> list[str]:
-        """Return the names of the tables, sorted."""
-        with _expected_members():
-            return sorted(map(str, self._call("GET", f"/dap/query/{_NAMESPACE}/table")["tables"]))
-
     def query(self, table: str, since: str | None) -> Job:
         """Run a query to its end: of all rows, or of what has changed since a time.
 
@@ -101,7 +96,8 @@ class DataApi:
                 raise
             if job["status"] == "complete":
                 with _expected_members():
-                    as_of = format_utc(parse_datetime(job.get("until") or job["at"]))
+                    as_of = job.get("until") or job["at"]
+                    parse_datetime(as_of)  # passed back as it came, since Canvas Data 2 need not take every form
                     return Job(job["id"], tuple(entry["id"] for entry in job["objects"]), as_of)
             self._http.sleep(_FAILED_JOB_DELAY_SECONDS)
         problem = _error_text(job.get("error"))
@@ -135,6 +131,8 @@ class DataApi:
                 self._http.sleep(_DOWNLOAD_DELAY_SECONDS)
             with _expected_members():
                 url = self._call("POST", "/dap/object/url", [{"id": object_id}])["urls"][object_id]["url"]
+            if origin(url)[0] != origin(self._base_url)[0]:
+                raise CommandError("Canvas Data 2 gave a link that is not https, over which data could be read.")
             file.seek(0)
             file.truncate()
             try:
@@ -194,7 +192,7 @@ class DataApi:
 def _expected_members() -> Iterator[None]:
     try:
         yield
-    except (LookupError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise CommandError(
             f"Canvas Data 2 gave an answer of another form ({type(error).__name__}). Try again later."
         ) from None

@@ -83,7 +83,10 @@ class DataChanges:
             if object_id in progress.done:
                 continue
             with tempfile.TemporaryFile(dir=self._folder) as file:
-                self._api.download(object_id, file)
+                try:
+                    self._api.download(object_id, file)
+                except OSError as error:
+                    raise CommandError(f"{self._folder} cannot hold {table}: {error.strerror}.") from None
                 file.seek(0)
                 name = f"{table}, object {number} of {len(job.objects)}"
                 rows = (row for _, row in data_rows.read(file, name, table, parse_datetime(job.as_of)))

@@ -83,6 +83,8 @@ def _newest_rows(files: list[Path], table: str) -> Iterator[Row]:
                 found = keys.execute("DELETE FROM newest WHERE row_key = ? AND rank = ?", (_text(key), _rank(row)))
                 if found.rowcount:
                     yield row
+    except sqlite3.Error as error:
+        raise CommandError(f"The keys of {table} cannot be kept in a temporary file: {error}.") from None
     finally:
         keys.close()
 

@@ -35,9 +35,9 @@ CHANGES = [[line(2, "2026-09-07T09:00:00.000Z", name="Week 2, new"), line(3, "20
 
 @pytest.fixture
 def server() -> Iterator[CanvasDataServer]:
-    """A service with a snapshot and changes since; ours writes the time with a fraction of a second."""
-    rows = {("modules", since): CHANGES for since in (SINCE, "2026-09-07T08:00:00.000000Z")}
-    with canvas_data_server(CanvasDataServer({("modules", None): SNAPSHOT, **rows}, is_instant=True)) as server:
+    """A service with a snapshot and changes since."""
+    rows = {("modules", None): SNAPSHOT, ("modules", SINCE): CHANGES}
+    with canvas_data_server(CanvasDataServer(rows, is_instant=True)) as server:
         yield server
 
 

@@ -1,5 +1,6 @@
 """Reading tables through the API of Canvas Data 2, against a stand-in for it."""
 
+import errno
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from handlers.items.timestamps import parse_datetime
 from tests.support.canvas_data_server import CLIENT_ID, CLIENT_SECRET, CanvasDataServer, canvas_data_server, error
 from tests.support.http_server import FakeClock, Reply
 
-SINCE = "2026-09-07T08:00:00.000000Z"
+SINCE = "2026-09-07T08:00:00Z"
 QUERY = "POST /dap/query/canvas/table/modules/data"
 
 
@@ -218,7 +219,6 @@ def test_token_is_renewed(server: CanvasDataServer, clock: FakeClock, read: Call
     read()
     assert logins() == 2
     server.token = "revoked"  # noqa: S105  # no token
-    server.until = "2026-09-07T08:00:00.000Z"
     read()
     assert logins() == 3
 
@@ -238,6 +238,7 @@ def test_token_is_renewed(server: CanvasDataServer, clock: FakeClock, read: Call
         (QUERY, Reply({"id": "j", "status": "asleep"}), "an unknown status"),
         (QUERY, Reply({"id": "j", "status": "complete", "objects": [], "at": "noon"}), "an answer of another form"),
         ("POST /dap/object/url", Reply({"urls": {}}), "an answer of another form"),
+        ("POST /dap/object/url", Reply({"urls": {"job-modules-0-0.json.gz": {"url": "ftp://x/y"}}}), "is not https"),
     ],
 )
 def test_what_the_service_rejects_is_an_error_with_its_reason(
@@ -265,7 +266,10 @@ def test_credentials_reach_no_log_no_file_and_no_other_host(
 def test_settings_come_from_the_environment(server: CanvasDataServer) -> None:
     """They have the official client's names; what is missing or unsafe is an error that names it."""
     settings = {"DAP_API_URL": server.url, "DAP_CLIENT_ID": CLIENT_ID, "DAP_CLIENT_SECRET": CLIENT_SECRET}
-    assert DataApi.from_environment(settings).tables() == ["modules"]
+    server.is_instant = True
+    assert (
+        len(DataApi.from_environment(settings | {"DAP_API_URL": f"{server.url}/"}).query("modules", SINCE).objects) == 1
+    )
     with pytest.raises(CommandError, match=r"^DAP_CLIENT_ID and DAP_CLIENT_SECRET must be set"):
         DataApi.from_environment({})
     with pytest.raises(CommandError, match=r"^DAP_CLIENT_SECRET must be set"):
@@ -283,6 +287,28 @@ def test_unreachable_service_is_an_error_at_once(closed_port: int, clock: FakeCl
     with pytest.raises(CommandError, match=f"POST {url}/ids/auth/login failed: NewConnectionError"):
         next(DataChanges(api, tmp_path).objects("modules"))
     assert clock.sleeps == [1]
+
+
+def test_proxy_of_the_machine_is_used(closed_port: int, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests to a service with https go through ``HTTPS_PROXY``."""
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{closed_port}")
+    url = "https://canvas.example.edu"
+    with pytest.raises(CommandError, match=f"GET {url} failed: ProxyError"):
+        Http(url, sleep=clock.sleep).request("GET", url, headers={})
+
+
+def test_full_disk_is_an_error(
+    server: CanvasDataServer, api: DataApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object that does not fit is an error that names the folder."""
+
+    def no_space(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(api, "download", no_space)
+    with pytest.raises(CommandError, match="cannot hold modules: No space left on device"):
+        next(DataChanges(api, tmp_path).objects("modules"))
+    assert server.jobs
 
 
 def test_state_that_cannot_be_used_is_an_error(api: DataApi, tmp_path: Path) -> None:

@@ -161,6 +161,24 @@ def test_topic_that_is_closed_is_named_as_skipped(server: CanvasServer, api: Can
     assert reader.skipped[1].endswith("/discussion_topics/641/entries is not a list in Canvas.")
 
 
+def test_outage_is_not_skipped(server: CanvasServer, api: CanvasApi) -> None:
+    """Where neither view nor lists can be had because Canvas fails, the run ends with an error."""
+    server.faults += [(f"{TOPIC}/.*", Reply(b"", 502))] * 11
+    with pytest.raises(CommandError, match="640/entries answered with status 502"):
+        read(api, "discussion_entries")
+
+
+def test_syllabus_that_canvas_leaves_out_is_named_as_skipped(server: CanvasServer, api: CanvasApi) -> None:
+    """To a scoped key Canvas answers without what was to be included: then the syllabus is unknown, and not empty."""
+    del server.resources["/courses/2041"]["syllabus_body"]
+    reader = Course(api, "2041")
+    [row] = reader.rows({"courses"})
+    assert "syllabus_body" not in row.values
+    assert reader.skipped == [
+        "The syllabus of course 2041: Canvas left it out. A scoped developer key needs the setting Allow Include Parameters."
+    ]
+
+
 def test_course_that_is_gone_is_one_row(server: CanvasServer, api: CanvasApi) -> None:
     """Of a course that Canvas answers 404 for, nothing else is asked."""
     del server.resources["/courses/2041"]
