@@ -47,21 +47,10 @@ def dap(server: CanvasDataServer, folder: Path, *arguments: str) -> subprocess.C
         skip_without("the official client of Canvas Data 2", "run `make dap-client`")
     own = {"DAP_API_URL": server.url, "DAP_CLIENT_ID": CLIENT_ID, "DAP_CLIENT_SECRET": CLIENT_SECRET}
     query, *options = arguments
+    directory = str(folder / "modules")
+    options += ["--namespace", "canvas", "--table", "modules", "--output-directory", directory]
     return subprocess.run(
-        [
-            *(
-                DAP,
-                "--no-tracking",
-                "--non-interactive",
-                query,
-                "--namespace",
-                "canvas",
-                "--table",
-                "modules",
-                *options,
-            ),
-            *("--output-directory", str(folder / "modules")),
-        ],
+        [str(DAP), "--no-tracking", "--non-interactive", query, *options],
         env={**os.environ, **own},
         cwd=folder,
         capture_output=True,

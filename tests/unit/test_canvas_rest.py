@@ -174,9 +174,7 @@ def test_syllabus_that_canvas_leaves_out_is_named_as_skipped(server: CanvasServe
     reader = Course(api, "2041")
     [row] = reader.rows({"courses"})
     assert "syllabus_body" not in row.values
-    assert reader.skipped == [
-        "The syllabus of course 2041: Canvas left it out. A scoped developer key needs the setting Allow Include Parameters."
-    ]
+    assert [text.partition(":")[0] for text in reader.skipped] == ["The syllabus of course 2041"]
 
 
 def test_course_that_is_gone_is_one_row(server: CanvasServer, api: CanvasApi) -> None:
