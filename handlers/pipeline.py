@@ -46,6 +46,22 @@ class ItemWriter(Protocol):
         """Write items, each where it is newer than what is stored, and return a result for each of them."""
 
 
+class BatchArchive(Protocol):
+    """Keeps the records of a batch: ``handlers.archive.writer.BatchArchive``."""
+
+    def add(self, record: Record, event: LiveEvent | None, *, is_rejected: bool) -> None:
+        """Add a record; ``event`` is None if it could not be decoded."""
+
+    def end_chunk(self) -> None:
+        """Take note that a chunk of the batch ends."""
+
+    def start(self) -> None:
+        """Begin to write what was added, without waiting."""
+
+    def finish(self, deadline: Deadline) -> str | None:
+        """Wait until it is written; return None then, otherwise the error."""
+
+
 class ProcessedRecord(NamedTuple):
     """A record before its items are written: the outcome that it has if the writes succeed."""
 
@@ -90,21 +106,32 @@ class Pipeline:
         self._clock = clock
 
     def process(
-        self, batch: Iterable[tuple[str, ReadRecord]], deadline: Deadline, stats: BatchStats | None = None
+        self,
+        batch: Iterable[tuple[str, ReadRecord]],
+        deadline: Deadline,
+        stats: BatchStats | None = None,
+        archive: BatchArchive | None = None,
     ) -> list[Outcome]:
         """Return the outcomes of a batch's records, in their order.
 
-        ``batch`` yields (record id, function that decodes the record) pairs. Never raises: an error in one record
-        retries that record. ``stats`` is filled in with timings and counts.
+        ``batch`` yields (record id, function that decodes the record) pairs. Never raises, unless ``batch`` does, and
+        then nothing is written: an error in one record retries that record. ``stats`` is filled in with timings and
+        counts. With an ``archive`` a record is acknowledged only once it is archived.
         """
         stats = stats or BatchStats()
         with stats.time_stage("process"):
             chunks = self._decoded_chunks(batch, deadline)
-            processed = [record for chunk in chunks for record in self._process_chunk(chunk)]
+            processed = [record for chunk in chunks for record in self._process_chunk(chunk, archive)]
+        if archive:
+            archive.start()
         newest_items = compact(item for record in processed for item in record.items)
         with stats.time_stage("write"):
             results = self._write(newest_items, deadline, stats)
-        return [_outcome(record, newest_items, results) for record in processed]
+            error = archive.finish(deadline) if archive else None
+        outcomes = [_outcome(record, newest_items, results) for record in processed]
+        if error:
+            return [outcome._replace(fate=Fate.RETRIED, reason=None, error=error) for outcome in outcomes]
+        return outcomes
 
     def _decoded_chunks(self, batch: Iterable[tuple[str, ReadRecord]], deadline: Deadline) -> Iterator[list[_Progress]]:
         """Decode the records, and yield them in chunks; a chunk is empty once the next one is asked for."""
@@ -122,11 +149,16 @@ class Pipeline:
                 length = 0
         yield chunk
 
-    def _process_chunk(self, chunk: Iterable[_Progress]) -> list[ProcessedRecord]:
+    def _process_chunk(self, chunk: Iterable[_Progress], archive: BatchArchive | None) -> list[ProcessedRecord]:
         for stage in (self._admit, _validate, _route, self._build_items):
             for progress in chunk:
                 if progress.result is None:
                     self._run(stage, progress)
+        if archive:
+            archive_stage = partial(_archive, archive)
+            for progress in chunk:
+                self._run(archive_stage, progress)
+            archive.end_chunk()
         return [progress.result for progress in chunk if progress.result is not None]
 
     def _run(self, stage: Callable[[_Progress], None], progress: _Progress) -> None:
@@ -197,6 +229,12 @@ def _validate(progress: _Progress) -> None:
 
 def _route(progress: _Progress) -> None:
     progress.routed = route(progress.event, progress.event_type)
+
+
+def _archive(archive: BatchArchive, progress: _Progress) -> None:
+    fate = progress.result.outcome.fate if progress.result else Fate.RETRIED
+    if fate is not Fate.RETRIED:
+        archive.add(progress.record, getattr(progress, "event", None), is_rejected=fate is Fate.REJECTED)
 
 
 def _retried(progress: _Progress, error: str) -> ProcessedRecord:

@@ -4,9 +4,10 @@ import encodings.idna  # noqa: F401  # the first connection would import it
 import gc
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import boto3
 from botocore.config import Config
@@ -29,59 +30,100 @@ from handlers.telemetry.logs_and_metrics import report_batch
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from handlers.archive.writer import Archive
 
 MAX_TIMEOUT_MS = 15 * 60 * 1000
 
 
-class BatchProcessor:
-    """A Lambda function: takes the batches of a source through the pipeline.
+class Function(NamedTuple):
+    """What a function has read and made at cold start."""
 
-    Reads, compiles and tries out at cold start whatever the first batch needs, so that it costs little more than any
-    other. Raises ``SettingsError`` if an environment variable is missing or wrong, ``SchemaFileError`` if the package
-    has no schemas.
-    """
+    settings: Settings
+    event_types: Mapping[str, EventType]
+    client: "DynamoDBClient"
+
+    @classmethod
+    def load(cls) -> "Function":
+        """Read, compile and try out whatever the first batch needs, so that it costs little more than any other.
+
+        Raises ``SettingsError`` if an environment variable is missing or wrong, ``SchemaFileError`` if the package has
+        no schemas.
+        """
+        known = event_types.load()
+        settings = Settings.from_env(os.environ, frozenset(event_type.table_variable for event_type in known.values()))
+        for event_type in known.values():
+            if event_type.table_variable in settings.tables:
+                _warm_up(event_type)
+        config = Config(connect_timeout=CONNECT_TIMEOUT_SECONDS, read_timeout=READ_TIMEOUT_SECONDS)
+        return cls(settings, known, boto3.client("dynamodb", config=config))
+
+    def pipeline(self, *, rewrite: bool = False) -> Pipeline:
+        """Return a pipeline; with ``rewrite`` it writes items anew whose event has been stored already."""
+        writer = Writer(self.client, self.settings.tables, request_timeout=REQUEST_TIMEOUT_SECONDS, rewrite=rewrite)
+        return Pipeline(self.settings, self.event_types, writer, lambda: datetime.now(UTC))
+
+    def archive(self) -> "Archive | None":
+        """Return the archive, None if it is off."""
+        if self.settings.archive_bucket is None:
+            return None
+        # A client of S3 takes much of a cold start, and not every function needs one.
+        from handlers.archive.bucket import connect
+        from handlers.archive.writer import Archive
+
+        return Archive(connect(self.settings.archive_bucket))
+
+
+class BatchProcessor:
+    """A Lambda function: takes the batches of a source through the pipeline. Raises as ``Function.load`` does."""
 
     def __init__(self, source: Source) -> None:
-        # What is made at cold start stays for good: the garbage collector would traverse it again and again in vain.
-        gc.disable()
-        try:
+        with cold_start():
             self._source = source
-            self._pipeline = _build_pipeline()
-            gc.freeze()
-        finally:
-            gc.enable()
+            function = Function.load()
+            self._pipeline = function.pipeline()
+            self._archive = function.archive()
 
     def handle(self, event: Any, context: "LambdaContext") -> Any:
         """Process an invocation and return the response of its source, or raise if the source responds so.
 
         A caller outside Lambda may pass any context, and then has as much time as a function may ever have.
         """
-        remaining_ms = getattr(context, "get_remaining_time_in_millis", lambda: MAX_TIMEOUT_MS)
         stats = BatchStats()
-        outcomes = self._pipeline.process(self._source.read(event), Deadline(remaining_ms), stats)
-        self._report(getattr(context, "aws_request_id", None), outcomes, stats)
+        archive = self._archive.begin(self._source.name, _request_id(context)) if self._archive else None
+        outcomes = self._pipeline.process(self._source.read(event), deadline_of(context), stats, archive)
+        report(self._source.name, context, outcomes, stats)
         return self._source.respond(outcomes)
 
-    def _report(self, request_id: str | None, outcomes: Sequence[Outcome], stats: BatchStats) -> None:
-        try:
-            report_batch(self._source.name, request_id, outcomes, stats)
-        except Exception as error:  # noqa: BLE001  # what is stored stays acknowledged, whatever happens here
-            line = {"level": "ERROR", "message": "telemetry failed", "error": describe_error(error)}
-            print(json.dumps(line))
+
+@contextmanager
+def cold_start() -> Iterator[None]:
+    """Keep the garbage collector from what is made here: it stays for good, and would be traversed again and again."""
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
 
 
-def _build_pipeline() -> Pipeline:
-    known = event_types.load()
-    settings = Settings.from_env(os.environ, frozenset(event_type.table_variable for event_type in known.values()))
-    for event_type in known.values():
-        if event_type.table_variable in settings.tables:
-            _warm_up(event_type)
-    client = boto3.client(
-        "dynamodb",
-        config=Config(connect_timeout=CONNECT_TIMEOUT_SECONDS, read_timeout=READ_TIMEOUT_SECONDS),
-    )
-    writer = Writer(client, settings.tables, request_timeout=REQUEST_TIMEOUT_SECONDS)
-    return Pipeline(settings, known, writer, lambda: datetime.now(UTC))
+def deadline_of(context: object) -> Deadline:
+    """Return the deadline of an invocation; outside Lambda it has as much time as a function may ever have."""
+    return Deadline(getattr(context, "get_remaining_time_in_millis", lambda: MAX_TIMEOUT_MS))
+
+
+def report(source: str, context: object, outcomes: Sequence[Outcome], stats: BatchStats) -> None:
+    """Log and measure a batch. Never raises: what is stored stays acknowledged, whatever happens here."""
+    try:
+        report_batch(source, _request_id(context), outcomes, stats)
+    except Exception as error:  # noqa: BLE001
+        line = {"level": "ERROR", "message": "telemetry failed", "error": describe_error(error)}
+        print(json.dumps(line))
+
+
+def _request_id(context: object) -> str | None:
+    return getattr(context, "aws_request_id", None)
 
 
 def _warm_up(event_type: EventType) -> None:

@@ -29,6 +29,8 @@ class Settings:
     ``allowed_root_accounts`` are rejected; None allows all. ``rejected_retention`` counts from the rejection,
     ``activity_retention`` from the event. Events from Canvas's Beta and Test environments are rejected unless
     ``allow_beta_and_test``. ``ignored_event_types`` are those that the catalogue lists as not kept, and any others.
+    ``archive_bucket`` is the bucket in which batches are archived, ``objects_bucket`` the one whose objects the source
+    ``objects`` processes.
     """
 
     tables: Mapping[str, str]
@@ -37,6 +39,8 @@ class Settings:
     activity_retention: timedelta = DEFAULT_ACTIVITY_RETENTION
     allow_beta_and_test: bool = False
     ignored_event_types: frozenset[str] = field(default_factory=load_not_kept)
+    archive_bucket: str | None = None
+    objects_bucket: str | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], entity_tables: frozenset[str]) -> "Settings":
@@ -56,6 +60,8 @@ class Settings:
             _retention(environ, "ACTIVITY_RETENTION_DAYS", DEFAULT_ACTIVITY_RETENTION),
             _allow_beta_and_test(environ),
             load_not_kept() | _ignored_event_types(environ),
+            environ.get("ARCHIVE_BUCKET") or None,
+            environ.get("OBJECTS_BUCKET") or None,
         )
 
 

@@ -5,7 +5,7 @@ each source names the response that its service acts on.
 """
 
 import base64
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypedDict
 
@@ -55,10 +55,10 @@ class Source(NamedTuple):
     """A service that delivers records to a function.
 
     ``name`` is its value of the dimension ``source`` of the metrics, and the module of its entry point.
-    ``read`` takes an invocation's event and yields, for each record, its id and a function that decodes it; that
-    function may raise, which retries this record alone. ``respond`` turns the outcomes of an invocation into what the
-    service acts on. Its default suits every service, so a new source cannot lose events: services that push
-    (EventBridge, SNS, a function URL) deliver again only after an error.
+    ``read`` takes an invocation's event, or the records of an object, and yields, for each record, its id and a
+    function that decodes it; that function may raise, which retries this record alone. ``respond`` turns the outcomes
+    of an invocation into what the service acts on. Its default suits every service, so a new source cannot lose events:
+    services that push (EventBridge, SNS, a function URL) deliver again only after an error.
     """
 
     name: str
@@ -100,11 +100,22 @@ def _from_stream_record(stream_record: dict[str, Any]) -> Record:
     )
 
 
+def _read_object(records: Iterable[Record]) -> Iterator[tuple[str, ReadRecord]]:
+    for record in records:
+        yield record.id, partial(_itself, record)
+
+
+def _itself(record: Record) -> Record:
+    return record
+
+
 SOURCES = {
     source.name: source
     for source in (
         Source("sqs", _read_sqs, partial_batch_response),
         # Lambda goes back to the lowest sequence number reported and delivers everything from there again.
         Source("kinesis", _read_kinesis, partial_batch_response),
+        # A record to retry brings its object back.
+        Source("objects", _read_object, raise_on_retry),
     )
 }

@@ -31,7 +31,9 @@ def dynamodb_local() -> Iterator[LocalAws]:
         skip_without("Java", "install it with your system's package manager")
     if not (DYNAMODB_LOCAL / "DynamoDBLocal.jar").exists():
         skip_without("DynamoDB Local", "run `make dynamodb-local`")
-    command = ["java", "-Djava.library.path=DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar", "-inMemory", "-port", PORT]
+    # Without the optimizing compiler, whose work does not pay within the minutes of a test run.
+    options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Djava.library.path=DynamoDBLocal_lib"]
+    command = ["java", *options, "-jar", "DynamoDBLocal.jar", "-inMemory", "-port", PORT]
     with local_server("DynamoDB Local", command, cwd=DYNAMODB_LOCAL) as port:
         yield LocalAws(f"http://127.0.0.1:{port}")
 

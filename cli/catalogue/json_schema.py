@@ -81,6 +81,8 @@ def _routing(event_type: EventTypeDefinition) -> Schema:
                 "table": entity.table_variable,
                 "id": list(entity.id_templates),
                 "context": list(entity.context_templates),
+                "course": list(entity.course_templates),
+                "user": list(entity.user_templates),
                 "requires": entity.requires,
                 "fields": [name for name in entity.fields if "." not in name],
             }

@@ -14,7 +14,7 @@ CATALOGUE = SCHEMAS_DIR / "catalogue"
 NOT_KEPT = "not_kept.toml"  # the one file of the catalogue that is not a family
 
 _ENTRY = {"about", "events", "context", "fields"}
-_ALSO = {"aliases", "requires", "without_account"}
+_ALSO = {"aliases", "course", "requires", "user", "without_account"}
 
 KINDS = frozenset(
     {
@@ -59,7 +59,9 @@ class EntityDefinition:
     ``kind`` begins the sort key: the entity's name, or the name that several append-only entities share.
     ``table_variable`` is the environment variable with the table's name. ``id_templates`` and ``context_templates``
     give the entity's id and what contains it, such as ``{context_type}#{context_id}``; the first whose fields the
-    event has is used. Append-only entities have no ``id_templates``. ``requires`` is the field without which an event
+    event has is used. Append-only entities have no ``id_templates``. ``course_templates`` and ``user_templates`` give
+    the course and the person to find an item by, such as ``Course#{course_id}``; empty where its partition is the
+    course or the person, or its events name none. ``requires`` is the field without which an event
     does not describe the entity; None if every event does. ``field_aliases`` maps other names that Canvas uses to the
     names under which the fields are stored. ``fields`` has members of objects by path. ``without_account`` is true
     where Canvas sends no root account.
@@ -72,6 +74,8 @@ class EntityDefinition:
     events: tuple[str, ...]
     id_templates: tuple[str, ...]
     context_templates: tuple[str, ...]
+    course_templates: tuple[str, ...]
+    user_templates: tuple[str, ...]
     requires: str | None
     field_aliases: Mapping[str, str]
     without_account: bool
@@ -93,6 +97,12 @@ class EntityDefinition:
     def key_paths(self) -> tuple[str, ...]:
         """Everything that keys may contain."""
         templates = (*self.id_templates, *self.context_templates)
+        return tuple(dict.fromkeys(name for template in templates for name in names(template)))
+
+    @cached_property
+    def index_paths(self) -> tuple[str, ...]:
+        """Everything that the attributes ``course`` and ``user`` may contain."""
+        templates = (*self.course_templates, *self.user_templates)
         return tuple(dict.fromkeys(name for template in templates for name in names(template)))
 
     def _is_needed(self, name: str) -> bool:
@@ -228,6 +238,8 @@ def _entity(name: str, table_variable: str, entry: object) -> EntityDefinition:
             events=tuple(_list(entry["events"])),
             id_templates=_ids(entry["id"]) if "id" in entry else (),
             context_templates=_templates(entry["context"]),
+            course_templates=_index_templates("Course", entry.get("course")),
+            user_templates=_index_templates("User", entry.get("user")),
             requires=_requires(entry.get("requires")),
             field_aliases=_strings(entry.get("aliases", {}), "aliases"),
             without_account="without_account" in entry,
@@ -243,10 +255,11 @@ def _check_fields(entity: EntityDefinition) -> None:
     """Raise ``ValueError`` for keys and aliases of unknown fields, keys of unsuitable kinds, and wrong paths."""
     kinds = {name: field.kind for name, field in entity.fields.items()}
     known = kinds if entity.id_templates else kinds | METADATA
-    for path in (*entity.key_paths, *entity.field_aliases.values(), *([entity.requires] if entity.requires else [])):
+    indexed = (*entity.key_paths, *entity.index_paths)
+    for path in (*indexed, *entity.field_aliases.values(), *([entity.requires] if entity.requires else [])):
         if path.removesuffix(".class") not in known:
             raise ValueError(f"{path} is used, but is not among the fields")
-    for path in entity.key_paths:
+    for path in indexed:
         if known[path.removesuffix(".class")] not in KEY_KINDS:
             raise ValueError(f"{path} cannot be part of a key: its kind must be one of {', '.join(sorted(KEY_KINDS))}")
     for path in kinds:
@@ -259,6 +272,14 @@ def _check_fields(entity: EntityDefinition) -> None:
 
 def _ids(value: object) -> tuple[str, ...]:
     return _templates(f"{{{value}}}" if isinstance(value, str) else value)
+
+
+def _index_templates(class_name: str, value: object) -> tuple[str, ...]:
+    """The templates of ``course`` or ``user``: of an id, or of what may be of another class as well."""
+    if value is None:
+        return ()
+    given = (value,) if isinstance(value, str) else tuple(_list(value))
+    return _templates([text if "{" in text else f"{class_name}#{{{text}}}" for text in given])
 
 
 def _templates(value: object) -> tuple[str, ...]:

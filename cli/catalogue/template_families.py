@@ -30,6 +30,10 @@ Deploy<Name>: !Or
   - !Not [!Equals [!Join ["", !Split [<name>, !Ref Families]], !Ref Families]]
 """
 
+_CHANGE_STREAM_CONDITION = """\
+Stream<Name>: !And [!Condition Deploy<Name>, !Condition HasChangeStreams]
+"""
+
 _VARIABLE = """\
 <variable>: !If [Deploy<Name>, !Ref <Name>Table, !Ref AWS::NoValue]
 """
@@ -49,7 +53,7 @@ _TABLE = """\
     AttributeDefinitions:
       - {AttributeName: context, AttributeType: S}
       - {AttributeName: entity, AttributeType: S}
-    KeySchema:
+<index attributes>    KeySchema:
       - {AttributeName: context, KeyType: HASH}
       - {AttributeName: entity, KeyType: RANGE}
     BillingMode: PAY_PER_REQUEST
@@ -57,11 +61,43 @@ _TABLE = """\
       - HasWriteCeiling
       - {MaxWriteRequestUnits: !Ref MaxWriteRequestUnits}
       - !Ref AWS::NoValue
-<backups or expiry>    DeletionProtectionEnabled: !Ref DeletionProtection
+<indexes><backups or expiry>    DeletionProtectionEnabled: !Ref DeletionProtection
+"""
+
+_INDEX_ATTRIBUTE = """\
+      - {AttributeName: <key>, AttributeType: S}
+"""
+
+_INDEX = """\
+      - IndexName: by_<key>
+        KeySchema:
+          - {AttributeName: <key>, KeyType: HASH}
+          - {AttributeName: entity, KeyType: RANGE}
+        Projection: {ProjectionType: KEYS_ONLY}
+"""
+
+# Of append-only items only by parameter: it adds a write to each, and they are most of the traffic.
+_ACTIVITY_INDEX_ATTRIBUTE = """\
+      - !If [HasActivityIndex, {AttributeName: course, AttributeType: S}, !Ref AWS::NoValue]
+"""
+
+_ACTIVITY_INDEX = """\
+    GlobalSecondaryIndexes: !If
+      - HasActivityIndex
+      - - IndexName: by_course
+          KeySchema:
+            - {AttributeName: course, KeyType: HASH}
+            - {AttributeName: entity, KeyType: RANGE}
+          Projection: {ProjectionType: KEYS_ONLY}
+      - !Ref AWS::NoValue
 """
 
 _BACKUPS = """\
     PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: true}
+"""
+
+_CHANGE_STREAM = """\
+    StreamSpecification: !If [HasChangeStreams, {StreamViewType: NEW_AND_OLD_IMAGES}, !Ref AWS::NoValue]
 """
 
 _NO_BACKUPS = """\
@@ -80,6 +116,13 @@ _OUTPUT = """\
   Description: >-
 <about>
   Value: !Ref <Name>Table
+"""
+
+_CHANGE_STREAM_OUTPUT = """\
+<Name>TableStreamArn:
+  Condition: Stream<Name>
+  Description: Change stream of the table of <name>, for event source mappings
+  Value: !GetAtt <Name>Table.StreamArn
 """
 
 
@@ -132,11 +175,12 @@ def parameter(known: Sequence[Family]) -> str:
 
 
 def conditions(known: Sequence[Family]) -> str:
-    """Whether each family is deployed, and whether any with versioned items is."""
+    """Whether each family is deployed, and has a change stream, and whether any with versioned items is deployed."""
     versioned = [family for family in known if not _is_append_only(family)]
     groups = _split(versioned, -(-len(versioned) // _MAX_CONDITIONS))
     return (
         _fill_each(_CONDITION, known)
+        + _fill_each(_CHANGE_STREAM_CONDITION, versioned)
         + f"# Fn::Or takes at most {_MAX_CONDITIONS} conditions.\n"
         + "DeployVersioned: !Or\n"
         + "".join("  - !Or\n" + _fill_each("    - !Condition Deploy<Name>\n", group) for group in groups)
@@ -172,14 +216,44 @@ def permissions(known: Sequence[Family]) -> str:
 
 def tables(known: Sequence[Family]) -> str:
     """The tables."""
-    versioned = _TABLE.replace("<no backups>", "").replace("<backups or expiry>", _BACKUPS)
-    append_only = _TABLE.replace("<no backups>", _NO_BACKUPS).replace("<backups or expiry>", _EXPIRY)
-    return "\n".join(_fill(append_only if _is_append_only(family) else versioned, family) for family in known)
+    return "\n".join(
+        _fill(_append_only_table(family) if _is_append_only(family) else _table(family), family) for family in known
+    )
+
+
+def _table(family: Family) -> str:
+    keys = index_keys(family)
+    attributes = "".join(_INDEX_ATTRIBUTE.replace("<key>", key) for key in keys)
+    indexes = "".join(_INDEX.replace("<key>", key) for key in keys)
+    return (
+        _TABLE.replace("<no backups>", "")
+        .replace("<index attributes>", attributes)
+        .replace("<indexes>", f"    GlobalSecondaryIndexes:\n{indexes}" if keys else "")
+        .replace("<backups or expiry>", _BACKUPS + _CHANGE_STREAM)
+    )
+
+
+def _append_only_table(family: Family) -> str:
+    has_index = bool(index_keys(family))
+    return (
+        _TABLE.replace("<no backups>", _NO_BACKUPS)
+        .replace("<index attributes>", _ACTIVITY_INDEX_ATTRIBUTE if has_index else "")
+        .replace("<indexes>", _ACTIVITY_INDEX if has_index else "")
+        .replace("<backups or expiry>", _EXPIRY)
+    )
+
+
+def index_keys(family: Family) -> list[str]:
+    """The keys of a table's indexes: ``course`` and ``user`` if any of its entities has them."""
+    courses = any(entity.course_templates for entity in family.entities)
+    users = any(entity.user_templates for entity in family.entities)
+    return [key for key, is_used in (("course", courses), ("user", users)) if is_used]
 
 
 def outputs(known: Sequence[Family]) -> str:
-    """The tables' names, each under what the catalogue says about the family."""
-    return "".join(_fill(_OUTPUT.replace("<about>", _wrap(family.about, "    ")), family) for family in known)
+    """The tables' names, each under what the catalogue says about the family, and the ARNs of their change streams."""
+    names = "".join(_fill(_OUTPUT.replace("<about>", _wrap(family.about, "    ")), family) for family in known)
+    return names + _fill_each(_CHANGE_STREAM_OUTPUT, [family for family in known if not _is_append_only(family)])
 
 
 def dashboard(known: Sequence[Family]) -> str:

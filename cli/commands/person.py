@@ -153,11 +153,13 @@ def _apply(
     items: list["PersonalItem"],
     unreadable: list[str],
 ) -> int:
+    from cli.personal_data.erased_people import add_to_erased_people
     from cli.personal_data.erasure import Action, Eraser
     from cli.ui import output
 
     # First: what names the person's work is gone once it is erased.
     record.save()
+    add_to_erased_people(stack, record.person)
     eraser = Eraser(stack, record.person, record.keep)
     try:
         with output.progress() as progress:

@@ -33,7 +33,13 @@ from handlers.outcome import RejectionReason
 from handlers.telemetry.logs_and_metrics import UNKNOWN_TYPE_LABEL
 
 COURSE, PERSON = "2041", "8123"
-PARAMETERS = {"KinesisStream": "create", "DeletionProtection": "false", "MaximumBatchingWindowInSeconds": "1"}
+PARAMETERS = {
+    "KinesisStream": "create",
+    "DeletionProtection": "false",
+    "MaximumBatchingWindowInSeconds": "1",
+    "ArchiveDays": "30",
+    "ReplayConcurrency": "2",
+}
 
 _INTRODUCTION = """\
 This sends {records} sample records through the whole system on this machine.

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import CommandError
-from cli.personal_data.person import GRADER, Person
+from cli.personal_data.person import Person
 from cli.personal_data.search import REQUEST_CONTEXT, VIEWED_FIELDS, PersonalItem, Relation
 from cli.stack.hierarchy import StoredItem
 from cli.stack.stack import Stack
 from cli.stack.table_scan import delete_items, document_client
 from handlers.items import rejection
+from handlers.items.people import GRADER
 
 MAX_CONCURRENT_UPDATES = 8
 

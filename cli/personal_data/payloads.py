@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from cli.personal_data.person import WORK_FIELDS, Person
+from cli.personal_data.person import Person
 from handlers.items.canvas_ids import ID_PATTERN, IDS_PER_SHARD, parse_id, shard_of, to_local_id
+from handlers.items.people import WORK_FIELDS
 
 _ROLES = "user|student|author|grader|assessor|assessee|teacher|observer|member|person|actor"
 _PERSON_FIELD = re.compile(rf"(?:.*_)?(?:{_ROLES})_id", re.IGNORECASE)

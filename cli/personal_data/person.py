@@ -7,15 +7,8 @@ from typing import Any
 from cli.errors import CommandError
 from cli.stack.hierarchy import StoredItem
 from handlers.items.canvas_ids import ID_PATTERN, IDS_PER_SHARD, parse_id
+from handlers.items.people import GRADER, SUBJECT_FIELDS, UUID_FIELD, WORK_FIELDS
 
-# Whom an item is about, or who wrote it. With GRADER, all fields of the catalogue that hold the id of a person.
-SUBJECT_FIELDS = ("user_id", "student_id", "author_id", "associated_user_id")
-UUID_FIELD = "user_uuid"
-GRADER = "grader_id"
-
-# Fields that lead to the contexts of a person's own work. A comment names the submission that it is on, which may be
-# another person's; a quiz submission has ids of its own.
-WORK_FIELDS = {"submission_id": "Submission", "enrollment_id": "Enrollment"}
 _WITHOUT_OWN_WORK = ("submission_comment", "quiz_submission")
 
 # Other names of the person, in items that are about them.

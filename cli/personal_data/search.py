@@ -13,12 +13,13 @@ from boto3.dynamodb.conditions import Attr, ConditionBase, Key
 from rich.progress import Progress
 
 from cli.personal_data.payloads import names_person
-from cli.personal_data.person import GRADER, SUBJECT_FIELDS, UUID_FIELD, Person
+from cli.personal_data.person import Person
 from cli.redrive.rejected_item import MalformedItemError, decompress
 from cli.stack.hierarchy import StoredItem, malformation
 from cli.stack.stack import Stack, family
 from cli.stack.table_scan import document_client, scan
 from handlers.items import rejection
+from handlers.items.people import GRADER, SUBJECT_FIELDS, UUID_FIELD
 
 _WORK_TABLES = ("SUBMISSIONS_TABLE", "ENROLLMENTS_TABLE")
 

@@ -1,4 +1,4 @@
-"""The dead-letter queue: the messages that failed on every attempt.
+"""The dead-letter queues, of events and of objects: the messages that failed on every attempt.
 
 To read messages, SQS has to hand them out: each is hidden from other readers for a while, and its receive count grows
 by one. SQS's own redrive task (``StartMessageMoveTask``) can neither choose among messages nor evaluate them first.
@@ -41,7 +41,7 @@ class DeadLetterQueue:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._sqs = stack.client("sqs")
-        self._url = stack.dead_letter_queue_url
+        self._url = self._dead_letter_queue_url()
         self._hidden: dict[str, str] = {}  # receipt handles by message id
 
     def count(self) -> int:
@@ -84,6 +84,9 @@ class DeadLetterQueue:
     def _queue(self) -> RecordDestination:
         return publisher.queue(self._stack)
 
+    def _dead_letter_queue_url(self) -> str:
+        return self._stack.dead_letter_queue_url
+
     def _receive(self, wanted: int) -> list[Any]:
         response = self._sqs.receive_message(
             QueueUrl=self._url, MaxNumberOfMessages=wanted, VisibilityTimeout=VISIBILITY_TIMEOUT_SECONDS,
@@ -99,6 +102,22 @@ class DeadLetterQueue:
             entries = [entry | {"VisibilityTimeout": 0} for entry in batch]
             self._sqs.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
         self._hidden.clear()
+
+
+class ObjectsDeadLetterQueue(DeadLetterQueue):
+    """The dead-letter queue of the messages that name objects.
+
+    Raises ``CommandError`` if the stack has no such queue.
+    """
+
+    name = "the dead-letter queue of objects"
+
+    def _dead_letter_queue_url(self) -> str:
+        return self._stack.resource("ObjectsDeadLetterQueue", "queue of objects: its ReplayConcurrency is 0")
+
+    @cached_property
+    def _queue(self) -> RecordDestination:
+        return publisher.Queue(self._stack.client("sqs"), self._stack.resource("ObjectsQueue", "queue of objects"))
 
 
 def _wanted(limit: int | None, received: int) -> int:

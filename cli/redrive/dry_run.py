@@ -3,7 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
+from botocore.exceptions import ClientError
+
+from cli.stack.stack import Stack
+from handlers.archive.errors import ObjectError
+from handlers.archive.message import parse_message
 from handlers.deadline import Deadline
 from handlers.intake.record import Record
 from handlers.items import event_types, rejection
@@ -53,6 +59,13 @@ class Evaluation:
         return f"{self.result}: {rules}" if rules else self.result
 
 
+class Evaluator(Protocol):
+    """Evaluates what waits in a backlog."""
+
+    def evaluate(self, data: bytes) -> Evaluation:
+        """Return what would become of a record or message with this data."""
+
+
 class DryRun:
     """Evaluates records with the local code and schemas.
 
@@ -73,6 +86,25 @@ class DryRun:
         record = Record("", data, datetime.now(UTC), "")
         (outcome,) = self._pipeline.process([(record.id, lambda: record)], Deadline(lambda: _REMAINING_MS))
         return Evaluation(outcome, self._writer.items)
+
+
+class ObjectDryRun:
+    """Evaluates messages that name objects: whether each is in the bucket. Its lines are not read."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._s3 = stack.client("s3")
+        self._bucket = stack.resource("Bucket", "bucket")
+
+    def evaluate(self, data: bytes) -> Evaluation:
+        """Evaluate a message; one that could be processed counts as stored."""
+        try:
+            message = parse_message(data.decode(errors="replace"), self._bucket)
+            self._s3.head_object(Bucket=self._bucket, Key=message.key)
+        except ObjectError as error:
+            return Evaluation(Outcome("", Fate.RETRIED, error=error.code), ())
+        except ClientError as error:
+            return Evaluation(Outcome("", Fate.RETRIED, error=f"S3 error {error.response['Error']['Code']}"), ())
+        return Evaluation(Outcome("", Fate.STORED), ())
 
 
 class _FakeWriter:

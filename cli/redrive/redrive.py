@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from cli.redrive import publisher
-from cli.redrive.dry_run import DryRun
+from cli.redrive.dry_run import Evaluator
 from cli.redrive.publisher import OutgoingRecord, RecordDestination
 from cli.redrive.selection import Selection
 from handlers.outcome import Fate
@@ -71,7 +71,7 @@ class RedriveResult:
 
 
 def redrive(
-    backlog: Backlog[EntryT], selection: Selection, dry_run: DryRun, *, force: bool = False, preview: bool = False
+    backlog: Backlog[EntryT], selection: Selection, dry_run: Evaluator, *, force: bool = False, preview: bool = False
 ) -> Generator[RedriveResult, None, None]:
     """Redrive the selected records of a backlog; yield the result of each once it is final.
 
@@ -88,7 +88,7 @@ def redrive(
                 yield from its
 
 
-def _evaluate(entry: BacklogEntry, dry_run: DryRun, *, force: bool) -> list[RedriveResult]:
+def _evaluate(entry: BacklogEntry, dry_run: Evaluator, *, force: bool) -> list[RedriveResult]:
     if entry.error:
         return [RedriveResult(entry.id, RedriveStatus.FAILED, reason=entry.error, is_malformed=True)]
     results = []

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 
-from cli.redrive.dry_run import DryRun
+from cli.redrive.dry_run import DryRun, Evaluator
 from cli.redrive.redrive import Backlog, BacklogEntry, EntryT, RedriveResult, RedriveStatus, redrive
 from cli.redrive.selection import Selection
 from cli.stack.stack import Stack
@@ -15,10 +15,20 @@ MAX_NAMED = 100  # malformed entries on standard error; --json has all of them
 
 
 def run(
-    backlog: Backlog[EntryT], selection: Selection, stack: Stack, *, force: bool, preview: bool, as_json: bool
+    backlog: Backlog[EntryT],
+    selection: Selection,
+    stack: Stack,
+    *,
+    force: bool,
+    preview: bool,
+    as_json: bool,
+    evaluator: Evaluator | None = None,
 ) -> int:
-    """Redrive the selected records and print what became of them; return 0 if none was held back or failed, else 1."""
-    dry_run = DryRun(stack.catalogue, stack.environment)
+    """Redrive the selected records and print what became of them; return 0 if none was held back or failed, else 1.
+
+    ``evaluator`` is by default the one of events.
+    """
+    dry_run = evaluator or DryRun(stack.catalogue, stack.environment)
     results: list[RedriveResult] = []
     try:
         with (

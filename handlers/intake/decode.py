@@ -1,6 +1,7 @@
 """Decode a record's bytes to a Live Event: JSON, the envelope, and the name of the event."""
 
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple, NoReturn
@@ -21,11 +22,15 @@ _KPL_MAGIC = b"\xf3\x89\x9a\xc2"
 
 
 class LiveEvent(NamedTuple):
-    """A Canvas Live Event. ``metadata`` and ``body`` are as received; numbers are int or Decimal."""
+    """A Canvas Live Event. ``metadata`` and ``body`` are as received; numbers are int or Decimal.
+
+    ``body_text`` is the JSON text of the body, empty where the event did not come in the usual envelope.
+    """
 
     name: str
     metadata: Mapping[str, Any]
     body: Mapping[str, Any]
+    body_text: str = ""
 
 
 def decode(data: bytes) -> LiveEvent:
@@ -39,7 +44,7 @@ def decode(data: bytes) -> LiveEvent:
     if len(data) > MAX_RECORD_BYTES:
         expected = f"a record of at most {MAX_RECORD_BYTES} bytes"
         raise Rejection(RejectionReason.TOO_LARGE, Violation("", "size", expected))
-    document = _parse_json(data)
+    document, body_text = _parse_json(data)
     if not isinstance(document, dict):
         raise _envelope_violation("", "type", "object")
     if "sensor" in document and "data" in document and "body" not in document:
@@ -53,12 +58,30 @@ def decode(data: bytes) -> LiveEvent:
         raise _envelope_violation("metadata.event_name", "required", "")
     if not isinstance(metadata["event_name"], str):
         raise _envelope_violation("metadata.event_name", "type", "string")
-    return LiveEvent(metadata["event_name"], metadata, body)
+    return LiveEvent(metadata["event_name"], metadata, body, body_text)
 
 
-def _parse_json(data: bytes) -> Any:
+def parse_json(data: bytes) -> Any:
+    """Parse JSON text; numbers are int or Decimal. Raises ``Rejection`` as ``decode`` does."""
+    return _parse_json(data)[0]
+
+
+def _split_envelope(text: str) -> tuple[Any, str]:
+    """Parse a document; return it and the text of its body, which is empty if it is not in the usual envelope."""
+    start = _ENVELOPE.match(text)
+    if start:
+        metadata, end = _DECODER.raw_decode(text, start.end())
+        separator = _BODY.match(text, end)
+        if separator:
+            body, end = _DECODER.raw_decode(text, separator.end())
+            if _END.fullmatch(text, end):
+                return {start[1]: metadata, "body": body}, text[separator.end() : end]
+    return _DECODER.decode(text), ""
+
+
+def _parse_json(data: bytes) -> tuple[Any, str]:
     try:
-        document = _DECODER.decode(data.decode("utf-8"))
+        document, body_text = _split_envelope(data.decode("utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError):
         raise _not_json(data) from None
     except (ValueError, InvalidOperation):
@@ -69,7 +92,7 @@ def _parse_json(data: bytes) -> Any:
     # A document is at most as deep as it has brackets, and hardly any document has that many.
     if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _exceeds_depth(document, MAX_DEPTH):
         raise _too_deep()
-    return document
+    return document, body_text
 
 
 def _not_json(data: bytes) -> Rejection:
@@ -86,6 +109,12 @@ def _reject_constant(name: str) -> NoReturn:
 
 # Not orjson: it would round numbers that DynamoDB stores exactly.
 _DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_reject_constant)
+
+# The usual envelope, around its two values.
+_ENVELOPE, _BODY, _END = (
+    re.compile(pattern.replace(" ", r"[ \t\n\r]*"))
+    for pattern in (r' \{ "(metadata|attributes)" : ', r' , "body" : ', r" \} ")
+)
 
 
 def _too_deep() -> Rejection:

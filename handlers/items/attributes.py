@@ -30,13 +30,13 @@ class AttributeDeclaration:
 # The current state of an entity, or its tombstone.
 ENTITY = AttributeDeclaration(
     required={"context", "entity", "version", "event_name", "event_time", "body"},
-    optional={"deleted", "user_id"},
+    optional={"course", "deleted", "user", "user_id"},
 )
 
 # An event that is an item of its own, written once.
 APPEND_ONLY = AttributeDeclaration(
     required={"context", "entity", "event_name", "event_time", "body", "expires_at"},
-    optional={"user_id", "request_context"},
+    optional={"course", "request_context", "user_id"},
 )
 
 # A rejected record, written once.

@@ -55,6 +55,7 @@ def _entity_item(routed: RoutedEvent, destination: Destination) -> Item:
     if deleted:
         attributes["deleted"] = serialize(deleted)
     _add_event_attributes(attributes, routed, event_time)
+    _add_index_keys(attributes, routed, destination)
     version = "#".join((event_time, _updated_at(routed), _rank(event.name, deleted), _digest(attributes)))
     attributes["version"] = serialize(version)
     insert_first = _lifecycle_rank(event.name) == _CREATED
@@ -70,6 +71,7 @@ def _append_only_item(routed: RoutedEvent, destination: Destination, retention: 
     event_time = normalize_datetime(metadata["event_time"])
     attributes = {"body": _body_attribute(routed.body)}
     _add_event_attributes(attributes, routed, event_time)
+    _add_index_keys(attributes, routed, destination)
     if metadata.get("context_type") and metadata.get("context_id"):
         request_context = f"{metadata['context_type']}#{to_local_id(metadata['context_id'], routed.shard)}"
         attributes["request_context"] = serialize(request_context)
@@ -109,6 +111,14 @@ def _add_event_attributes(attributes: dict[str, str], routed: RoutedEvent, event
     attributes["event_time"] = serialize(event_time)
     if actor_id:
         attributes["user_id"] = serialize(to_local_id(actor_id, routed.shard))
+
+
+def _add_index_keys(attributes: dict[str, str], routed: RoutedEvent, destination: Destination) -> None:
+    """Add the course and the person that the item is found by in the indexes ``by_course`` and ``by_user``."""
+    if destination.course:
+        attributes["course"] = serialize(f"{routed.root_account}#{destination.course}")
+    if destination.user:
+        attributes["user"] = serialize(f"{routed.root_account}#{destination.user}")
 
 
 def _updated_at(routed: RoutedEvent) -> str:

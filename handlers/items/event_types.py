@@ -27,15 +27,18 @@ class EntityMapping:
 
     ``name`` begins the sort key. ``table_variable`` is the environment variable with the table's name.
     ``id_templates`` and ``context_templates`` are templates for ``%`` that give the entity's id and what contains it,
-    such as ``%(context_type)s#%(context_id)s``; the first whose variables the event has is used. ``fields`` are the
-    body fields that the item keeps. An ``append_only`` entity has no id of its own: each event is an item. ``requires``
-    is the body field without which an event does not describe the entity; None if every event does.
+    such as ``%(context_type)s#%(context_id)s``; the first whose variables the event has is used. ``course_templates``
+    and ``user_templates`` give the course and the person to find it by in the same way; they may be empty. ``fields``
+    are the body fields that the item keeps. An ``append_only`` entity has no id of its own: each event is an item.
+    ``requires`` is the body field without which an event does not describe the entity; None if every event does.
     """
 
     name: str
     table_variable: str
     id_templates: tuple[str, ...]
     context_templates: tuple[str, ...]
+    course_templates: tuple[str, ...]
+    user_templates: tuple[str, ...]
     fields: frozenset[str]
     append_only: bool
     requires: str | None
@@ -43,8 +46,12 @@ class EntityMapping:
     @property
     def key_paths(self) -> tuple[str, ...]:
         """The variables of the key: body fields, and the paths of members of objects and of metadata."""
-        templates = "".join((*self.id_templates, *self.context_templates))
-        return tuple(dict.fromkeys(re.findall(r"%\(([^)]*)\)s", templates)))
+        return _variables(*self.id_templates, *self.context_templates)
+
+    @property
+    def index_paths(self) -> tuple[str, ...]:
+        """The variables of the course and the person."""
+        return _variables(*self.course_templates, *self.user_templates)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +79,11 @@ class EventType:
         return self.entities[0].table_variable
 
     @cached_property
+    def family(self) -> str:
+        """The name of its family, such as ``groups``."""
+        return self.table_variable.removesuffix("_TABLE").lower()
+
+    @cached_property
     def known_field_names(self) -> frozenset[str]:
         """All names under which Canvas sends the known fields."""
         return frozenset(self.field_kinds) | frozenset(self.field_aliases)
@@ -89,8 +101,8 @@ class EventType:
 
     @cached_property
     def keys_use_body_fields_only(self) -> bool:
-        """Whether no key needs a member of an object or of the metadata."""
-        return not any("." in path for entity in self.entities for path in entity.key_paths)
+        """Whether no key, of the table or of an index, needs a member of an object or of the metadata."""
+        return not any("." in path for entity in self.entities for path in (*entity.key_paths, *entity.index_paths))
 
     def is_canvas_id(self, path: str) -> bool:
         """Whether the path names a Canvas id: in the body, in one of its objects, or in the metadata."""
@@ -146,10 +158,19 @@ def _entity(
     table: str,
     id: list[str],  # noqa: A002  # the catalogue's name for it
     context: list[str],
+    course: list[str],
+    user: list[str],
     requires: str | None,
     fields: list[str],
 ) -> EntityMapping:
-    ids, contexts = (
-        tuple(_PLACEHOLDER.sub(r"%(\1)s", template) for template in templates) for templates in (id, context)
+    ids, contexts, courses, users = (
+        tuple(_PLACEHOLDER.sub(r"%(\1)s", template) for template in templates)
+        for templates in (id, context, course, user)
     )
-    return EntityMapping(name, table, ids, contexts, frozenset(fields), append_only=not ids, requires=requires)
+    return EntityMapping(
+        name, table, ids, contexts, courses, users, frozenset(fields), append_only=not ids, requires=requires
+    )
+
+
+def _variables(*templates: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(re.findall(r"%\(([^)]*)\)s", "".join(templates))))

@@ -12,6 +12,9 @@ from handlers.outcome import Rejection, RejectionReason, Violation
 # Also classes of modules: quizzes:quiz, lti/tool_proxy.
 _CLASS_NAME = re.compile("[A-Za-z][A-Za-z0-9_:/]{0,63}")
 
+# DynamoDB rejects an item whose index key is longer than 2,048 bytes, so nothing else than an id becomes one.
+_REFERENCE = re.compile("(?:Course|User)#[1-9][0-9]{0,18}")
+
 
 def key_variables(
     event: LiveEvent, body: Mapping[str, Any], event_type: EventType, shard: int | None
@@ -43,6 +46,19 @@ def render(templates: tuple[str, ...], variables: Mapping[str, Any]) -> str:
         violation = Violation("body", "required", f"to key the item: {fields}")
         raise Rejection(RejectionReason.UNROUTABLE, violation)
     return text
+
+
+def render_reference(class_name: str, templates: tuple[str, ...], variables: Mapping[str, Any]) -> str | None:
+    """``render_first`` for the key of an index; None also for what is not of this class, such as ``Group#12``.
+
+    No event is rejected for it: where an id could have two forms, the item is in no index.
+    """
+    try:
+        text = render_first(templates, variables)
+    except Rejection:
+        return None
+    is_reference = text is not None and _REFERENCE.fullmatch(text) and text.startswith(class_name)
+    return text if is_reference else None
 
 
 class _KeyVariables(dict[str, Any]):

@@ -26,7 +26,7 @@ def rejection_item(
 
     Raises ``Rejection`` with ``too_large`` if the record is too large even for that table.
     """
-    digest = hashlib.sha256(record.data).hexdigest()
+    digest = record.digest or hashlib.sha256(record.data).hexdigest()
     key = PrimaryKey(("reason", rejection.reason.value), ("record", f"{format_utc(record.enqueued_at)}#{digest}"))
     values = {
         **({"event_name": redact_text(event_name)} if event_name and _is_storable(event_name) else {}),

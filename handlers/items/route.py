@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from handlers.intake.decode import LiveEvent
 from handlers.items.canvas_ids import shard_of
 from handlers.items.event_types import EntityMapping, EventType
-from handlers.items.keys import key_variables, render, render_first
+from handlers.items.keys import key_variables, render, render_first, render_reference
 from handlers.items.normalize import normalize_body
 from handlers.outcome import Rejection, RejectionReason, Violation
 
@@ -15,12 +15,15 @@ class Destination(NamedTuple):
     """Where an item belongs: the mapping names the entity and the table.
 
     ``context`` and ``id`` are those parts of the primary key, without the root account. An append-only entity has no
-    id, and no context if the event names none.
+    id, and no context if the event names none. ``course`` and ``user`` are the keys of the indexes, such as
+    ``Course#2041`` and ``User#8123``; None where the event names none.
     """
 
     entity: EntityMapping
     context: str | None
     id: str | None
+    course: str | None
+    user: str | None
 
 
 class RoutedEvent(NamedTuple):
@@ -62,5 +65,9 @@ def route(event: LiveEvent, event_type: EventType) -> RoutedEvent:
 
 def _destination(entity: EntityMapping, variables: Mapping[str, Any]) -> Destination:
     if entity.append_only:
-        return Destination(entity, render_first(entity.context_templates, variables), None)
-    return Destination(entity, render(entity.context_templates, variables), render(entity.id_templates, variables))
+        context, entity_id = render_first(entity.context_templates, variables), None
+    else:
+        context, entity_id = render(entity.context_templates, variables), render(entity.id_templates, variables)
+    course = render_reference("Course", entity.course_templates, variables) if entity.course_templates else None
+    user = render_reference("User", entity.user_templates, variables) if entity.user_templates else None
+    return Destination(entity, context, entity_id, course, user)

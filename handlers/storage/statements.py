@@ -9,6 +9,10 @@ DynamoDB Local never returns the old item. So that an item can be known to be su
 UPDATE that changes nothing and succeeds only if a version at least as new exists. DynamoDB itself needs it only where
 somebody deletes an item and another function writes it again, both between two statements of a plan.
 
+A plan that rewrites begins with an UPDATE of an item that the same event gave, whatever its digest: the digest is of
+the item, which a corrected mapping changes. Its other statements compare versions up to the digest, too. A repair
+(``<version>~<time>#<digest>``) is newer than the event before its ``~``, and stays.
+
 No statement reads first: another function could write between the read and the write.
 Sources: Amazon DynamoDB Developer Guide, "PartiQL insert statements for DynamoDB" and "PartiQL update statements for
 DynamoDB"; API Reference, ``BatchStatementRequest`` and ``BatchStatementError``.
@@ -19,6 +23,7 @@ from functools import cache
 
 from handlers.items.attributes import ENTITY
 from handlers.items.item import Item
+from handlers.storage.attribute_value import serialize
 from handlers.storage.transport import Statement
 
 # Builds a statement for an item and the name of its table.
@@ -38,6 +43,13 @@ def write_plan(item: Item) -> Sequence[StatementBuilder]:
     return insert_first if item.insert_first else (update, *insert_first)
 
 
+def rewrite_plan(item: Item) -> Sequence[StatementBuilder]:
+    """Return a plan that also replaces what the same event has written before; a newer item stays."""
+    if item.version is None:
+        return write_plan(item)
+    return (rewrite, update_older_event, insert, update_older_event, insert, confirm_same_event_or_newer)
+
+
 def insert(item: Item, table: str) -> Statement:
     """Build the statement that writes an item whose key does not exist."""
     return Statement(_insert_text(table, tuple(item.attributes)), tuple(item.attributes.values()))
@@ -45,16 +57,61 @@ def insert(item: Item, table: str) -> Statement:
 
 def update(item: Item, table: str) -> Statement:
     """Build the statement that replaces an older version of an item."""
-    key = tuple(name for name, _ in item.key)
-    others = tuple(name for name in item.attributes if name not in key)
-    parameters = tuple(item.attributes[name] for name in (*others, *key, "version"))
-    return Statement(_update_text(table, key, others), parameters, return_old_item=True)
+    return _update(item, table, item.attributes["version"])
+
+
+def update_older_event(item: Item, table: str) -> Statement:
+    """Build the statement that replaces a version of an item that is older up to the digest."""
+    return _update(item, table, _same_event(item))
+
+
+def rewrite(item: Item, table: str) -> Statement:
+    """Build the statement that replaces the version of an item that differs at most in the digest."""
+    others, parameters = _update_parameters(item)
+    text = _rewrite_text(table, _key_names(item), others)
+    return Statement(text, (*parameters, _same_event(item), _REPAIRED))
 
 
 def confirm_newer(item: Item, table: str) -> Statement:
     """Build the statement that succeeds, and changes nothing, if a version at least as new exists."""
-    key = tuple(name for name, _ in item.key)
-    return Statement(_confirm_text(table, key), tuple(item.attributes[name] for name in (*key, "version")))
+    return _confirm(item, table, item.attributes["version"])
+
+
+def confirm_same_event_or_newer(item: Item, table: str) -> Statement:
+    """Build the statement that succeeds, and changes nothing, if a version at least as new up to the digest exists."""
+    return _confirm(item, table, _same_event(item))
+
+
+CONFIRMATIONS = frozenset({confirm_newer, confirm_same_event_or_newer})
+
+_REPAIRED = serialize("~")  # in the versions of repairs, and in no others
+
+
+def _same_event(item: Item) -> str:
+    """Return the part of the version before the digest."""
+    return serialize(f"{(item.version or '').rpartition('#')[0]}#")
+
+
+def _update(item: Item, table: str, older_than: str) -> Statement:
+    others, parameters = _update_parameters(item)
+    text = _update_text(table, _key_names(item), others)
+    return Statement(text, (*parameters, older_than), return_old_item=True)
+
+
+def _update_parameters(item: Item) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of the attributes to set, and the values of these and of the key."""
+    key = _key_names(item)
+    others = tuple(name for name in item.attributes if name not in key)
+    return others, tuple(item.attributes[name] for name in (*others, *key))
+
+
+def _confirm(item: Item, table: str, at_least: str) -> Statement:
+    key = _key_names(item)
+    return Statement(_confirm_text(table, key), (*(item.attributes[name] for name in key), at_least))
+
+
+def _key_names(item: Item) -> tuple[str, ...]:
+    return tuple(name for name, _ in item.key)
 
 
 # Cached because few sets of attributes occur, and each request would otherwise build 25 texts.
@@ -66,10 +123,20 @@ def _insert_text(table: str, names: tuple[str, ...]) -> str:
 
 @cache
 def _update_text(table: str, key: tuple[str, ...], others: tuple[str, ...]) -> str:
+    return f'{_replace_text(table, key, others)} AND "version" < ?'
+
+
+@cache
+def _rewrite_text(table: str, key: tuple[str, ...], others: tuple[str, ...]) -> str:
+    # Two statements where one with OR would do: MiniStack accepts no OR beside a key.
+    return f'{_replace_text(table, key, others)} AND begins_with("version", ?) AND NOT contains("version", ?)'
+
+
+def _replace_text(table: str, key: tuple[str, ...], others: tuple[str, ...]) -> str:
     sets = " ".join(f'SET "{name}" = ?' for name in others)
     # A newer event replaces the whole item, so attributes that it does not have are removed.
     removes = "".join(f' REMOVE "{name}"' for name in sorted(ENTITY.optional) if name not in others)
-    return f'UPDATE "{table}" {sets}{removes} WHERE {_key_condition(key)} AND "version" < ?'
+    return f'UPDATE "{table}" {sets}{removes} WHERE {_key_condition(key)}'
 
 
 @cache

@@ -29,7 +29,7 @@ from handlers.storage.flow_control import (
     FlowControl,
 )
 from handlers.storage.request_threads import RequestThreads
-from handlers.storage.statements import StatementBuilder, confirm_newer, write_plan
+from handlers.storage.statements import CONFIRMATIONS, StatementBuilder, rewrite_plan, write_plan
 from handlers.storage.transport import NEWER_VERSION_EXISTS, ErrorCode, Statement, transport_for
 from handlers.telemetry.batch_stats import BatchStats
 from handlers.telemetry.errors import describe_error
@@ -112,7 +112,7 @@ class _PendingWrite:
     def record_response(self, code: ErrorCode) -> None:
         """Advance by DynamoDB's response to the statement."""
         if code is None:
-            self.result = _SUPERSEDED if self.plan[self.step] is confirm_newer else _STORED
+            self.result = _SUPERSEDED if self.plan[self.step] in CONFIRMATIONS else _STORED
         elif code == NEWER_VERSION_EXISTS:
             self.result = _SUPERSEDED
         elif code in _CONDITION_FAILED:
@@ -176,7 +176,8 @@ class Writer:
 
     ``client`` is a boto3 client, whose settings the transport takes over, or a test double with its method
     ``batch_execute_statement``. ``sleep`` takes seconds. The writer waits ``request_timeout`` seconds in all for a
-    request, and never so long that the function could not respond in time. Not thread-safe.
+    request, and never so long that the function could not respond in time. With ``rewrite`` an item that the same event
+    has written before is written anew. Not thread-safe.
     """
 
     def __init__(
@@ -185,11 +186,14 @@ class Writer:
         tables: Mapping[str, str],
         sleep: Callable[[float], None] = time.sleep,
         request_timeout: float = math.inf,
+        *,
+        rewrite: bool = False,
     ) -> None:
         self._transport = transport_for(client)
         self._tables = tables
         self._sleep = sleep
         self._request_timeout = request_timeout
+        self._rewrites = rewrite
         self._threads: RequestThreads[Sequence[ErrorCode] | Exception] = RequestThreads()
 
     def write(self, items: Mapping[ItemKey, Item], deadline: Deadline, stats: BatchStats) -> dict[ItemKey, WriteResult]:
@@ -224,7 +228,7 @@ class Writer:
         write = _PendingWrite(item)
         try:
             write.table = self._tables[item.table_variable]
-            write.plan = write_plan(item)
+            write.plan = rewrite_plan(item) if self._rewrites else write_plan(item)
         except Exception as bug:  # noqa: BLE001  # a bug must not fail the other items
             write.result = WriteResult(WriteStatus.FAILED, describe_error(bug))
         return write

@@ -11,9 +11,9 @@ from threading import Lock
 class BatchStats:
     """Filled in by the stages while a batch goes through them.
 
-    ``stage_durations_ms`` has the stages ``process`` (records to items and rejections) and ``write``.
-    ``dynamodb_requests`` counts calls, ``retries`` the writes that met a transient error, and ``throttles`` those
-    of them that DynamoDB throttled.
+    ``stage_durations_ms`` has the stages ``process`` (records to items and rejections) and ``write`` (items, and the
+    archive's object). ``dynamodb_requests`` counts calls, ``retries`` the writes that met a transient error, and
+    ``throttles`` those of them that DynamoDB throttled.
     """
 
     stage_durations_ms: dict[str, float] = field(default_factory=dict)

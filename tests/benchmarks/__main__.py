@@ -4,6 +4,7 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import NamedTuple
 
 from rich.console import Console
@@ -17,7 +18,17 @@ from handlers.items.route import route
 from handlers.storage.attribute_value import item_size
 from handlers.storage.flow_control import MAX_STATEMENTS_PER_REQUEST
 from tests.benchmarks import cold_start
-from tests.benchmarks.runner import BASELINE, LOWER_BOUND, PROJECT, endpoint, median_ratio, subjects
+from tests.benchmarks.runner import (
+    BASELINE,
+    BUCKET,
+    LOWER_BOUND,
+    OBJECTS,
+    PROJECT,
+    Subject,
+    endpoint,
+    median_ratio,
+    subjects,
+)
 from tests.benchmarks.workloads import EVERY_TYPE, distinct_entities, invocation, redundant
 
 BATCH = 1_000
@@ -134,6 +145,36 @@ def _batch_sizes(rounds: int) -> Iterator[Row]:
     yield Row("memory at the peak, above the idle process / the batch", peak / megabytes, maximum=8)
 
 
+def _archive(rounds: int) -> Iterator[Row]:
+    """Compare the queue's handler with the archive on and off."""
+    with (
+        endpoint(5) as url,
+        closing(Subject(PROJECT, url)) as without,
+        closing(Subject(PROJECT, url, ARCHIVE_BUCKET=BUCKET)) as archiving,
+    ):
+        figures = []
+        for number in range(rounds + 1):  # the first one is the warm-up
+            batch = distinct_entities(BATCH, first=number * BATCH)
+            figures.append((archiving.measure(batch, batch), without.measure(batch, batch)))
+    for name, figure in (("CPU", "cpu"), ("wall clock", "wall")):
+        ratio = median_ratio([(a[figure], w[figure]) for a, w in figures[1:]])
+        yield Row(f"archive on / off, 5 ms a request: {name}", ratio, maximum=1.1)
+
+
+def _objects(rounds: int) -> Iterator[Row]:
+    """Compare the handler of objects with the queue's."""
+    with (
+        endpoint(0) as url,
+        closing(Subject(PROJECT, url)) as queue,
+        closing(Subject(OBJECTS, url, OBJECTS_BUCKET=BUCKET)) as objects,
+    ):
+        figures = []
+        for number in range(rounds + 1):
+            batch = distinct_entities(BATCH, first=number * BATCH)
+            figures.append((queue.measure(batch, batch)["cpu"], objects.measure(batch, batch)["cpu"]))
+    yield Row("CPU, no delay: queue / objects", median_ratio(figures[1:]), minimum=0.9)
+
+
 def _first(rounds: int) -> Iterator[Row]:
     """Compare the first batch of a new process, one event of each type, with later ones."""
     for delay in (5, 0):
@@ -183,6 +224,8 @@ COMPARISONS: dict[str, Callable[[int], Iterator[Row]]] = {
     "Every event type": _every_type,
     "Redundant streams": _redundant,
     "Large and small batches": _batch_sizes,
+    "The archive": _archive,
+    "Objects": _objects,
     "The first batch": _first,
     "The cold start": _cold_start,
     "Requests to DynamoDB": _dynamodb,

@@ -5,35 +5,47 @@ that it holds on a machine whose speed drifts.
 """
 
 import contextlib
+import gzip
 import json
 import os
 import statistics
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
+import urllib3
+
+from handlers.archive.line import format_line
+from handlers.intake.decode import decode
+from handlers.intake.record import Record
 from handlers.items import event_types
+from handlers.items.timestamps import EPOCH
 from tests.benchmarks.workloads import invocation
 
 TABLES = (*sorted({event_type.table_variable for event_type in event_types.load().values()}), "REJECTED_TABLE")
 PROJECT, BASELINE, LOWER_BOUND = "handlers.sqs", "tests.benchmarks.baseline", "tests.benchmarks.lower_bound"
+OBJECTS = "handlers.objects"
+BUCKET = "bucket"
 
 Figures = dict[str, float]
 
 
 class Subject:
-    """A handler in its own process."""
+    """A handler in its own process, with these further environment variables."""
 
-    def __init__(self, module: str, endpoint: str) -> None:
+    def __init__(self, module: str, endpoint: str, **variables: str) -> None:
+        self._invocation = partial(object_invocation, endpoint) if module == OBJECTS else invocation
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.benchmarks.subject", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=environment(endpoint),
+            env=environment(endpoint) | variables,
         )
         self._folder = TemporaryDirectory()
 
@@ -42,7 +54,7 @@ class Subject:
         files = []
         for number, texts in enumerate(batches):
             path = Path(self._folder.name) / f"{number}.json"
-            path.write_text(invocation(texts))
+            path.write_text(self._invocation(texts))
             files.append(str(path))
         assert self._process.stdin
         assert self._process.stdout
@@ -55,6 +67,15 @@ class Subject:
         """End the process."""
         self._process.communicate()
         self._folder.cleanup()
+
+
+def object_invocation(endpoint: str, texts: Sequence[str]) -> str:
+    """Put an object with these events into the endpoint, and return the invocation with the message that names it."""
+    key = f"events/{uuid4()}.ndjson.gz"
+    records = (Record(str(uuid4()), text.encode(), EPOCH, "") for text in texts)
+    lines = "".join(format_line(record, "sqs", decode(record.data)) for record in records)
+    urllib3.request("PUT", f"{endpoint}/{BUCKET}/{key}", body=gzip.compress(lines.encode(), 1))
+    return invocation([json.dumps({"bucket": BUCKET, "key": key, "run": "a-run"})])
 
 
 def environment(endpoint: str) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """``dlq``: list and redrive dead-letter messages."""
 
+import gzip
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +11,9 @@ from cli.redrive import publisher
 from cli.redrive.dead_letters import DeadLetterQueue
 from cli.redrive.publisher import OutgoingRecord, Queue, SendResult
 from cli.redrive.selection import Selection
+from handlers.archive.line import format_line
+from handlers.intake.decode import decode
+from handlers.intake.record import Record
 from tests.support.engines import EventFactory
 from tests.support.local_stack import Command, Local, eventually
 
@@ -156,3 +161,42 @@ def test_redrive_preserves_message_attributes(local: Local) -> None:
     assert result.error is None
     ((sent,),) = queue.batches(Selection())
     assert sent.records[0].attributes == attributes
+
+
+def send_objects(local: Local, *keys: str) -> str:
+    """Put messages that name objects into their dead-letter queue, and return its URL."""
+    url = local.stack.resource("ObjectsDeadLetterQueue", "queue")
+    bucket = local.stack.resource("Bucket", "bucket")
+    for key in keys:
+        body = json.dumps({"bucket": bucket, "key": key, "run": "a-run"})
+        local.stack.client("sqs").send_message(QueueUrl=url, MessageBody=body)
+    return url
+
+
+def test_objects_are_listed_and_redriven_through_their_own_queue(
+    local: Local, event: EventFactory, canvas_events: Command
+) -> None:
+    """An object whose cause is fixed is processed; one that is gone, and a strange message, are held back."""
+    record = Record("1", event("module_updated", module_id="5").encode(), datetime(2026, 9, 1, tzinfo=UTC), "")
+    line = format_line(record, "sqs", decode(record.data))
+    bucket, s3 = local.stack.resource("Bucket", "bucket"), local.stack.client("s3")
+    s3.put_object(Bucket=bucket, Key="events/here", Body=gzip.compress(line.encode()))
+    url = send_objects(local, "events/here", "events/gone", "elsewhere/x")
+    listed = canvas_events("dlq", "list", "--objects", "--json", "--local").json
+    assert sorted(message["dry_run_result"] for message in listed) == [
+        "retried: OtherPrefix", "retried: S3 error 404", "stored",
+    ]  # fmt: skip
+    result = canvas_events("dlq", "redrive", "--objects", "--json", "--local")
+    assert (result.status, result.json["totals"]) == (1, {"sent": 1, "held_back": 2, "failed": 0})
+    eventually(lambda: local.entities() == ["module#5"])
+    eventually(lambda: s3.list_objects_v2(Bucket=bucket, Prefix="results/a-run/")["KeyCount"] == 1)
+    assert local.visible_in(url) == 2
+    local.stack.client("sqs").purge_queue(QueueUrl=url)
+    for key in ("events/here", "results/a-run/events/here.json"):
+        s3.delete_object(Bucket=bucket, Key=key)
+
+
+def test_objects_have_no_event_type(canvas_events: Command) -> None:
+    """A type narrows down events, not objects."""
+    result = canvas_events("dlq", "list", "--objects", "--type", "module_updated", "--local")
+    assert (result.status, "--type" in result.err) == (1, True)

@@ -8,6 +8,8 @@ import pytest
 
 from cli.personal_data.payloads import names_person
 from cli.personal_data.person import Person, possible_user_ids
+from handlers.archive.bucket import Bucket
+from handlers.archive.erased import KEY, read_erased_people
 from tests.support.local_stack import Command, Local
 
 ACCOUNT = "Rk3fXc"
@@ -90,6 +92,26 @@ def test_erase_asks_for_confirmation(person: Local, canvas_events: Command, monk
     assert "Repeat this after 14 days" in result.err
     assert canvas_events("person", "erase", "8123", "--yes", "--local").err.strip() == "Nothing is left to erase."
     assert rows(canvas_events("person", "find", "8123", "--local").out) == []
+
+
+def test_erased_people_are_on_the_list_that_replays_honour(person: Local, canvas_events: Command) -> None:
+    """Everybody who is erased is added to it, with their work and other names, and it names none of them."""
+    bucket = person.stack.resource("Bucket", "bucket")
+    s3 = person.stack.client("s3")
+    s3.put_object(Bucket=bucket, Key=KEY, Body=b"{}")
+    before = person.entities()
+    refused = canvas_events("person", "erase", "8123", "--yes", "--local")
+    assert (refused.status, KEY in refused.err, person.entities()) == (1, True, before)
+    s3.delete_object(Bucket=bucket, Key=KEY)
+    for user in ("4711", "8123"):
+        assert canvas_events("person", "erase", user, "--yes", "--local").status == 0
+    people = read_erased_people(Bucket(s3, bucket))
+    assert all(people.includes(ACCOUNT, f"User#{user}") for user in ("4711", "8123"))
+    assert people.includes(ACCOUNT, "Submission#31")
+    assert people.includes(ACCOUNT, "a-uuid")
+    assert not people.includes(ACCOUNT, "User#9")
+    assert b"8123" not in people.to_bytes()
+    s3.delete_object(Bucket=bucket, Key=KEY)
 
 
 def test_erasure_record_is_private_and_in_the_chosen_folder(

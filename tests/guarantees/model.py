@@ -107,6 +107,31 @@ EVENT_ENTITIES = {
 }
 # Entities that only an event with a certain field describes.
 REQUIRES = {"discussion_submission": "assignment_id"}
+# Where the course and the person of an item are, for entities of neither's context.
+COURSES = {
+    "enrollment": "course_id",
+    "course_section": "course_id",
+    "submission_custom_status": "course_id",
+    "grade_override": "course_id",
+    "final_grade_custom_status": "course_id",
+    "learning_outcome_result": "result_context_id",
+}
+PEOPLE = {
+    "enrollment": ("user_id",),
+    "course_progress": ("user.id",),
+    "submission": ("user_id",),
+    "submission_grade": ("student_id", "user_id"),
+    "submission_custom_status": ("user_id",),
+    "submission_comment": ("user_id",),
+    "course_grade": ("user_id",),
+    "grade_override": ("user_id",),
+    "final_grade_custom_status": ("user_id",),
+    "group_membership": ("user_id",),
+    "discussion_entry": ("user_id",),
+    "discussion_submission": ("user_id",),
+    "attachment": ("user_id",),
+    "conversation_message": ("author_id",),
+}
 # Entities whose updated_at Canvas documents. Of others it may come one day, in any form, and is kept as it came.
 WITH_UPDATED_AT = {
     *("assignment", "attachment", "conversation", "course", "course_grade", "discussion_topic", "enrollment"),
@@ -343,9 +368,26 @@ def _version(
     deleted = body.get("workflow_state") == "deleted" or name.endswith("_deleted")
     age = (_instant(metadata["event_time"]), updated_at, lifecycle_rank(name), deleted)
     item = {"context": context, "entity": own, **_item(metadata, body, shard)}
+    item |= _index_keys(metadata.get("root_account_uuid") or "", entity, body, shard)
     if deleted:
         item["deleted"] = True
     return {(table, context, own): Version(age, item)}
+
+
+def _index_keys(account: str, entity: str, body: dict[str, Any], shard: int | None) -> dict[str, str]:
+    """The course and the person by which an item is found, if its event names them."""
+    course, people = COURSES.get(entity, ""), PEOPLE.get(entity, ())
+    if entity == "learning_outcome_result" and body.get("result_context_type") != "Course":
+        course = ""
+    student = body.get("user")
+    body = body | {"user.id": student.get("id") if isinstance(student, dict) else None}
+    person = next((body[name] for name in people if body.get(name)), None)
+    found = {"course": ("Course", body.get(course)), "user": ("User", person)}
+    return {
+        name: f"{account}#{kind}#{_local(value, shard)}"
+        for name, (kind, value) in found.items()
+        if value and (shard is not None or _number(value) < 10**13)
+    }
 
 
 def _append_only_item(metadata: dict[str, Any], body: dict[str, Any], shard: int | None) -> dict[Key, Version]:
@@ -358,6 +400,8 @@ def _append_only_item(metadata: dict[str, Any], body: dict[str, Any], shard: int
     item = _item(metadata, body, shard) | {"expires_at": int(moment.timestamp() // 1) + ACTIVITY_DAYS * 86_400}
     if request_context:
         item["request_context"] = request_context
+        if request_context.startswith("Course#") and metadata["event_name"] == "asset_accessed":
+            item["course"] = f"{metadata['root_account_uuid']}#{request_context}"
     context = f"{metadata['root_account_uuid']}#{where}"
     key = key_of("activity", item | {"context": context, "entity": "activity#"})
     return {key: Version((moment, "", 0, False), item)}

@@ -53,6 +53,7 @@ def test_access_is_stored_in_the_partition_of_its_user(event: EventFactory) -> N
         "event_time": "2026-09-03T09:15:27.004000Z",
         "user_id": "8123",
         "request_context": "Course#2041",
+        "course": f"{UUID}#Course#2041",
         "expires_at": 1_819_962_927,  # 2027-09-03T09:15:27Z
     }
     assert item.version is None

@@ -19,8 +19,10 @@ from tests.support.hypothesis_profiles import examples
 
 KEY = PrimaryKey(("context", "c"), ("entity", "module#1"))
 
-# Each optional attribute of an entity: changes to an event that give it to the item, and that do not.
+# Each optional attribute of an entity: changes to an event of an enrollment that give it to the item, and that do not.
 WITH_AND_WITHOUT: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "course": ({"course_id": "2041"}, {"course_id": None}),
+    "user": ({"user_id": "8123"}, {"user_id": None}),
     "deleted": ({"workflow_state": "deleted"}, {"workflow_state": "active"}),
     "user_id": ({"metadata": {"user_id": "8123"}}, {"metadata": {"user_id": None}}),
 }
@@ -87,6 +89,6 @@ def test_a_newer_event_adds_and_drops_every_optional_attribute(
     for day, changes in enumerate((without_it, with_it, without_it, with_it), 1):
         body = {key: value for key, value in changes.items() if key != "metadata"}
         metadata = {"event_time": f"2026-09-{day:02}T08:00:00Z"} | changes.get("metadata", {})
-        consumer.deliver(event("module_updated", metadata, **body))
-        (item,) = tables.items("modules")
+        consumer.deliver(event("enrollment_updated", metadata, **body))
+        (item,) = tables.items("enrollments")
         assert (name in item) is (changes is with_it)

@@ -8,7 +8,7 @@ DEFAULT_PROFILE = "repeatable"
 
 for _name, _options in {
     # The same examples on every machine and in every run: a test that passed once passes again.
-    DEFAULT_PROFILE: settings(max_examples=40, derandomize=True, database=None),
+    DEFAULT_PROFILE: settings(max_examples=25, derandomize=True, database=None),
     # Random examples, to find unexpected failures, which are printed in a form that reproduces them.
     "search": settings(max_examples=int(os.environ.get("EXAMPLES", "2000")), print_blob=True),
 }.items():

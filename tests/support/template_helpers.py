@@ -26,9 +26,11 @@ NO_VALUE = {"Ref": "AWS::NoValue"}
 INTEGERS = {
     "ActivityRetentionDays": (1, 3650),
     "RejectedRetentionDays": (1, 3650),
+    "ArchiveDays": (0, 3650),
     "BatchSize": (1, 10_000),
     "MaximumBatchingWindowInSeconds": (1, 60),
     "MaximumConcurrency": (2, 1000),
+    "ReplayConcurrency": (0, 1000),
     "MaxWriteRequestUnits": (0, 999_999_999),
     "MemorySize": (256, 10_240),
     "DelayAlarmSeconds": (60, 1_036_800),
@@ -39,6 +41,9 @@ INTEGERS = {
     "ThrottledWritesAlarmCount": (0, 999_999_999),
     "DurationAlarmSeconds": (1, 60),
 }
+
+# Integers within such a range that are not accepted: Lambda has no maximum concurrency of 1.
+EXCLUDED = {"ReplayConcurrency": {1}}
 
 
 def transform(text: str) -> Json:

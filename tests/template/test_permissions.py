@@ -70,6 +70,16 @@ def on(resource: Any, *actions: str) -> set[tuple[str, str]]:
             | on(arn("FailureBucket"), "s3:ListBucket")
             | on(arn("KinesisLogGroup"), "logs:CreateLogStream", "logs:PutLogEvents"),
         ),
+        (
+            "ObjectsFunction",
+            on(arn("ObjectsQueue"), "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+            | on({"Fn::Sub": "${Bucket.Arn}/events/*"}, "s3:GetObject")
+            | on({"Fn::Sub": "${Bucket.Arn}/snapshots/*"}, "s3:GetObject")
+            | on({"Fn::Sub": "${Bucket.Arn}/erased/*"}, "s3:GetObject")
+            | on({"Fn::Sub": "${Bucket.Arn}/results/*"}, "s3:PutObject")
+            | on(arn("Bucket"), "s3:ListBucket")
+            | on(arn("ObjectsLogGroup"), "logs:CreateLogStream", "logs:PutLogEvents"),
+        ),
     ],
 )
 def test_function_has_exactly_the_permissions_that_it_needs(function: str, own: set[tuple[str, str]]) -> None:
@@ -86,21 +96,33 @@ def test_function_has_exactly_the_permissions_that_it_needs(function: str, own: 
 
 def test_template_has_no_other_roles_or_policies() -> None:
     """SAM adds nothing that extends what the template grants."""
-    assert of_type("AWS::IAM::Role").keys() == {"SqsFunctionRole", "KinesisFunctionRole"}
+    assert of_type("AWS::IAM::Role").keys() == {"SqsFunctionRole", "KinesisFunctionRole", "ObjectsFunctionRole"}
     assert of_type("AWS::IAM::ManagedPolicy").keys() == {"WriteTablesPolicy"}
     assert of_type("AWS::IAM::Policy") == {}
 
 
 @pytest.mark.parametrize("function", ["SqsFunction", "KinesisFunction"])
+def test_archiving_is_permitted_only_when_it_is_on(function: str) -> None:
+    """A function may write archived events, and nothing else in the bucket, and only with the archive."""
+    (policy,) = optional_policies(function, "HasArchive")
+    assert grants([policy]) == on({"Fn::Sub": "${Bucket.Arn}/events/*"}, "s3:PutObject")
+
+
+def optional_policies(function: str, condition: str) -> list[Json]:
+    """Return the policies that the role of a function has under a condition."""
+    conditional = [policy["Fn::If"] for policy in properties(f"{function}Role")["Policies"] if "Fn::If" in policy]
+    assert {otherwise["Ref"] for _, _, otherwise in conditional} == {NO_VALUE["Ref"]}
+    return [policy for name, policy, _ in conditional if name == condition]
+
+
+@pytest.mark.parametrize("function", ["SqsFunction", "KinesisFunction", "ObjectsFunction"])
 def test_tracing_is_permitted_only_when_enabled(function: str) -> None:
     """The role itself allows sending traces, so that it does before Lambda checks it, and only with tracing."""
     assert TEMPLATE["Parameters"]["Tracing"]["Default"] == "PassThrough"
     assert TEMPLATE["Conditions"]["HasTracing"] == {"Fn::Equals": [{"Ref": "Tracing"}, "Active"]}
     assert properties(function)["TracingConfig"] == {"Mode": {"Ref": "Tracing"}}
     assert properties(function)["Role"] == arn(f"{function}Role")
-    (conditional,) = [policy["Fn::If"] for policy in properties(f"{function}Role")["Policies"] if "Fn::If" in policy]
-    condition, policy, otherwise = conditional
-    assert (condition, otherwise) == ("HasTracing", NO_VALUE)
+    (policy,) = optional_policies(function, "HasTracing")
     assert grants([policy]) == on("*", "xray:PutTraceSegments", "xray:PutTelemetryRecords")
 
 
@@ -110,8 +132,8 @@ def test_buckets_are_written_only_in_this_account() -> None:
     statements = [
         statement
         for role in of_type("AWS::IAM::Role").values()
-        for policy in role["Properties"]["Policies"]
-        if "Fn::If" not in policy
+        for either in role["Properties"]["Policies"]
+        for policy in [either["Fn::If"][1] if "Fn::If" in either else either]
         for statement in policy["PolicyDocument"]["Statement"]
         if any(action.startswith("s3:") for action in as_list(statement["Action"]))
     ]

@@ -1,11 +1,14 @@
 """Properties of template.yaml that no linter checks, after the SAM transform."""
 
 import re
+from typing import Any
 
 import pytest
 
+from cli.catalogue.model import Family, families
 from tests.support.template_helpers import (
     APPEND_ONLY_TABLES,
+    EXCLUDED,
     FAMILIES,
     INTEGERS,
     NO_VALUE,
@@ -31,16 +34,18 @@ RELEASED_FAMILIES = {
 }
 
 
-def test_both_event_source_mappings_report_batch_item_failures() -> None:
-    """One failed record does not cause the redelivery of its whole batch, from either source."""
+def test_every_event_source_mapping_reports_batch_item_failures() -> None:
+    """One failed record does not cause the redelivery of its whole batch, and a failed object of no other."""
     mappings = of_type("AWS::Lambda::EventSourceMapping")
-    assert mappings.keys() == {"SqsFunctionQueue", "KinesisFunctionStream"}
+    assert mappings.keys() == {"SqsFunctionQueue", "KinesisFunctionStream", "ObjectsFunctionQueue"}
     for mapping in mappings.values():
         assert mapping["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
 def test_visibility_timeout_covers_function_timeout_and_batching_window() -> None:
     """With no choice of parameters does a message become visible while a function may still process it."""
+    objects = properties("ObjectsFunction")["Timeout"]
+    assert properties("ObjectsQueue")["VisibilityTimeout"] >= 6 * objects
     _, window = INTEGERS["MaximumBatchingWindowInSeconds"]
     visibility_timeout = properties("Queue")["VisibilityTimeout"]
     assert visibility_timeout >= 6 * properties("SqsFunction")["Timeout"] + window
@@ -90,6 +95,8 @@ def test_queue_policy_allows_only_canvas_and_only_sending() -> None:
         ("QueuePolicy", "sqs:*", [arn("Queue")]),
         ("DeadLetterQueuePolicy", "sqs:*", [arn("DeadLetterQueue")]),
         ("FailureBucketPolicy", "s3:*", [arn("FailureBucket"), {"Fn::Sub": "${FailureBucket.Arn}/*"}]),
+        ("BucketPolicy", "s3:*", [arn("Bucket"), {"Fn::Sub": "${Bucket.Arn}/*"}]),
+        ("ObjectsQueuePolicy", "sqs:*", [arn("ObjectsQueue"), arn("ObjectsDeadLetterQueue")]),
     ],
 )
 def test_requests_without_tls_are_denied(policy: str, action: str, resources: list[Json]) -> None:
@@ -102,7 +109,7 @@ def test_requests_without_tls_are_denied(policy: str, action: str, resources: li
     assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
-@pytest.mark.parametrize("function", ["SqsFunction", "KinesisFunction"])
+@pytest.mark.parametrize("function", ["SqsFunction", "KinesisFunction", "ObjectsFunction"])
 def test_function_logs_to_its_own_group_with_retention(function: str) -> None:
     """The log entries of a function are in a group of its own and expire."""
     group = properties(function)["LoggingConfig"]["LogGroup"]["Ref"]
@@ -110,20 +117,22 @@ def test_function_logs_to_its_own_group_with_retention(function: str) -> None:
     assert properties(group)["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
-@pytest.mark.parametrize("function", ["SqsFunction", "KinesisFunction"])
+@pytest.mark.parametrize("function", ["SqsFunction", "KinesisFunction", "ObjectsFunction"])
 def test_function_has_every_environment_variable(function: str) -> None:
-    """Both functions have the variable of each deployed table, and all settings."""
+    """All functions have the variable of each deployed table, and all settings."""
+    own = {"OBJECTS_BUCKET": {"Ref": "Bucket"}} if function == "ObjectsFunction" else {}
     table_variables = {
         f"{family.upper()}_TABLE": {"Fn::If": [condition_of(family), {"Ref": table}, NO_VALUE]}
         for family, table in TABLES.items()
     }
-    assert properties(function)["Environment"]["Variables"] == table_variables | {
+    assert properties(function)["Environment"]["Variables"] == table_variables | own | {
         "REJECTED_TABLE": {"Ref": "RejectedTable"},
         "ALLOWED_ROOT_ACCOUNTS": {"Ref": "AllowedRootAccounts"},
         "ALLOW_BETA_AND_TEST": {"Ref": "AllowBetaAndTest"},
         "IGNORED_EVENT_TYPES": {"Ref": "IgnoredEventTypes"},
         "REJECTED_RETENTION_DAYS": {"Ref": "RejectedRetentionDays"},
         "ACTIVITY_RETENTION_DAYS": {"Ref": "ActivityRetentionDays"},
+        "ARCHIVE_BUCKET": {"Fn::If": ["HasArchive", {"Ref": "Bucket"}, NO_VALUE]},
         "POWERTOOLS_SERVICE_NAME": {"Ref": "AWS::StackName"},
         "POWERTOOLS_METRICS_NAMESPACE": "CanvasLiveEvents",
         "POWERTOOLS_LOG_LEVEL": {"Ref": "LogLevel"},
@@ -141,15 +150,44 @@ def test_table_has_its_keys_and_is_protected_against_loss(table: str, partition_
         {"AttributeName": partition_key, "KeyType": "HASH"},
         {"AttributeName": sort_key, "KeyType": "RANGE"},
     ]
-    assert {a["AttributeName"]: a["AttributeType"] for a in table_properties["AttributeDefinitions"]} == {
-        partition_key: "S",
-        sort_key: "S",
-    }
+    attributes = [definition for definition in table_properties["AttributeDefinitions"] if "Fn::If" not in definition]
+    indexed = [index["KeySchema"][0]["AttributeName"] for index in indexes_of(table)]
+    assert attributes == [{"AttributeName": name, "AttributeType": "S"} for name in (partition_key, sort_key, *indexed)]
     assert table_properties["BillingMode"] == "PAY_PER_REQUEST"
     recovery = table_properties.get("PointInTimeRecoverySpecification", {"PointInTimeRecoveryEnabled": False})
     assert recovery["PointInTimeRecoveryEnabled"] is (table in (*VERSIONED_TABLES, "RejectedTable"))
     assert table_properties["DeletionProtectionEnabled"] == {"Ref": "DeletionProtection"}
     assert TEMPLATE["Parameters"]["DeletionProtection"]["Default"] == "true"
+
+
+def indexes_of(table: str) -> list[dict[str, Any]]:
+    """Return the indexes that a table always has."""
+    indexes = properties(table).get("GlobalSecondaryIndexes", [])
+    return indexes if isinstance(indexes, list) else []
+
+
+@pytest.mark.parametrize("family", families(), ids=lambda family: family.name)
+def test_table_has_an_index_for_each_key_that_its_items_may_have(family: Family) -> None:
+    """Where an entity of the family has a course or a user, an index with only the keys finds it by that."""
+    expected = [
+        {
+            "IndexName": f"by_{name}",
+            "KeySchema": [
+                {"AttributeName": name, "KeyType": "HASH"},
+                {"AttributeName": "entity", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        }
+        for name in ("course", "user")
+        if any(getattr(entity, f"{name}_templates") for entity in family.entities)
+    ]
+    table = TABLES[family.name]
+    if table in APPEND_ONLY_TABLES:
+        condition, indexes, otherwise = properties(table)["GlobalSecondaryIndexes"]["Fn::If"]
+        assert (condition, otherwise) == ("HasActivityIndex", {"Ref": "AWS::NoValue"})
+        assert indexes == expected
+    else:
+        assert indexes_of(table) == expected
 
 
 def test_only_rejected_events_and_append_only_items_expire() -> None:
@@ -176,6 +214,25 @@ def test_every_family_has_a_table_and_no_released_table_is_missing() -> None:
     """The tables are those of the families and of rejected events, including all that other programs rely on."""
     assert set(of_type("AWS::DynamoDB::Table")) == {*TABLES.values(), "RejectedTable"}
     assert set(FAMILIES) >= RELEASED_FAMILIES
+
+
+def test_change_streams_are_off_by_default_and_only_of_versioned_tables() -> None:
+    """With ChangeStreams each table whose items change has a stream of both images, and its ARN is an output."""
+    assert TEMPLATE["Parameters"]["ChangeStreams"]["Default"] == "false"
+    assert TEMPLATE["Conditions"]["HasChangeStreams"] == {"Fn::Equals": [{"Ref": "ChangeStreams"}, "true"]}
+    stream = {"Fn::If": ["HasChangeStreams", {"StreamViewType": "NEW_AND_OLD_IMAGES"}, NO_VALUE]}
+    tables = {name: table["Properties"] for name, table in of_type("AWS::DynamoDB::Table").items()}
+    assert {name: table["StreamSpecification"] for name, table in tables.items() if "StreamSpecification" in table} == (
+        dict.fromkeys(VERSIONED_TABLES, stream)
+    )
+    outputs = {name: output for name, output in TEMPLATE["Outputs"].items() if name.endswith("TableStreamArn")}
+    assert {name: output["Value"] for name, output in outputs.items()} == {
+        f"{table}StreamArn": {"Fn::GetAtt": [table, "StreamArn"]} for table in VERSIONED_TABLES
+    }
+    for family, table in TABLES.items():
+        if table in VERSIONED_TABLES:
+            both = [{"Condition": condition_of(family)}, {"Condition": "HasChangeStreams"}]
+            assert TEMPLATE["Conditions"][outputs[f"{table}StreamArn"]["Condition"]] == {"Fn::And": both}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -244,7 +301,9 @@ def test_resources_that_hold_events_are_retained() -> None:
     retained = {name: policy for name, policy in policies.items() if policy != "Delete"}
     # Deletion protection would make the rollback fail if the tables were not retained in it.
     tables = dict.fromkeys((*TABLES.values(), "RejectedTable"), "Retain")
-    assert retained == tables | dict.fromkeys(("DeadLetterQueue", "FailureBucket", "Stream"), "RetainExceptOnCreate")
+    assert retained == tables | dict.fromkeys(
+        ("Bucket", "DeadLetterQueue", "FailureBucket", "Stream"), "RetainExceptOnCreate"
+    )
     for name in {*retained, "Queue"}:
         assert RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
 
@@ -265,9 +324,12 @@ def test_stream_retains_records_longer_than_the_mapping_retries_them() -> None:
     assert retention > properties("KinesisFunctionStream")["MaximumRecordAgeInSeconds"]
 
 
-def test_failure_bucket_is_private() -> None:
-    """Failed records contain personal data, and no setting of an object can make one public."""
-    bucket = properties("FailureBucket")
+@pytest.mark.parametrize("name", ["FailureBucket", "Bucket"])
+def test_bucket_is_private_and_encrypted(name: str) -> None:
+    """Events contain personal data, and no setting of an object can make one public."""
+    bucket = properties(name)
+    (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     assert len(bucket["PublicAccessBlockConfiguration"]) == 4
     assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
@@ -296,6 +358,37 @@ def test_default_deployment_has_no_stream_resources() -> None:
         "FailureBucketName": "ReadStream",
         "FailureBucketPolicy": "ReadStream",
     }
+
+
+def test_archive_and_bulk_work_are_off_by_default() -> None:
+    """By default nothing of them exists but an empty bucket, which costs nothing."""
+    conditions = TEMPLATE["Conditions"]
+    assert TEMPLATE["Parameters"]["ArchiveDays"]["Default"] == "0"
+    assert TEMPLATE["Parameters"]["ReplayConcurrency"]["Default"] == "0"
+    assert conditions["HasArchive"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "ArchiveDays"}, "0"]}]}
+    assert conditions["HasReplay"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "ReplayConcurrency"}, "0"]}]}
+    objects = {name: entry for name, entry in [*RESOURCES.items(), *TEMPLATE["Outputs"].items()] if "Objects" in name}
+    assert len(objects) == 10
+    assert {entry["Condition"] for entry in objects.values()} == {"HasReplay"}
+
+
+def test_bucket_deletes_the_objects_of_each_prefix() -> None:
+    """Archived events expire as the parameter says, or after a day once it is 0; the list of erased people stays."""
+    rules = properties("Bucket")["LifecycleConfiguration"]["Rules"]
+    assert {rule["Status"] for rule in rules} == {"Enabled"}
+    assert {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules} == {
+        "events/": {"Fn::If": ["HasArchive", {"Ref": "ArchiveDays"}, "1"]},
+        "snapshots/": 30,
+        "results/": 30,
+    }
+
+
+def test_an_object_is_a_batch_and_objects_leave_live_events_their_share() -> None:
+    """An invocation has one object, so that none fails with another, and the concurrency is a parameter."""
+    mapping = properties("ObjectsFunctionQueue")
+    assert mapping["BatchSize"] == 1
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "ReplayConcurrency"}}
+    assert properties("ObjectsQueue")["RedrivePolicy"]["deadLetterTargetArn"] == arn("ObjectsDeadLetterQueue")
 
 
 @pytest.mark.parametrize(
@@ -360,7 +453,9 @@ def test_integer_parameter_accepts_exactly_the_integers_in_its_range(parameter: 
     low, high = INTEGERS[parameter]
     accepts = re.compile(TEMPLATE["Parameters"][parameter]["AllowedPattern"]).fullmatch
     sample = {*range(12_000), *range(0, 1_200_000, 97), *range(max(low - 2, 0), low + 3), *range(high - 2, high + 3)}
-    assert [number for number in sample if bool(accepts(str(number))) is not (low <= number <= high)] == []
+    assert [number for number in sample if bool(accepts(str(number))) is not (low <= number <= high)] == sorted(
+        EXCLUDED.get(parameter, ())
+    )
     others = ("", "1.5", "2.0", "1e2", "-1", "+5", "007", " 5", "5 ", "five", "٣", f"{high}0")
     assert [text for text in others if accepts(text)] == []
 
@@ -396,9 +491,9 @@ def test_package_folder_links_to_runtime_files_only() -> None:
     assert {path.name for path in package.iterdir()} == builders
 
 
-def test_both_functions_are_built_with_the_makefile_of_their_architecture() -> None:
+def test_every_function_is_built_with_the_makefile_of_their_architecture() -> None:
     """`sam build` verifies the hashes of the libraries, for whichever architecture the parameter chooses."""
-    for name in ("SqsFunction", "KinesisFunction"):
+    for name in ("SqsFunction", "KinesisFunction", "ObjectsFunction"):
         metadata = RESOURCES[name]["Metadata"]
         assert metadata["BuildMethod"] == "makefile"
         assert metadata["ContextPath"] == {"Fn::Sub": "package/${Architecture}"}

@@ -262,7 +262,15 @@ def test_schemas_carry_the_catalogue_to_the_functions(name: str) -> None:
     definition, deployed_type = load()[name], deployed.load()[name]
     assert deployed_type.name == name
     assert [
-        (entity.name, entity.table_variable, entity.fields, entity.append_only, entity.key_paths, entity.requires)
+        (
+            entity.name,
+            entity.table_variable,
+            entity.fields,
+            entity.append_only,
+            entity.key_paths,
+            entity.index_paths,
+            entity.requires,
+        )
         for entity in deployed_type.entities
     ] == [
         (
@@ -271,6 +279,7 @@ def test_schemas_carry_the_catalogue_to_the_functions(name: str) -> None:
             frozenset(entity.fields) - deployed_type.member_kinds.keys(),
             not entity.id_templates,
             entity.key_paths,
+            entity.index_paths,
             entity.requires,
         )
         for entity in definition.entities

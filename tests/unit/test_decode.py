@@ -23,7 +23,9 @@ def rejection_of(data: bytes) -> Rejection:
 def test_both_envelopes_decode_to_the_same_event(name: str) -> None:
     """Hosted Canvas uses `metadata`, self-hosted Canvas `attributes`; the event is the same."""
     data = f'{{"{name}": {{"event_name": "module_created"}}, "body": {{"position": 1.50}}}}'.encode()
-    assert decode(data) == LiveEvent("module_created", {"event_name": "module_created"}, {"position": Decimal("1.5")})
+    assert decode(data) == LiveEvent(
+        "module_created", {"event_name": "module_created"}, {"position": Decimal("1.5")}, '{"position": 1.50}'
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,6 +71,23 @@ def aggregated(data: bytes) -> bytes:
 def test_compressed_or_aggregated_record_has_its_own_reason(data: bytes, rejection: Rejection) -> None:
     """A record that a producer compressed or aggregated says so, rather than that it is not JSON."""
     assert rejection_of(data) == rejection
+
+
+@pytest.mark.parametrize(
+    ("text", "body_text"),
+    [
+        ('{"metadata":{"event_name":"x"},"body":{"a": 1}}', '{"a": 1}'),
+        (' { "metadata" : {"event_name":"x"} ,\n"body" : {"a":1} } \n', '{"a":1}'),
+        ('{"body":{"a":1},"metadata":{"event_name":"x"}}', ""),
+        ('{"metadata":{"event_name":"x"},"body":{"a":1},"more":1}', ""),
+        ('{"metadata":{"event_name":"x"},"body":2,"body":{"a":1}}', ""),
+        ('{"metadata":{"body":{"a":2}},"metadata":{"event_name":"x"},"body":{"a":1}}', ""),
+    ],
+)
+def test_body_text_is_that_of_the_usual_envelope(text: str, body_text: str) -> None:
+    """The text is given only where the document has nothing but its metadata and its body, in this order."""
+    event = decode(text.encode())
+    assert event == LiveEvent("x", {"event_name": "x"}, {"a": 1}, body_text)
 
 
 def test_record_over_the_limit_is_rejected_unparsed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -332,6 +332,43 @@ def test_updated_at_is_in_the_versions_of_all_items_of_an_event(event: EventFact
     assert [(item.version or "").split("#")[1] for item in items] == ["2026-09-02T16:40:10.000000Z"] * 2
 
 
+@pytest.mark.parametrize(
+    ("event_name", "metadata", "body", "course", "user"),
+    [
+        ("enrollment_updated", {}, {"course_id": "10150000000002041", "user_id": "1015~8123"}, "2041", "8123"),
+        ("enrollment_updated", {}, {"course_id": "", "user_id": None}, None, None),
+        ("grade_change", {}, {"student_id": "8123", "user_id": "9"}, None, "8123"),
+        ("grade_change", {}, {"student_id": None, "user_id": "9"}, None, "9"),
+        ("submission_comment_created", {"root_account_id": None}, {"user_id": "8123"}, None, "8123"),
+        ("submission_comment_created", {"root_account_id": None}, {"user_id": "10150000000008123"}, None, None),
+        (
+            "learning_outcome_result_updated",
+            {},
+            {"result_context_type": "Account", "result_context_id": "1"},
+            None,
+            None,
+        ),
+        (
+            "learning_outcome_result_updated",
+            {},
+            {"result_context_type": "Course#1#", "result_context_id": "1"},
+            None,
+            None,
+        ),
+        ("course_progress", {}, {"user": {"id": "8123"}, "course": {"id": "2041"}}, None, "8123"),
+    ],
+)
+def test_item_names_its_course_and_its_person(
+    event: EventFactory, event_name: str, metadata: Any, body: Any, course: str | None, user: str | None
+) -> None:
+    """Both are local ids with the account; an id that is missing, ambiguous or of another class gives neither."""
+    attributes = routed(event(event_name, metadata, **body))[0].attributes
+    account = "Rk3fXcVbqZ7TnWm2LhY8sDpAe5JgU1oK9iC4wQxB"
+    for name, class_name, number in (("course", "Course", course), ("user", "User", user)):
+        expected = None if number is None else f'{{"S":"{account}#{class_name}#{number}"}}'
+        assert attributes.get(name) == expected
+
+
 def test_version_format_is_stable(event: EventFactory) -> None:
     """Versions are compared with those of earlier releases, so their format and digest must not change."""
     deleted = only(event("module_updated", name="Grüß", workflow_state="deleted"))

@@ -39,10 +39,17 @@ def event_bridge_event(texts: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def records_of_an_object(texts: Sequence[str]) -> list[Record]:
+    """Return the records of an object's lines, which the objects handler reads before the source does."""
+    enqueued_at = datetime(2026, 9, 1, 8, tzinfo=UTC)
+    return [Record(str(n), text.encode(), enqueued_at, "arn:aws:s3:::bucket/key") for n, text in enumerate(texts)]
+
+
 EVERY_SOURCE = (*SOURCES.values(), EVENT_BRIDGE)
-INVOCATIONS: dict[str, Callable[[list[str]], dict[str, Any]]] = {
+INVOCATIONS: dict[str, Callable[[list[str]], Any]] = {
     "sqs": sqs_event,
     "kinesis": kinesis_event,
+    "objects": records_of_an_object,
     "event_bridge": event_bridge_event,
 }
 

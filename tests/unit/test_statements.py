@@ -49,8 +49,8 @@ def test_insert_has_a_placeholder_for_each_attribute() -> None:
 def test_update_is_conditional_on_an_older_version() -> None:
     """An update sets and removes attributes only where the version is older, and asks for the old item if it fails."""
     assert update(item(user_id='{"S":"7"}'), "modules") == Statement(
-        'UPDATE "modules" SET "body" = ? SET "version" = ? SET "user_id" = ? REMOVE "deleted"'
-        ' WHERE "context" = ? AND "entity" = ? AND "version" < ?',
+        'UPDATE "modules" SET "body" = ? SET "version" = ? SET "user_id" = ? REMOVE "course"'
+        ' REMOVE "deleted" REMOVE "user" WHERE "context" = ? AND "entity" = ? AND "version" < ?',
         ('{"M":{}}', '{"S":"2"}', '{"S":"7"}', '{"S":"c"}', '{"S":"e"}', '{"S":"2"}'),
         return_old_item=True,
     )
