@@ -1,6 +1,7 @@
 """Reading downloaded files of Canvas Data 2."""
 
 import gzip
+import io
 import json
 import tracemalloc
 from collections import deque
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cli.canvas import data_folder, data_rows
 from cli.errors import CommandError
@@ -95,6 +98,31 @@ def test_csv_of_the_service(tmp_path: Path) -> None:
         ({"id": "2", "title": "", "name": "plain"}, "U"),
         ({"id": "3"}, "D"),
     ]
+
+
+def csv_field(value: str | None) -> str:
+    """Write a field as the service does: text in quotes where it would read as something else."""
+    if value is None:
+        return "NULL"
+    return (
+        f'"{value.replace(chr(34), chr(34) * 2)}"' if value in ("", "NULL") or set(value) & set(',"\r\n\t') else value
+    )
+
+
+@given(st.lists(st.tuples(*[st.none() | st.just("NULL") | st.text(st.characters(codec="utf-8"))] * 2), max_size=4))
+def test_every_text_survives_csv(texts: list[tuple[str | None, str | None]]) -> None:
+    """Whatever a text has in it (quotes, commas, line ends, the word NULL), it is read as it was written."""
+    content = "key.id,value.a,value.b,meta.ts,meta.action\n" + "".join(
+        f"1,{csv_field(a)},{csv_field(b)},2026-09-01T04:00:00.000Z,U\n" for a, b in texts
+    )
+    read = [row.values for _, row in data_rows.read(io.BytesIO(content.encode()), "part", "assignments")]
+    assert [(values.get("a"), values.get("b")) for values in read] == texts
+
+
+def test_compressed_file_without_rows_has_none(tmp_path: Path) -> None:
+    """A part of a result may be empty."""
+    write(tmp_path, "part.jsonl.gz", "")
+    assert rows(tmp_path) == []
 
 
 def test_access_code_is_reduced_to_whether_there_is_one(tmp_path: Path) -> None:
