@@ -16,6 +16,7 @@ from tests.support.template_helpers import (
     ROOT,
     TABLES,
     TEMPLATE,
+    VERSIONED_TABLES,
     Json,
     arn,
     as_list,
