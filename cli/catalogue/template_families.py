@@ -30,6 +30,10 @@ Deploy<Name>: !Or
   - !Not [!Equals [!Join ["", !Split [<name>, !Ref Families]], !Ref Families]]
 """
 
+_CHANGE_STREAM_CONDITION = """\
+Stream<Name>: !And [!Condition Deploy<Name>, !Condition HasChangeStreams]
+"""
+
 _VARIABLE = """\
 <variable>: !If [Deploy<Name>, !Ref <Name>Table, !Ref AWS::NoValue]
 """
@@ -92,6 +96,10 @@ _BACKUPS = """\
     PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: true}
 """
 
+_CHANGE_STREAM = """\
+    StreamSpecification: !If [HasChangeStreams, {StreamViewType: NEW_AND_OLD_IMAGES}, !Ref AWS::NoValue]
+"""
+
 _OPTIONAL_BACKUPS = """\
   # checkov:skip=CKV_AWS_28: its items expire, and backups of most of the traffic may cost more than they help
 """
@@ -109,6 +117,13 @@ _OUTPUT = """\
   Description: >-
 <about>
   Value: !Ref <Name>Table
+"""
+
+_CHANGE_STREAM_OUTPUT = """\
+<Name>TableStreamArn:
+  Condition: Stream<Name>
+  Description: Change stream of the table of <name>, for event source mappings
+  Value: !GetAtt <Name>Table.StreamArn
 """
 
 
@@ -161,11 +176,12 @@ def parameter(known: Sequence[Family]) -> str:
 
 
 def conditions(known: Sequence[Family]) -> str:
-    """Whether each family is deployed, and whether any with versioned items is."""
+    """Whether each family is deployed, and has a change stream, and whether any with versioned items is deployed."""
     versioned = [family for family in known if not _is_append_only(family)]
     groups = _split(versioned, -(-len(versioned) // _MAX_CONDITIONS))
     return (
         _fill_each(_CONDITION, known)
+        + _fill_each(_CHANGE_STREAM_CONDITION, versioned)
         + f"# Fn::Or takes at most {_MAX_CONDITIONS} conditions.\n"
         + "DeployVersioned: !Or\n"
         + "".join("  - !Or\n" + _fill_each("    - !Condition Deploy<Name>\n", group) for group in groups)
@@ -214,7 +230,7 @@ def _table(family: Family) -> str:
         _TABLE.replace("<optional backups>", "")
         .replace("<index attributes>", attributes)
         .replace("<indexes>", f"    GlobalSecondaryIndexes:\n{indexes}" if keys else "")
-        .replace("<backups or expiry>", _BACKUPS)
+        .replace("<backups or expiry>", _BACKUPS + _CHANGE_STREAM)
     )
 
 
@@ -236,8 +252,9 @@ def index_keys(family: Family) -> list[str]:
 
 
 def outputs(known: Sequence[Family]) -> str:
-    """The tables' names, each under what the catalogue says about the family."""
-    return "".join(_fill(_OUTPUT.replace("<about>", _wrap(family.about, "    ")), family) for family in known)
+    """The tables' names, each under what the catalogue says about the family, and the ARNs of their change streams."""
+    names = "".join(_fill(_OUTPUT.replace("<about>", _wrap(family.about, "    ")), family) for family in known)
+    return names + _fill_each(_CHANGE_STREAM_OUTPUT, [family for family in known if not _is_append_only(family)])
 
 
 def dashboard(known: Sequence[Family]) -> str:

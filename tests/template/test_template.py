@@ -16,6 +16,7 @@ from tests.support.template_helpers import (
     ROOT,
     TABLES,
     TEMPLATE,
+    VERSIONED_TABLES,
     Json,
     arn,
     as_list,
@@ -214,6 +215,25 @@ def test_every_family_has_a_table_and_no_released_table_is_missing() -> None:
     """The tables are those of the families and of rejected events, including all that other programs rely on."""
     assert set(of_type("AWS::DynamoDB::Table")) == {*TABLES.values(), "RejectedTable"}
     assert set(FAMILIES) >= RELEASED_FAMILIES
+
+
+def test_change_streams_are_off_by_default_and_only_of_versioned_tables() -> None:
+    """With ChangeStreams each table whose items change has a stream of both images, and its ARN is an output."""
+    assert TEMPLATE["Parameters"]["ChangeStreams"]["Default"] == "false"
+    assert TEMPLATE["Conditions"]["HasChangeStreams"] == {"Fn::Equals": [{"Ref": "ChangeStreams"}, "true"]}
+    stream = {"Fn::If": ["HasChangeStreams", {"StreamViewType": "NEW_AND_OLD_IMAGES"}, NO_VALUE]}
+    tables = {name: table["Properties"] for name, table in of_type("AWS::DynamoDB::Table").items()}
+    assert {name: table["StreamSpecification"] for name, table in tables.items() if "StreamSpecification" in table} == (
+        dict.fromkeys(VERSIONED_TABLES, stream)
+    )
+    outputs = {name: output for name, output in TEMPLATE["Outputs"].items() if name.endswith("TableStreamArn")}
+    assert {name: output["Value"] for name, output in outputs.items()} == {
+        f"{table}StreamArn": {"Fn::GetAtt": [table, "StreamArn"]} for table in VERSIONED_TABLES
+    }
+    for family, table in TABLES.items():
+        if table in VERSIONED_TABLES:
+            both = [{"Condition": condition_of(family)}, {"Condition": "HasChangeStreams"}]
+            assert TEMPLATE["Conditions"][outputs[f"{table}StreamArn"]["Condition"]] == {"Fn::And": both}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
