@@ -101,7 +101,8 @@ def _event(event: LiveEvent) -> str:
     try:
         content = _USUAL_EVENT % (*map(encode_basestring_ascii, map(event.metadata.get, METADATA)), text)
     except TypeError:  # a member is missing, null or a number
-        content = f'"metadata":{to_json(_kept_metadata(event))},"body":{text}'
+        members = [f'"{name}":{to_json(value)}' for name, value in _kept_metadata(event).items()]
+        content = f'"metadata":{{{",".join(members)}}},"body":{text}'
     if not text or may_hold_secrets(content) or ("\\u00" in text and _NEEDLESS_ESCAPE.search(content)):
         metadata, body = redact_value(_kept_metadata(event)), redact_value(event.body)
         return f'"metadata":{to_json(metadata)},"body":{to_json(body)}'
