@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from canvas_tables import Tables
 from connect import add_stack_options, connect
+
+from canvas_tables import Tables
 
 
 class Student(NamedTuple):

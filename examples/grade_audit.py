@@ -16,8 +16,9 @@ import argparse
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from canvas_tables import Tables
 from connect import add_stack_options, connect
+
+from canvas_tables import Tables
 
 
 class GradeChange(NamedTuple):
