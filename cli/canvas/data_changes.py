@@ -102,12 +102,14 @@ class DataChanges:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             state = json.loads(path.read_bytes())
             job = state["job"] and Job(state["job"]["id"], tuple(state["job"]["objects"]), state["job"]["as_of"])
+            if job:
+                parse_datetime(job.as_of)
             return _Progress(state["since"], job, set(state["done"]))
         except FileNotFoundError:
             return _Progress()
         except OSError as error:
             raise CommandError(f"{path} cannot be read: {error.strerror}.") from None
-        except (LookupError, TypeError, ValueError):
+        except (AttributeError, LookupError, TypeError, ValueError):
             raise CommandError(
                 f"{path} is not a state of Canvas Data 2. Delete it: the next run then reads all of {table}."
             ) from None

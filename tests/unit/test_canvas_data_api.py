@@ -311,8 +311,12 @@ def test_full_disk_is_an_error(
     assert server.jobs
 
 
-def test_state_that_cannot_be_used_is_an_error(api: DataApi, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "state",
+    ["[]", "{", '{"since": null, "job": {"id": "j", "objects": [], "as_of": "noon"}, "done": []}', '{"since": null}'],
+)
+def test_state_that_cannot_be_used_is_an_error(api: DataApi, tmp_path: Path, state: str) -> None:
     """A file of another content is an error that says what deleting it means."""
-    (tmp_path / "modules.json").write_text("[]")
+    (tmp_path / "modules.json").write_text(state)
     with pytest.raises(CommandError, match=r"modules\.json is not a state of Canvas Data 2. Delete it: the next run"):
         next(DataChanges(api, tmp_path).objects("modules"))
