@@ -58,6 +58,8 @@ class DataChanges:
         each read everything. Raises ``CommandError`` as the API does, and for a state file that cannot be used.
         """
         progress = self._load(table)
+        if progress.job and progress.done >= set(progress.job.objects):  # stopped after the last object
+            progress = _Progress(since=progress.job.as_of)
         for _ in range(_MAX_EXPIRED_JOBS):
             job = progress.job = progress.job or self._query(table, progress)
             self._save(table, progress)

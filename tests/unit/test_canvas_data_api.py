@@ -106,6 +106,17 @@ def test_interrupted_run_goes_on_with_the_object_that_was_not_done(
     assert ids(read()) == [(2, "U"), (3, "D")]
 
 
+def test_run_that_stopped_after_the_last_object_is_complete(
+    api: DataApi, read: Callable[[], list[Row]], tmp_path: Path
+) -> None:
+    """Everything was done, so the next run asks for what has changed since."""
+    objects = DataChanges(api, tmp_path / "state").objects("modules")
+    next(objects).done()
+    next(objects).done()
+    objects.close()  # type: ignore[attr-defined]  # a generator
+    assert ids(read()) == [(2, "U"), (3, "D")]
+
+
 def test_object_that_is_not_done_is_given_again(api: DataApi, read: Callable[[], list[Row]], tmp_path: Path) -> None:
     """Reading alone does not move the time: a comparison without effects can be repeated."""
     for _ in range(2):
