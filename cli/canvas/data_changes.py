@@ -58,6 +58,8 @@ class DataChanges:
         each read everything. Raises ``CommandError`` as the API does, and for a state file that cannot be used.
         """
         progress = self._load(table)
+        if progress.job and progress.done >= set(progress.job.objects):  # stopped after the last object
+            progress = _Progress(since=progress.job.as_of)
         for _ in range(_MAX_EXPIRED_JOBS):
             job = progress.job = progress.job or self._query(table, progress)
             self._save(table, progress)
@@ -102,12 +104,14 @@ class DataChanges:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             state = json.loads(path.read_bytes())
             job = state["job"] and Job(state["job"]["id"], tuple(state["job"]["objects"]), state["job"]["as_of"])
+            if job:
+                parse_datetime(job.as_of)
             return _Progress(state["since"], job, set(state["done"]))
         except FileNotFoundError:
             return _Progress()
         except OSError as error:
             raise CommandError(f"{path} cannot be read: {error.strerror}.") from None
-        except (LookupError, TypeError, ValueError):
+        except (AttributeError, LookupError, TypeError, ValueError):
             raise CommandError(
                 f"{path} is not a state of Canvas Data 2. Delete it: the next run then reads all of {table}."
             ) from None

@@ -106,6 +106,17 @@ def test_interrupted_run_goes_on_with_the_object_that_was_not_done(
     assert ids(read()) == [(2, "U"), (3, "D")]
 
 
+def test_run_that_stopped_after_the_last_object_is_complete(
+    api: DataApi, read: Callable[[], list[Row]], tmp_path: Path
+) -> None:
+    """Everything was done, so the next run asks for what has changed since."""
+    objects = DataChanges(api, tmp_path / "state").objects("modules")
+    next(objects).done()
+    next(objects).done()
+    objects.close()  # type: ignore[attr-defined]  # a generator
+    assert ids(read()) == [(2, "U"), (3, "D")]
+
+
 def test_object_that_is_not_done_is_given_again(api: DataApi, read: Callable[[], list[Row]], tmp_path: Path) -> None:
     """Reading alone does not move the time: a comparison without effects can be repeated."""
     for _ in range(2):
@@ -311,8 +322,12 @@ def test_full_disk_is_an_error(
     assert server.jobs
 
 
-def test_state_that_cannot_be_used_is_an_error(api: DataApi, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "state",
+    ["[]", "{", '{"since": null, "job": {"id": "j", "objects": [], "as_of": "noon"}, "done": []}', '{"since": null}'],
+)
+def test_state_that_cannot_be_used_is_an_error(api: DataApi, tmp_path: Path, state: str) -> None:
     """A file of another content is an error that says what deleting it means."""
-    (tmp_path / "modules.json").write_text("[]")
+    (tmp_path / "modules.json").write_text(state)
     with pytest.raises(CommandError, match=r"modules\.json is not a state of Canvas Data 2. Delete it: the next run"):
         next(DataChanges(api, tmp_path).objects("modules"))
