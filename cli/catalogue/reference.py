@@ -17,8 +17,8 @@ Each event type has one row in the first table, and each family further down a l
 Services. A row says the environment variable that names its table, and the key of its items; `<account>` is
 `root_account_uuid`. What the items hold is further down, family by family. In keys and bodies an id is that of Canvas's
 REST API and URLs, local to your institution. Beside the body an item has the attributes that the
-[README](../README.md#what-is-kept) describes, and `course` and `user` where [an index](query.md) finds it. **Each field may be missing, which means null**, but for those that the
-key is made of. An empty id means null too.
+[README](../README.md#what-is-kept) describes, and `course` and `user` where [an index](query.md) finds it. **Each field
+may be missing, which means null**, but for those that the key is made of. An empty id means null too.
 
 | kind | Canvas sends | the item holds |
 | --- | --- | --- |

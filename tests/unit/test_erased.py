@@ -10,8 +10,7 @@ from handlers.archive.erased import KEY, ErasedPeople, read_erased_people
 from handlers.intake.decode import decode
 from handlers.intake.record import Record
 from handlers.items.event_types import load
-from tests.support.engines import EventFactory
-from tests.support.engines import NOW, SAMPLES
+from tests.support.engines import NOW, SAMPLES, EventFactory
 
 KNOWN = load()
 ACCOUNT = decode(SAMPLES["user_created"].encode()).metadata["root_account_uuid"]
