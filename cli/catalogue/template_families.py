@@ -30,6 +30,10 @@ Deploy<Name>: !Or
   - !Not [!Equals [!Join ["", !Split [<name>, !Ref Families]], !Ref Families]]
 """
 
+_CHANGE_STREAM_CONDITION = """\
+Stream<Name>: !And [!Condition Deploy<Name>, !Condition HasChangeStreams]
+"""
+
 _VARIABLE = """\
 <variable>: !If [Deploy<Name>, !Ref <Name>Table, !Ref AWS::NoValue]
 """
@@ -42,7 +46,7 @@ _TABLE = """\
 <Name>Table:
   Type: AWS::DynamoDB::Table
   # checkov:skip=CKV_AWS_119: encrypted with a key that AWS owns, at no cost
-<no backups>  Condition: Deploy<Name>
+<optional backups>  Condition: Deploy<Name>
   DeletionPolicy: Retain
   UpdateReplacePolicy: Retain
   Properties:
@@ -92,11 +96,16 @@ _BACKUPS = """\
     PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: true}
 """
 
-_NO_BACKUPS = """\
-  # checkov:skip=CKV_AWS_28: its items expire, and backups of most of the traffic would cost more than they help
+_CHANGE_STREAM = """\
+    StreamSpecification: !If [HasChangeStreams, {StreamViewType: NEW_AND_OLD_IMAGES}, !Ref AWS::NoValue]
+"""
+
+_OPTIONAL_BACKUPS = """\
+  # checkov:skip=CKV_AWS_28: its items expire, and backups of most of the traffic may cost more than they help
 """
 
 _EXPIRY = """\
+    PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: !Ref ActivityPointInTimeRecovery}
     # A quarter more for writes, less than half for storage: cheaper for items that stay more than two months.
     TableClass: STANDARD_INFREQUENT_ACCESS
     TimeToLiveSpecification: {AttributeName: expires_at, Enabled: true}
@@ -108,6 +117,13 @@ _OUTPUT = """\
   Description: >-
 <about>
   Value: !Ref <Name>Table
+"""
+
+_CHANGE_STREAM_OUTPUT = """\
+<Name>TableStreamArn:
+  Condition: Stream<Name>
+  Description: Change stream of the table of <name>, for event source mappings
+  Value: !GetAtt <Name>Table.StreamArn
 """
 
 
@@ -136,7 +152,7 @@ def check(known: Sequence[Family]) -> None:
         if 0 < len(append_only) < len(family.entities):
             raise CatalogueError(
                 f"{family.name}.toml: {', '.join(append_only)} cannot share a table with entities that have an id:"
-                " append-only items expire, and have no backups. Move them to another family."
+                " append-only items expire, and have backups only on demand. Move them to another family."
             )
 
 
@@ -160,11 +176,12 @@ def parameter(known: Sequence[Family]) -> str:
 
 
 def conditions(known: Sequence[Family]) -> str:
-    """Whether each family is deployed, and whether any with versioned items is."""
+    """Whether each family is deployed, and has a change stream, and whether any with versioned items is deployed."""
     versioned = [family for family in known if not _is_append_only(family)]
     groups = _split(versioned, -(-len(versioned) // _MAX_CONDITIONS))
     return (
         _fill_each(_CONDITION, known)
+        + _fill_each(_CHANGE_STREAM_CONDITION, versioned)
         + f"# Fn::Or takes at most {_MAX_CONDITIONS} conditions.\n"
         + "DeployVersioned: !Or\n"
         + "".join("  - !Or\n" + _fill_each("    - !Condition Deploy<Name>\n", group) for group in groups)
@@ -210,17 +227,17 @@ def _table(family: Family) -> str:
     attributes = "".join(_INDEX_ATTRIBUTE.replace("<key>", key) for key in keys)
     indexes = "".join(_INDEX.replace("<key>", key) for key in keys)
     return (
-        _TABLE.replace("<no backups>", "")
+        _TABLE.replace("<optional backups>", "")
         .replace("<index attributes>", attributes)
         .replace("<indexes>", f"    GlobalSecondaryIndexes:\n{indexes}" if keys else "")
-        .replace("<backups or expiry>", _BACKUPS)
+        .replace("<backups or expiry>", _BACKUPS + _CHANGE_STREAM)
     )
 
 
 def _append_only_table(family: Family) -> str:
     has_index = bool(index_keys(family))
     return (
-        _TABLE.replace("<no backups>", _NO_BACKUPS)
+        _TABLE.replace("<optional backups>", _OPTIONAL_BACKUPS)
         .replace("<index attributes>", _ACTIVITY_INDEX_ATTRIBUTE if has_index else "")
         .replace("<indexes>", _ACTIVITY_INDEX if has_index else "")
         .replace("<backups or expiry>", _EXPIRY)
@@ -235,8 +252,9 @@ def index_keys(family: Family) -> list[str]:
 
 
 def outputs(known: Sequence[Family]) -> str:
-    """The tables' names, each under what the catalogue says about the family."""
-    return "".join(_fill(_OUTPUT.replace("<about>", _wrap(family.about, "    ")), family) for family in known)
+    """The tables' names, each under what the catalogue says about the family, and the ARNs of their change streams."""
+    names = "".join(_fill(_OUTPUT.replace("<about>", _wrap(family.about, "    ")), family) for family in known)
+    return names + _fill_each(_CHANGE_STREAM_OUTPUT, [family for family in known if not _is_append_only(family)])
 
 
 def dashboard(known: Sequence[Family]) -> str:

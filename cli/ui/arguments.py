@@ -70,11 +70,39 @@ def families_parameter(families: str | None) -> dict[str, str]:
     """
     if families is None:
         return {}
-    known = [family.name for family in model.families()]
-    unknown = [name for name in re.split(" *, *", families) if name not in known]
-    if unknown and families != "all":
-        raise CommandError(f"there is no family {', '.join(unknown)}. The families are {', '.join(known)}; or all.")
+    if families != "all":
+        family_names(families, others="; or all")
     return {"Families": families}
+
+
+def family_names(text: str, *, others: str = "") -> list[str]:
+    """The families in a list with commas.
+
+    Raises ``CommandError`` naming those that do not exist, and all that do.
+    """
+    known = [family.name for family in model.families()]
+    names = _split(text)
+    if unknown := [name for name in names if name not in known]:
+        raise CommandError(f"there is no family {', '.join(unknown)}. The families are {', '.join(known)}{others}.")
+    return names
+
+
+def event_type_names(text: str) -> list[str]:
+    """The event types in a list with commas.
+
+    Raises ``CommandError`` naming those that do not exist, and all that do.
+    """
+    known = model.load()
+    names = _split(text)
+    if unknown := [name for name in names if name not in known]:
+        raise CommandError(
+            f"there is no event type {', '.join(unknown)}. The event types are {', '.join(sorted(known))}."
+        )
+    return names
+
+
+def _split(text: str) -> list[str]:
+    return re.split(" *, *", text.strip())
 
 
 def positive_int(text: str) -> int:

@@ -132,11 +132,24 @@ def readable(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not a value of an item")
 
 
-def progress(*, long: bool = True) -> "Progress":
-    """A progress bar for ``long`` work on a terminal; otherwise one that shows nothing."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+def progress(*, long: bool = True, rate: bool = False) -> "Progress":
+    """A progress bar for ``long`` work on a terminal; otherwise one that shows nothing.
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    With ``rate`` it also shows how many a second there are, and the time remaining.
+    """
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+    columns += [TaskProgressColumn(show_speed=True), TimeRemainingColumn()] if rate else [TimeElapsedColumn()]
     return Progress(*columns, console=stderr(), transient=True, disable=not (long and sys.stderr.isatty()))
 
 

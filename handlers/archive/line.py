@@ -11,7 +11,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from json.encoder import encode_basestring, encode_basestring_ascii
@@ -36,8 +36,8 @@ METADATA = (
     "request_id",
 )
 
-_METADATA_MEMBERS = tuple((name, f'"{name}":') for name in METADATA)
-_MISSING = object()
+# The members of an event that has all of these.
+_USUAL_EVENT = f'"metadata":{{{",".join([f"{encode_basestring(name)}:%s" for name in METADATA])}}},"body":%s'
 
 # Letters, "%" and "=" that JSON need not escape, and that would hide a secret's name from a look at the text.
 _NEEDLESS_ESCAPE = re.compile(r"\\u00(?:25|3[dD]|[4-7])")
@@ -66,7 +66,7 @@ def format_line(record: Record, source: str, event: LiveEvent | None, *, is_reje
     table of rejected events, although the line does not contain all of the record.
     """
     digest = f'"digest":"{hashlib.sha256(record.data).hexdigest()}",' if is_rejected else ""
-    content = f'"metadata":{_metadata(event)},"body":{_body(event)}' if event else _payload(record.data)
+    content = _event(event) if event else _payload(record.data)
     return (
         f'{{"id":{encode_basestring_ascii(record.id)},"source":"{source}",'
         f'"enqueued_at":"{_format(record.enqueued_at)}",{digest}{content}}}\n'
@@ -89,32 +89,30 @@ def parse_line(text: str, source_arn: str) -> Line:
     return Line(Record(header[1][1:-1], data, enqueued_at, source_arn, header[4]), header[2])
 
 
-def _format(enqueued_at: datetime) -> str:
-    """``format_utc`` for a time in UTC, as records have it, in half of the time."""
-    return enqueued_at.isoformat(timespec="microseconds")[:-6] + "Z"
+def _format(time: datetime) -> str:
+    """``format_utc`` for a time that is in UTC, as those of records are, in half of the time."""
+    parts = (time.year, time.month, time.day, time.hour, time.minute, time.second, time.microsecond)
+    return "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" % parts  # noqa: UP031  # faster than format specifiers
 
 
-def _metadata(event: LiveEvent) -> str:
-    metadata = event.metadata
-    # In one expression, because it takes half of the time of a line.
-    members = [
-        prefix + (encode_basestring_ascii(value) if value.__class__ is str else to_json(value))
-        for name, prefix in _METADATA_MEMBERS
-        if (value := metadata.get(name, _MISSING)) is not _MISSING
-    ]
-    text = f"{{{','.join(members)}}}"
-    if may_hold_secrets(text):
-        return to_json(redact_value({name: metadata[name] for name in METADATA if name in metadata}))
-    return text
-
-
-def _body(event: LiveEvent) -> str:
-    """Return the body as it came, or serialized anew where it did not come in the usual envelope or has secrets."""
-    text = event.body_text or to_json(event.body)
-    if may_hold_secrets(text) or ("\\u00" in text and _NEEDLESS_ESCAPE.search(text)):
-        return to_json(redact_value(event.body))
+def _event(event: LiveEvent) -> str:
+    """Return the members of an event: its body as it came, unless it may hold secrets or is not in one line."""
+    text = event.body_text
+    try:
+        values: Iterable[Any] = map(event.metadata.get, METADATA)
+        content = _USUAL_EVENT % (*map(encode_basestring_ascii, values), text)
+    except TypeError:  # a member is missing, null or a number
+        members = [f'"{name}":{to_json(value)}' for name, value in _kept_metadata(event).items()]
+        content = f'"metadata":{{{",".join(members)}}},"body":{text}'
+    if not text or may_hold_secrets(content) or ("\\u00" in text and _NEEDLESS_ESCAPE.search(content)):
+        metadata, body = redact_value(_kept_metadata(event)), redact_value(event.body)
+        return f'"metadata":{to_json(metadata)},"body":{to_json(body)}'
     # JSON allows line feeds between values, never in them.
-    return text.replace("\n", " ").replace("\r", " ") if "\n" in text or "\r" in text else text
+    return content.replace("\n", " ").replace("\r", " ") if "\n" in text or "\r" in text else content
+
+
+def _kept_metadata(event: LiveEvent) -> dict[str, Any]:
+    return {name: event.metadata[name] for name in METADATA if name in event.metadata}
 
 
 def _payload(data: bytes) -> str:
@@ -128,7 +126,7 @@ def to_json(value: Any) -> str:
     """Serialize a decoded value without rounding its numbers."""
     if isinstance(value, str):
         return encode_basestring_ascii(value) if value.isascii() else _text(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return f"{{{','.join([f'{to_json(name)}:{to_json(member)}' for name, member in value.items()])}}}"
     if isinstance(value, list):
         return f"[{','.join(map(to_json, value))}]"

@@ -35,7 +35,8 @@ def canvas_events(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack, Path]]:
     """Deploy the template with a stream into MiniStack; also return the state file that ``--local`` reads."""
     with ministack() as aws, pytest.MonkeyPatch.context() as patched:
-        deploy(aws, PARAMETERS | {"AlarmEmail": "data-team@example.edu"})  # MiniStack confirms it at once
+        # MiniStack confirms the address at once.
+        deploy(aws, PARAMETERS | {"AlarmEmail": "data-team@example.edu", "ChangeStreams": "true"})
         state_file = tmp_path_factory.mktemp("cli") / "local-stack.json"
         state_file.write_text(json.dumps({"endpoint": aws.endpoint}))
         patched.setattr(cli_ministack, "STACK_FILE", state_file)

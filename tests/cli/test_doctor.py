@@ -290,11 +290,12 @@ def test_permissions_are_simulated_with_the_condition_key_of_the_bucket(local: L
 
     local.stack._clients["iam"] = Iam()
     assert troubles(functions.permissions, local.stack) == []
-    (write,) = [call for call in Iam.calls if call["ActionNames"] == ["s3:PutObject"]]
+    writes = [call for call in Iam.calls if call["ActionNames"] == ["s3:PutObject"]]
+    prefixes = sorted(call["ResourceArns"][0].split("/")[1] for call in writes)
+    assert prefixes == ["aws", "events", "events", "results"]  # the failure bucket, and the archive of either source
     account = functions.configurations(local.stack)["SqsFunction"]["FunctionArn"].split(":")[4]
-    assert write["ContextEntries"] == [
-        {"ContextKeyName": "s3:ResourceAccount", "ContextKeyValues": [account], "ContextKeyType": "string"}
-    ]
+    condition = {"ContextKeyName": "s3:ResourceAccount", "ContextKeyValues": [account], "ContextKeyType": "string"}
+    assert [call["ContextEntries"] for call in writes] == [[condition]] * 4
 
 
 def test_missing_table_or_wrong_key_schema_is_an_error(local: Local) -> None:
@@ -514,7 +515,9 @@ def test_dead_letters_and_failed_batches_are_reported(local: Local) -> None:
     body = json.dumps({"payload": kinesis_event(["{}"])}).encode()
     local.stack.client("s3").put_object(Bucket=local.bucket, Key="aws/lambda/1", Body=body)
     assert [(finding.state, finding.text) for finding in storage.failed_records(local.stack)] == [
-        (State.INFO, "about 1 message in the dead-letter queue"), (State.INFO, "1 object in the on-failure bucket"),
+        (State.INFO, "about 1 message in the dead-letter queue"),
+        (State.OK, "the dead-letter queue of objects is empty"),
+        (State.INFO, "1 object in the on-failure bucket"),
     ]  # fmt: skip
 
 

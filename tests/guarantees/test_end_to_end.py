@@ -19,6 +19,7 @@ def test_every_event_is_accounted_for() -> None:
     done = subprocess.run(command, cwd=ROOT, env=without_aws, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Every event is accounted for" in done.stdout
+    assert "Every record is in the archive" in done.stdout
 
 
 def test_plan_covers_collisions_duplicates_rejections_and_both_sources() -> None:

@@ -144,7 +144,7 @@ def test_function_has_every_environment_variable(function: str) -> None:
     [*((table, "context", "entity") for table in TABLES.values()), ("RejectedTable", "reason", "record")],
 )
 def test_table_has_its_keys_and_is_protected_against_loss(table: str, partition_key: str, sort_key: str) -> None:
-    """Each table has the keys that the code writes, backups unless its items expire, and deletion protection."""
+    """Each table has the keys that the code writes, deletion protection, and backups, those of activity by choice."""
     table_properties = properties(table)
     assert table_properties["KeySchema"] == [
         {"AttributeName": partition_key, "KeyType": "HASH"},
@@ -154,8 +154,9 @@ def test_table_has_its_keys_and_is_protected_against_loss(table: str, partition_
     indexed = [index["KeySchema"][0]["AttributeName"] for index in indexes_of(table)]
     assert attributes == [{"AttributeName": name, "AttributeType": "S"} for name in (partition_key, sort_key, *indexed)]
     assert table_properties["BillingMode"] == "PAY_PER_REQUEST"
-    recovery = table_properties.get("PointInTimeRecoverySpecification", {"PointInTimeRecoveryEnabled": False})
-    assert recovery["PointInTimeRecoveryEnabled"] is (table in (*VERSIONED_TABLES, "RejectedTable"))
+    recovery = table_properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+    assert recovery == ({"Ref": "ActivityPointInTimeRecovery"} if table in APPEND_ONLY_TABLES else True)
+    assert TEMPLATE["Parameters"]["ActivityPointInTimeRecovery"]["Default"] == "false"
     assert table_properties["DeletionProtectionEnabled"] == {"Ref": "DeletionProtection"}
     assert TEMPLATE["Parameters"]["DeletionProtection"]["Default"] == "true"
 
@@ -214,6 +215,25 @@ def test_every_family_has_a_table_and_no_released_table_is_missing() -> None:
     """The tables are those of the families and of rejected events, including all that other programs rely on."""
     assert set(of_type("AWS::DynamoDB::Table")) == {*TABLES.values(), "RejectedTable"}
     assert set(FAMILIES) >= RELEASED_FAMILIES
+
+
+def test_change_streams_are_off_by_default_and_only_of_versioned_tables() -> None:
+    """With ChangeStreams each table whose items change has a stream of both images, and its ARN is an output."""
+    assert TEMPLATE["Parameters"]["ChangeStreams"]["Default"] == "false"
+    assert TEMPLATE["Conditions"]["HasChangeStreams"] == {"Fn::Equals": [{"Ref": "ChangeStreams"}, "true"]}
+    stream = {"Fn::If": ["HasChangeStreams", {"StreamViewType": "NEW_AND_OLD_IMAGES"}, NO_VALUE]}
+    tables = {name: table["Properties"] for name, table in of_type("AWS::DynamoDB::Table").items()}
+    assert {name: table["StreamSpecification"] for name, table in tables.items() if "StreamSpecification" in table} == (
+        dict.fromkeys(VERSIONED_TABLES, stream)
+    )
+    outputs = {name: output for name, output in TEMPLATE["Outputs"].items() if name.endswith("TableStreamArn")}
+    assert {name: output["Value"] for name, output in outputs.items()} == {
+        f"{table}StreamArn": {"Fn::GetAtt": [table, "StreamArn"]} for table in VERSIONED_TABLES
+    }
+    for family, table in TABLES.items():
+        if table in VERSIONED_TABLES:
+            both = [{"Condition": condition_of(family)}, {"Condition": "HasChangeStreams"}]
+            assert TEMPLATE["Conditions"][outputs[f"{table}StreamArn"]["Condition"]] == {"Fn::And": both}
 
 
 @pytest.mark.parametrize("family", FAMILIES)

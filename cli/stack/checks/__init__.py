@@ -15,7 +15,7 @@ ALL: Mapping[str, Callable[[Stack], Findings]] = {
     "permissions": functions.permissions,
     "tables": storage.tables,
     "stream": storage.stream,
-    "on-failure bucket": storage.bucket,
+    "buckets": storage.buckets,
     "alarms": deployment.alarms,
     "package": deployment.package,
     "failed records": storage.failed_records,

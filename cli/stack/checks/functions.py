@@ -9,6 +9,8 @@ from cli.stack.stack import Stack
 from handlers.items import rejection
 from handlers.settings import Settings, SettingsError
 
+_READ_QUEUE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+
 
 def mappings(stack: Stack) -> Findings:
     """Whether the functions read the queue and the stream, and report failures record by record."""
@@ -155,18 +157,27 @@ def _required_actions(stack: Stack, configuration: Mapping[str, Any]) -> dict[st
         actions_by_arn[arn] = ("dynamodb:PartiQLInsert",)
         if variable not in stack.append_only_tables | {rejection.TABLE_VARIABLE}:
             actions_by_arn[arn] += ("dynamodb:PartiQLUpdate",)
-    if configuration["Handler"].startswith("handlers.sqs"):
-        arn = attributes_of(stack, stack.queue_url)["QueueArn"]
-        actions_by_arn[arn] = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+    _, partition, _, region, account, *_ = configuration["FunctionArn"].split(":")
+    handler = configuration["Handler"]
+    if handler == "handlers.sqs.handler":
+        actions_by_arn[attributes_of(stack, stack.queue_url)["QueueArn"]] = _READ_QUEUE
+    elif handler == "handlers.objects.handler":
+        url = stack.resource("ObjectsQueue", "queue of objects")
+        bucket = f"arn:{partition}:s3:::{stack.resource('Bucket', 'bucket')}"
+        actions_by_arn[attributes_of(stack, url)["QueueArn"]] = _READ_QUEUE
+        for prefix in ("events", "snapshots", "erased"):
+            actions_by_arn[f"{bucket}/{prefix}/doctor"] = ("s3:GetObject",)
+        actions_by_arn[f"{bucket}/results/doctor"] = ("s3:PutObject",)
     elif stack.stream_arn:
         reads = ("DescribeStream", "DescribeStreamSummary", "GetRecords", "GetShardIterator", "ListShards")
         actions_by_arn[stack.stream_arn] = tuple(f"kinesis:{each}" for each in reads)
-        partition = stack.stream_arn.split(":")[1]
         bucket = stack.resource("FailureBucket", "on-failure bucket")
         actions_by_arn[f"arn:{partition}:s3:::{bucket}/aws/lambda/batch"] = ("s3:PutObject",)
+    archive = configuration.get("Environment", {}).get("Variables", {}).get("ARCHIVE_BUCKET")
+    if archive and handler != "handlers.objects.handler":
+        actions_by_arn[f"arn:{partition}:s3:::{archive}/events/doctor"] = ("s3:PutObject",)
     log_group = configuration.get("LoggingConfig", {}).get("LogGroup")
     if log_group:
-        _, partition, _, region, account, *_ = configuration["FunctionArn"].split(":")
         actions_by_arn[f"arn:{partition}:logs:{region}:{account}:log-group:{log_group}:log-stream:doctor"] = (
             "logs:CreateLogStream",
             "logs:PutLogEvents",

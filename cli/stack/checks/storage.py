@@ -33,7 +33,8 @@ def tables(stack: Stack) -> Findings:
     append_only = stack.append_only_tables
     expiring = append_only | {rejection.TABLE_VARIABLE}
     yield _expiry(stack, {variable: name for variable, name in existing.items() if variable in expiring})
-    yield _recovery(stack, {variable: name for variable, name in existing.items() if variable not in append_only})
+    optional = append_only if stack.parameters.get("ActivityPointInTimeRecovery") != "true" else frozenset()
+    yield _recovery(stack, {variable: name for variable, name in existing.items() if variable not in optional})
 
 
 def _families(stack: Stack) -> Findings:
@@ -169,24 +170,25 @@ def stream(stack: Stack) -> Findings:
         )
 
 
-def bucket(stack: Stack) -> Findings:
-    """Whether the on-failure bucket blocks public access."""
-    if "FailureBucket" not in stack.resources:
-        return
-    name = stack.resources["FailureBucket"].physical_id
-    block = stack.client("s3").get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"]
-    yield expect(
-        all(block.values()) and len(block) == 4,
-        "the on-failure bucket blocks public access",
-        "the on-failure bucket does not block public access completely",
-        f"It holds complete events. {DEPLOY}",
-    )
+def buckets(stack: Stack) -> Findings:
+    """Whether the buckets block public access."""
+    for resource, what in (("FailureBucket", "the on-failure bucket"), ("Bucket", "the bucket of the archive")):
+        if resource not in stack.resources:
+            continue
+        name = stack.resources[resource].physical_id
+        block = stack.client("s3").get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"]
+        yield expect(
+            all(block.values()) and len(block) == 4,
+            f"{what} blocks public access",
+            f"{what} does not block public access completely",
+            f"It holds complete events. {DEPLOY}",
+        )
 
 
 def failed_records(stack: Stack) -> Findings:
     """How many failed records wait for a redrive."""
     # Imported only here: the pipeline behind them imports boto3, which no help needs.
-    from cli.redrive.dead_letters import DeadLetterQueue
+    from cli.redrive.dead_letters import DeadLetterQueue, ObjectsDeadLetterQueue
     from cli.redrive.failed_batches import FailureBucket
 
     messages = DeadLetterQueue(stack).count()
@@ -197,6 +199,15 @@ def failed_records(stack: Stack) -> Findings:
         "`canvas-events dlq list`",
         State.INFO,
     )
+    if "ObjectsDeadLetterQueue" in stack.resources:
+        messages = ObjectsDeadLetterQueue(stack).count()
+        yield expect(
+            not messages,
+            "the dead-letter queue of objects is empty",
+            f"about {plural(messages, 'message')} in the dead-letter queue of objects",
+            "`canvas-events dlq list --objects`",
+            State.INFO,
+        )
     if "FailureBucket" in stack.resources:
         objects = len(FailureBucket(stack).keys())
         yield expect(

@@ -1,0 +1,1 @@
+"""Replay archived objects: choose them, send them to the objects queue, and follow how each ends."""
