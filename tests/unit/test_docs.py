@@ -158,8 +158,8 @@ def test_reference_lists_the_event_types_of_each_family() -> None:
 
 
 def cost_tables() -> list[list[tuple[str, str]]]:
-    """Return arithmetic and amount of each row in the tables of speed.md with an "arithmetic" column."""
-    text = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
+    """Return arithmetic and amount of each row in the tables of cost.md with an "arithmetic" column."""
+    text = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
     tables = re.findall(r"^\|[^|]*\| arithmetic \| USD[^|]*\|\n\| --- .*\n((?:\|.*\n)+)", text, re.MULTILINE)
     return [re.findall(r"^\|[^|]*\| (.+?) \| (.+?) \|$", table, re.MULTILINE) for table in tables]
 
@@ -167,21 +167,21 @@ def cost_tables() -> list[list[tuple[str, str]]]:
 def test_documented_costs_match_their_arithmetic() -> None:
     """Each amount is the result of its arithmetic, and each total is the sum of its table."""
     tables = cost_tables()
-    assert len(tables) == 3
+    assert len(tables) == 1
     for table in tables:
         exact = 0.0
         for arithmetic, amount in table:
             if arithmetic == "**together**":
-                assert float(amount.strip("*")) == pytest.approx(exact, abs=0.005_001)
+                assert float(amount.strip("*")) == pytest.approx(exact, abs=0.05)
             else:
                 value = evaluate(arithmetic)
                 exact += value
-                assert float(amount) == pytest.approx(value, abs=0.005_001), arithmetic
+                assert float(amount) == pytest.approx(value, abs=0.02), arithmetic  # of rounded quantities
 
 
 def evaluate(arithmetic: str) -> float:
     """Return the value of sums and products, such as ``(1 + 0.1) × 0.40``."""
-    expression = arithmetic.replace("×", "*").replace(",", "")
+    expression = re.sub(r" (?:M|GB|s)\b", "", arithmetic).replace("×", "*").replace(",", "")
     assert re.fullmatch(r"[\d.*+/() ]+", expression), arithmetic
     value: float = eval(expression)  # noqa: S307  # digits and operators only
     return value
