@@ -10,6 +10,7 @@ import pytest
 from cli.catalogue import reference
 from cli.catalogue.model import families, load
 from cli.commands import parser
+from cli.cost import monthly
 from handlers.items import people
 from tests.support.template_helpers import ROOT, of_type
 
@@ -187,15 +188,9 @@ def evaluate(arithmetic: str) -> float:
     return value
 
 
-def test_documents_state_the_same_costs() -> None:
-    """An amount that appears in two documents has the same value in both."""
-    speed, monitoring, readme = (
-        (ROOT / name).read_text(encoding="utf-8") for name in ("docs/speed.md", "docs/monitoring.md", "README.md")
-    )
-    fixed = re.search(r"^\| \*\*fixed\*\* \| \*\*(.+?)\*\* \| \*\*(.+?)\*\* \|$", monitoring, re.MULTILINE)
-    assert fixed
-    assert f"| {fixed[1]} | {fixed[1]} |" in speed
-    assert f"Metrics and alarms are {fixed[2]} with it." in speed
-    million, in_a_month = re.findall(r"^\| \| \*\*together\*\* \| \*\*(.+?)\*\* \|$", speed, re.MULTILINE)
-    assert "about two dollars" in readme
-    assert {round(float(million)), round(float(in_a_month))} == {2}
+def test_readme_states_the_cost_of_a_million_events() -> None:
+    """About two dollars in full batches, without the costs that do not depend on events."""
+    full = monthly.bill(monthly.Load(events_per_second=300))
+    fixed = {"metrics, alarms and the key", "queue: polling while it is empty, at most"}
+    millions = monthly.Load(events_per_second=300).events / 1e6
+    assert round(sum(line.usd for line in full if line.item not in fixed) / millions) == 2
