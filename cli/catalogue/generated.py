@@ -1,11 +1,11 @@
-"""The generated files: schemas, reference and template blocks from the catalogue, invocations from sample events."""
+"""The generated files: schemas, reference, types and template blocks from the catalogue, invocations from samples."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cli.catalogue import json_schema, model, reference, template
+from cli.catalogue import json_schema, model, reference, template, typed_bodies
 from cli.catalogue.samples import EVENTS, INVOCATION_BUILDERS, invocation_files, read_json
 from cli.cost import document as cost
 from cli.errors import CommandError
@@ -22,7 +22,7 @@ def files() -> dict[Path, str]:
     """
     invocations = {path: json_schema.text(document) for path, document in invocation_files()}
     not_kept = {SCHEMAS_DIR / NOT_KEPT_FILE: "".join(f"{name}\n" for name in sorted(model.not_kept()))}
-    texts = {reference.FILE: reference.text(), template.FILE: template.text(), cost.FILE: cost.text()}
+    texts = {module.FILE: module.text() for module in (reference, template, typed_bodies, cost)}
     return dict(_schemas()) | not_kept | invocations | texts
 
 

@@ -32,7 +32,8 @@ def tables(stack: Stack) -> Findings:
     append_only = stack.append_only_tables
     expiring = append_only | {rejection.TABLE_VARIABLE}
     yield _expiry(stack, {variable: name for variable, name in existing.items() if variable in expiring})
-    yield _recovery(stack, {variable: name for variable, name in existing.items() if variable not in append_only})
+    optional = append_only if stack.parameters.get("ActivityPointInTimeRecovery") != "true" else frozenset()
+    yield _recovery(stack, {variable: name for variable, name in existing.items() if variable not in optional})
 
 
 def _families(stack: Stack) -> Findings:
