@@ -98,8 +98,8 @@ def _format(time: datetime) -> str:
 def _event(event: LiveEvent) -> str:
     """Return the members of an event: its body as it came, unless it may hold secrets or is not in one line."""
     text = event.body_text
+    values: Iterable[Any] = map(event.metadata.get, METADATA)
     try:
-        values: Iterable[Any] = map(event.metadata.get, METADATA)
         content = _USUAL_EVENT % (*map(encode_basestring_ascii, values), text)
     except TypeError:  # a member is missing, null or a number
         members = [f'"{name}":{to_json(value)}' for name, value in _kept_metadata(event).items()]
