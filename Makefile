@@ -11,7 +11,7 @@ PYTHON313 ?= python3.13
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run dashboard unit test prove soak bench check generate lock dynamodb-local dap-client clean
+.PHONY: help install run dashboard unit test prove soak bench simulate check generate lock dynamodb-local dap-client clean
 .SILENT:
 
 help:  ## list the targets
@@ -59,6 +59,9 @@ soak: $(VENV)/installed  ## process events despite injected faults
 
 bench: $(VENV)/installed  ## measure speed against other handlers
 	PYTHON313=$(PYTHON313) $(BIN)/python -m tests.benchmarks
+
+simulate: $(VENV)/installed  ## simulate the busiest day of a term
+	$(BIN)/python -m cli.cost.document
 
 check: $(VENV)/installed  ## lint, types and generated files
 	$(BIN)/ruff check .

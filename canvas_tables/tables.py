@@ -51,7 +51,7 @@ class Tables:
 
     ``tables`` are names by environment variable, as the functions have them: ``{"ENROLLMENTS_TABLE": "…"}``.
     ``root_account`` is the account's uuid; without it, the account of the first items of the tables is used.
-    ``endpoint_url`` is that of a local DynamoDB.
+    ``endpoint_url`` is that of a local DynamoDB. ``names`` are the tables as given, ``client`` the DynamoDB client.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Tables:
         session: boto3.Session | None = None,
         endpoint_url: str | None = None,
     ) -> None:
-        self._tables = dict(tables)
+        self.names = dict(tables)
         self._given_account = root_account
         self.client = document_client(session or boto3.Session(), endpoint_url)
 
@@ -117,7 +117,7 @@ class Tables:
         if self._given_account:
             return self._given_account
         found = set()
-        for table in self._tables.values():
+        for table in self.names.values():
             page = self.client.scan(TableName=table, Limit=1)
             found |= {str(item.get("context", "")).partition("#")[0] for item in page["Items"]}
         accounts = sorted(found - {""})
@@ -132,11 +132,15 @@ class Tables:
         if kind not in KINDS:
             raise TablesError(f"{kind!r} is not a kind of entity. The kinds are {', '.join(sorted(KINDS))}.")
         variable = KINDS[kind].table
-        if variable not in self._tables:
+        if variable not in self.names:
             raise TablesError(
                 f"There is no table of {kind} items ({variable}). Add its family to the parameter Families."
             )
-        return self._tables[variable]
+        return self.names[variable]
+
+    def has_table(self, kind: str) -> bool:
+        """Whether the stack has the table of a kind."""
+        return KINDS[kind].table in self.names
 
     def in_context(
         self, context: str, kind: str, *, since: datetime | None = None, limit: int | None = None
@@ -207,6 +211,11 @@ class _Owner:
         """
         numbers = dict.fromkeys((self._number, self._number % _IDS_PER_SHARD or self._number))
         return tuple(f"{self._tables.root_account}#{self.class_name}#{number}" for number in numbers)
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of items that are found by it, of the families that the stack has."""
+        return [name for name, kind in KINDS.items() if self._is_found(kind) and self._tables.has_table(name)]
 
     def items(
         self, kind: str, *, deleted: bool = False, since: datetime | None = None, limit: int | None = None

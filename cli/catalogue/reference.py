@@ -17,8 +17,8 @@ Each event type has one row in the first table, and each family further down a l
 Services. A row says the environment variable that names its table, and the key of its items; `<account>` is
 `root_account_uuid`. What the items hold is further down, family by family. In keys and bodies an id is that of Canvas's
 REST API and URLs, local to your institution. Beside the body an item has the attributes that the
-[README](../README.md#what-is-kept) describes. **Each field may be missing, which means null**, but for those that the
-key is made of. An empty id means null too.
+[README](../README.md#what-is-kept) describes, and `course` and `user` where [an index](query.md) finds it. **Each field
+may be missing, which means null**, but for those that the key is made of. An empty id means null too.
 
 | kind | Canvas sends | the item holds |
 | --- | --- | --- |
@@ -91,7 +91,9 @@ def _family(family: Family) -> Iterator[str]:
         yield f"### {_title(entity)}\n"
         yield f"{entity.about} From {_list(entity.events)}.\n"
         yield f"- `context`: {_contexts(entity)}"
-        yield f"- `entity`: {_sort_key(entity)}\n"
+        yield f"- `entity`: {_sort_key(entity)}"
+        yield from _index_keys(entity)
+        yield ""
         yield from _fields(entity)
 
 
@@ -113,6 +115,16 @@ def _sort_key(entity: EntityDefinition) -> str:
         return f"`{entity.kind}#<event_time>#<digest>`"
     only = f", only where the event has `{entity.requires}`" if entity.requires else ""
     return ", or else ".join(f"`{entity.kind}#{_placeholders(template)}`" for template in entity.id_templates) + only
+
+
+def _index_keys(entity: EntityDefinition) -> Iterator[str]:
+    for attribute, templates in (("course", entity.course_templates), ("user", entity.user_templates)):
+        if templates:
+            values = ", or else ".join(f"`<account>#{_placeholders(template)}`" for template in templates)
+            class_name = attribute.capitalize()
+            only = "" if templates[0].startswith(class_name) else f", only of the class {class_name}"
+            optional = "" if entity.id_templates else ", with the parameter `IndexActivityByCourse`"
+            yield f"- `{attribute}`: {values}{only} (index `by_{attribute}`{optional})"
 
 
 def _placeholders(template: str) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 COMMANDS: Mapping[str, str] = {
     "doctor": "health check: what is wrong with a stack and how to fix it",
     "show": "show what the tables hold for a course, a group, an assignment, a person …",
+    "list": "list the enrollments, submissions, grades … of a course or a user",
+    "changes": "show what changed in a course, or about a user, newest first",
     "rejected": "list, show, redrive or purge rejected records",
     "dlq": "list or redrive the messages of the dead-letter queue",
     "failures": "list or redrive the failed batches of the stream",
@@ -21,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "activity": "delete page views and logins from before a date",
     "tables": "copy a table, or list the fields that the catalogue does not know",
     "check": "validate events from files and explain every problem",
+    "cost": "estimate what a deployment costs a month",
     "draft": "draft a catalogue entry from events, or show differences from the present one",
     "event": "print a Lambda invocation with the sample events of some types",
     "run": "deploy the template on this machine and process sample events",
@@ -35,6 +38,10 @@ operate a stack (--stack, --region, --profile; or --local for the stack
 that `make run KEEP=1` keeps running on this machine):
   canvas-events doctor               health check: problems and remedies
   canvas-events show 2041            what the tables hold for a course
+  canvas-events list enrollments --course 2041
+                                     who is in a course
+  canvas-events changes --course 2041 --since 1d
+                                     what changed since yesterday
   canvas-events rejected list        which events were rejected, and why
   canvas-events rejected redrive     send them again after a fix
   canvas-events dlq list             dead-letter messages
@@ -57,6 +64,8 @@ without AWS:
                                      one invocation of a handler
   canvas-events event grade_change   print a Lambda invocation
   canvas-events draft captured.jsonl draft a catalogue entry
+  canvas-events cost --students 20000
+                                     estimate of the monthly bill
   canvas-events generate             update generated files
 
 exit status: 0 success, 1 problem found, 2 usage error
