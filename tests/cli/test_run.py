@@ -199,11 +199,19 @@ def test_generate_writes_missing_files_and_removes_obsolete_ones(
     """A new event type gets its files, a removed one loses them, and a second run changes nothing."""
     monkeypatch.setattr(generated, "SCHEMAS_DIR", tmp_path)
     monkeypatch.setattr(generated, "EVENTS", tmp_path / "events")
+    monkeypatch.setattr(generated.reference, "FOLDER", tmp_path / "reference")
     invocations = tmp_path / "events" / "kinesis"
-    left_over = [tmp_path / "left_over.json", invocations / "left_over.json", invocations / "left_over.response.json"]
+    page = tmp_path / "reference" / "left_over.md"
+    left_over = [
+        tmp_path / "left_over.json",
+        page,
+        invocations / "left_over.json",
+        invocations / "left_over.response.json",
+    ]
     new = [tmp_path / "new.json", tmp_path / "events" / "sqs" / "new.json"]
     monkeypatch.setattr(generated, "files", lambda: dict.fromkeys(new, "{}\n"))
     invocations.mkdir(parents=True)
+    page.parent.mkdir()
     for path in left_over:
         path.write_text("{}")
     assert generated.stale() == sorted([*left_over, *new])

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from cli.catalogue import reference
+from cli.catalogue import reference, usage
 from cli.catalogue.model import families, load
 from cli.commands import parser
 from handlers.items import people
 from tests.support.template_helpers import ROOT, of_type
 
-DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 FENCE = re.compile(r"^ *```.*?\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 INLINE = re.compile(r"`([^`]+)`")
@@ -41,8 +41,14 @@ def command_lines(text: str) -> Iterator[str]:
             yield re.split(r"\s+# |\s*[|;<>]|\s*&&", typed[1])[0]
 
 
+# Without the generated page: its command lines are the examples of the help texts, which tests/cli/test_examples.py checks.
 COMMAND_LINES = sorted(
-    {(document.name, line) for document in DOCUMENTS for line in command_lines(document.read_text(encoding="utf-8"))}
+    {
+        (document.name, line)
+        for document in DOCUMENTS
+        if document != usage.FILE
+        for line in command_lines(document.read_text(encoding="utf-8"))
+    }
 )
 
 
@@ -144,14 +150,18 @@ def test_documents_contain_no_program_that_changes_tables() -> None:
 
 def test_reference_describes_every_key() -> None:
     """Keys list fields and members by name, and say which type becomes a class name."""
-    text = reference.text()
+    text = "".join(reference.files().values())
     for key in ("<account>#<class of asset_type>#<asset_id>", "course_progress#<user.id>"):
         assert f"`{key}`" in text
 
 
 def test_reference_lists_the_event_types_of_each_family() -> None:
-    """Each family's section has one line with the event types to select in Canvas, and no type is left out."""
-    documented = dict(re.findall(r"^## (\w+)\n\n.*\n\nEvent types: (.*)\.$", reference.text(), re.MULTILINE))
+    """Each family's page has one line with the event types to select in Canvas, and no type is left out."""
+    documented = {
+        path.stem: found[1]
+        for path, text in reference.files().items()
+        if (found := re.search(r"^Event types: (.*)\.$", text, re.MULTILINE))
+    }
     assert {family: set(INLINE.findall(line)) for family, line in documented.items()} == {
         family.name: {event for entity in family.entities for event in entity.events} for family in families()
     }
