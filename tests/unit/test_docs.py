@@ -13,7 +13,7 @@ from cli.commands import parser
 from handlers.items import people
 from tests.support.template_helpers import ROOT, of_type
 
-DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+DOCUMENTS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
 FENCE = re.compile(r"^ *```.*?\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 INLINE = re.compile(r"`([^`]+)`")
@@ -41,7 +41,7 @@ def command_lines(text: str) -> Iterator[str]:
             yield re.split(r"\s+# |\s*[|;<>]|\s*&&", typed[1])[0]
 
 
-# Without the generated page: its command lines are the examples of the help texts, which tests/cli/test_examples.py checks.
+# Without the generated page, in which an explanation stands beside each command line.
 COMMAND_LINES = sorted(
     {
         (document.name, line)
@@ -63,9 +63,11 @@ def test_every_alarm_has_a_runbook_section() -> None:
     assert sections <= {link.removeprefix("#") for link in LINK.findall(table)}
 
 
-def test_readme_names_every_family_and_entity_kind() -> None:
-    """The table in the README lists every family and kind, and nothing that does not exist."""
-    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| family |")[2].partition("\n\n")[0]
+def test_data_model_names_every_family_and_entity_kind() -> None:
+    """The table in the data model lists every family and kind, and nothing that does not exist."""
+    table = (
+        (ROOT / "docs" / "data-model.md").read_text(encoding="utf-8").partition("| family |")[2].partition("\n\n")[0]
+    )
     rows = re.findall(r"^\| (?:`(\w+)`)? ?\| (.*) \| .* \|$", table, re.MULTILINE)
     assert sorted(name for name, _ in rows if name) == sorted(family.name for family in families())
     documented = {word for _, kinds in rows for word in INLINE.findall(kinds)}
