@@ -10,7 +10,7 @@ PYTHON313 ?= python3.13
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run dashboard unit test prove soak bench check generate lock dynamodb-local clean
+.PHONY: help install run dashboard unit test prove soak bench docs check generate lock dynamodb-local clean
 .SILENT:
 
 help:  ## list the targets
@@ -58,6 +58,10 @@ soak: $(VENV)/installed  ## process events despite injected faults
 
 bench: $(VENV)/installed  ## measure speed against other handlers
 	PYTHON313=$(PYTHON313) $(BIN)/python -m tests.benchmarks
+
+docs: $(VENV)/installed  ## build the documentation in build/docs
+	$(BIN)/mkdocs build --quiet
+	echo "Open build/docs/index.html."
 
 check: $(VENV)/installed  ## lint, types and generated files
 	$(BIN)/ruff check .
