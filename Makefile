@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DYNAMODB_LOCAL := .cache/dynamodb-local
+DAP_CLIENT := .cache/dap-client
 
 PYTHON313 ?= python3.13
 
@@ -10,7 +11,7 @@ PYTHON313 ?= python3.13
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run dashboard unit test prove soak bench docs check generate lock dynamodb-local clean
+.PHONY: help install run dashboard unit test prove soak bench docs check generate lock dynamodb-local dap-client clean
 .SILENT:
 
 help:  ## list the targets
@@ -85,6 +86,12 @@ $(DYNAMODB_LOCAL)/DynamoDBLocal.jar:
 	cd $(DYNAMODB_LOCAL) && npm pack --silent amplify-dynamodb-simulator@2.9.30
 	tar -xzf $(DYNAMODB_LOCAL)/amplify-dynamodb-simulator-2.9.30.tgz -C $(DYNAMODB_LOCAL) --strip-components=2 package/emulator
 	rm $(DYNAMODB_LOCAL)/amplify-dynamodb-simulator-2.9.30.tgz
+
+# Instructure's own client of Canvas Data 2, in an environment of its own: it pins exact versions of its libraries.
+dap-client: $(DAP_CLIENT)/bin/dap  ## install the Canvas Data 2 client
+$(DAP_CLIENT)/bin/dap:
+	$(PYTHON) -m venv $(DAP_CLIENT)
+	$(DAP_CLIENT)/bin/python -m pip install --quiet --disable-pip-version-check instructure-dap-client==2.3.1
 
 $(VENV)/installed: requirements-dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make install PYTHON=python3.13")'

@@ -24,7 +24,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     def replace(found: re.Match[str]) -> str:
         label, link, section = found[1], found[2], found[3] or ""
         target = (folder / link).resolve()
-        if "://" in link or target.is_relative_to(ROOT / "docs") and target.exists():
+        if "://" in link or target.is_relative_to(ROOT / "docs"):
             return found[0]
         if target == ROOT / "README.md":
             return f"[{label}]({'../' * page.file.src_uri.count('/')}index.md{section})"

@@ -155,10 +155,7 @@ class Pipeline:
                 if progress.result is None:
                     self._run(stage, progress)
         if archive:
-            archive_stage = partial(_archive, archive)
-            for progress in chunk:
-                self._run(archive_stage, progress)
-            archive.end_chunk()
+            _archive(chunk, archive)
         return [progress.result for progress in chunk if progress.result is not None]
 
     def _run(self, stage: Callable[[_Progress], None], progress: _Progress) -> None:
@@ -231,10 +228,17 @@ def _route(progress: _Progress) -> None:
     progress.routed = route(progress.event, progress.event_type)
 
 
-def _archive(archive: BatchArchive, progress: _Progress) -> None:
-    fate = progress.result.outcome.fate if progress.result else Fate.RETRIED
-    if fate is not Fate.RETRIED:
-        archive.add(progress.record, getattr(progress, "event", None), is_rejected=fate is Fate.REJECTED)
+def _archive(chunk: Iterable[_Progress], archive: BatchArchive) -> None:
+    """Archive the records of a chunk, except those that come again anyway."""
+    for progress in chunk:
+        fate = progress.result.outcome.fate if progress.result else Fate.RETRIED
+        if fate is not Fate.RETRIED:
+            try:
+                event = None if progress.event_name is None else progress.event
+                archive.add(progress.record, event, is_rejected=fate is Fate.REJECTED)
+            except Exception as error:  # noqa: BLE001  # a bug: this record waits for the fix, the others go on
+                progress.result = _retried(progress, describe_error(error))
+    archive.end_chunk()
 
 
 def _retried(progress: _Progress, error: str) -> ProcessedRecord:

@@ -15,7 +15,8 @@ _INTRODUCTION = """\
 Generated from `schemas/catalogue/` by `make generate`; do not edit these pages.
 
 Each family has a table and a page of its own. Its page lists the event types to select in Canvas Data Services, and the
-fields of its items. Every item also has the attributes that the [data model](../data-model.md) describes.
+fields of its items. Every item also has the attributes that the [data model](../data-model.md) describes, and `course` and
+`user` where [an index](../query.md) finds it.
 
 In keys, `<account>` is `root_account_uuid`. Ids are those of Canvas's REST API and URLs, local to your institution.
 **Any field may be missing, which means null**, except those in the key. An empty id means null too.
@@ -100,7 +101,9 @@ def _family(family: Family) -> Iterator[str]:
         yield f"## {_title(entity)}\n"
         yield f"{entity.about} From {_list(entity.events)}.\n"
         yield f"- `context`: {_contexts(entity)}"
-        yield f"- `entity`: {_sort_key(entity)}\n"
+        yield f"- `entity`: {_sort_key(entity)}"
+        yield from _index_keys(entity)
+        yield ""
         yield from _fields(entity)
 
 
@@ -122,6 +125,16 @@ def _sort_key(entity: EntityDefinition) -> str:
         return f"`{entity.kind}#<event_time>#<digest>`"
     only = f", only where the event has `{entity.requires}`" if entity.requires else ""
     return ", or else ".join(f"`{entity.kind}#{_placeholders(template)}`" for template in entity.id_templates) + only
+
+
+def _index_keys(entity: EntityDefinition) -> Iterator[str]:
+    for attribute, templates in (("course", entity.course_templates), ("user", entity.user_templates)):
+        if templates:
+            values = ", or else ".join(f"`<account>#{_placeholders(template)}`" for template in templates)
+            class_name = attribute.capitalize()
+            only = "" if templates[0].startswith(class_name) else f", only of the class {class_name}"
+            optional = "" if entity.id_templates else ", with the parameter `IndexActivityByCourse`"
+            yield f"- `{attribute}`: {values}{only} (index `by_{attribute}`{optional})"
 
 
 def _placeholders(template: str) -> str:

@@ -46,7 +46,7 @@ _TABLE = """\
 <Name>Table:
   Type: AWS::DynamoDB::Table
   # checkov:skip=CKV_AWS_119: encrypted with a key that AWS owns, at no cost
-<no backups>  Condition: Deploy<Name>
+<optional backups>  Condition: Deploy<Name>
   DeletionPolicy: Retain
   UpdateReplacePolicy: Retain
   Properties:
@@ -100,11 +100,12 @@ _CHANGE_STREAM = """\
     StreamSpecification: !If [HasChangeStreams, {StreamViewType: NEW_AND_OLD_IMAGES}, !Ref AWS::NoValue]
 """
 
-_NO_BACKUPS = """\
-  # checkov:skip=CKV_AWS_28: its items expire, and backups of most of the traffic would cost more than they help
+_OPTIONAL_BACKUPS = """\
+  # checkov:skip=CKV_AWS_28: its items expire, and backups of most of the traffic may cost more than they help
 """
 
 _EXPIRY = """\
+    PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: !Ref ActivityPointInTimeRecovery}
     # A quarter more for writes, less than half for storage: cheaper for items that stay more than two months.
     TableClass: STANDARD_INFREQUENT_ACCESS
     TimeToLiveSpecification: {AttributeName: expires_at, Enabled: true}
@@ -151,7 +152,7 @@ def check(known: Sequence[Family]) -> None:
         if 0 < len(append_only) < len(family.entities):
             raise CatalogueError(
                 f"{family.name}.toml: {', '.join(append_only)} cannot share a table with entities that have an id:"
-                " append-only items expire, and have no backups. Move them to another family."
+                " append-only items expire, and have backups only on demand. Move them to another family."
             )
 
 
@@ -226,7 +227,7 @@ def _table(family: Family) -> str:
     attributes = "".join(_INDEX_ATTRIBUTE.replace("<key>", key) for key in keys)
     indexes = "".join(_INDEX.replace("<key>", key) for key in keys)
     return (
-        _TABLE.replace("<no backups>", "")
+        _TABLE.replace("<optional backups>", "")
         .replace("<index attributes>", attributes)
         .replace("<indexes>", f"    GlobalSecondaryIndexes:\n{indexes}" if keys else "")
         .replace("<backups or expiry>", _BACKUPS + _CHANGE_STREAM)
@@ -236,7 +237,7 @@ def _table(family: Family) -> str:
 def _append_only_table(family: Family) -> str:
     has_index = bool(index_keys(family))
     return (
-        _TABLE.replace("<no backups>", _NO_BACKUPS)
+        _TABLE.replace("<optional backups>", _OPTIONAL_BACKUPS)
         .replace("<index attributes>", _ACTIVITY_INDEX_ATTRIBUTE if has_index else "")
         .replace("<indexes>", _ACTIVITY_INDEX if has_index else "")
         .replace("<backups or expiry>", _EXPIRY)

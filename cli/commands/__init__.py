@@ -12,6 +12,8 @@ from typing import Any
 COMMANDS: Mapping[str, str] = {
     "doctor": "health check: what is wrong with a stack and how to fix it",
     "show": "show what the tables hold for a course, a group, an assignment, a person …",
+    "list": "list the enrollments, submissions, grades … of a course or a user",
+    "changes": "show what changed in a course, or about a user, newest first",
     "rejected": "list, show, redrive or purge rejected records",
     "dlq": "list or redrive the messages of the dead-letter queue",
     "failures": "list or redrive the failed batches of the stream",
@@ -35,6 +37,10 @@ operate a stack (--stack, --region, --profile; or --local for the stack
 that `make run KEEP=1` keeps running on this machine):
   canvas-events doctor               health check: problems and remedies
   canvas-events show 2041            what the tables hold for a course
+  canvas-events list enrollments --course 2041
+                                     who is in a course
+  canvas-events changes --course 2041 --since 1d
+                                     what changed since yesterday
   canvas-events rejected list        which events were rejected, and why
   canvas-events rejected redrive     send them again after a fix
   canvas-events dlq list             dead-letter messages

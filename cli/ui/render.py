@@ -117,6 +117,14 @@ def _add_items(tree: "Tree", context: str, by_context: dict[str, list[StoredItem
             _add_items(branch, below, by_context, hierarchy)
 
 
+def headline(item: StoredItem) -> str:
+    """The name, title or first words of an item; empty where it has none."""
+    body = item.get("body")
+    if not isinstance(body, dict):
+        return ""
+    return next((_headline(str(body[name])) for name in (*_HEADLINES, "user_name") if name in body), "")
+
+
 def _line(item: StoredItem, *, append_only: bool) -> "Text":
     from boto3.dynamodb.types import Binary
 

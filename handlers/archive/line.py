@@ -11,7 +11,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from json.encoder import encode_basestring, encode_basestring_ascii
@@ -98,10 +98,12 @@ def _format(time: datetime) -> str:
 def _event(event: LiveEvent) -> str:
     """Return the members of an event: its body as it came, unless it may hold secrets or is not in one line."""
     text = event.body_text
+    values: Iterable[Any] = map(event.metadata.get, METADATA)
     try:
-        content = _USUAL_EVENT % (*map(encode_basestring_ascii, map(event.metadata.get, METADATA)), text)
+        content = _USUAL_EVENT % (*map(encode_basestring_ascii, values), text)
     except TypeError:  # a member is missing, null or a number
-        content = f'"metadata":{to_json(_kept_metadata(event))},"body":{text}'
+        members = [f'"{name}":{to_json(value)}' for name, value in _kept_metadata(event).items()]
+        content = f'"metadata":{{{",".join(members)}}},"body":{text}'
     if not text or may_hold_secrets(content) or ("\\u00" in text and _NEEDLESS_ESCAPE.search(content)):
         metadata, body = redact_value(_kept_metadata(event)), redact_value(event.body)
         return f'"metadata":{to_json(metadata)},"body":{to_json(body)}'

@@ -4,14 +4,17 @@ import contextlib
 import io
 import json
 import re
+import runpy
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli.catalogue.generated import ROOT
-from tests.support.local_stack import Local, eventually
+from tests.support.engines import EventFactory
+from tests.support.local_stack import Command, Local, eventually
 
 NOTIFY = ROOT / "examples" / "notify"
 COURSE = "Rk3fXcVbqZ7TnWm2LhY8sDpAe5JgU1oK9iC4wQxB#Course#2041"
@@ -98,3 +101,48 @@ def test_notify_may_do_no_more_than_read_its_stream() -> None:
     assert re.findall(r"^.*[/\"' ]\*.*$", text.partition("Policies:")[2], re.MULTILINE) == [
         "                  - ${Table}/stream/*"
     ]
+
+
+@pytest.fixture
+def run_example(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., list[str]]:
+    """Run an example with arguments, as Python runs a script in its own folder; return the lines that it prints."""
+    monkeypatch.syspath_prepend(ROOT / "examples")
+
+    def run(name: str, *arguments: str) -> list[str]:
+        capsys.readouterr()
+        runpy.run_path(str(ROOT / "examples" / name))["main"](arguments)
+        return capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def test_queries_answer_from_sample_events(
+    local: Local,
+    canvas_events: Command,
+    event: EventFactory,
+    run_example: Callable[..., list[str]],
+    tmp_path: Path,
+) -> None:
+    """early_alert lists exactly the quiet students of a course, and grade_audit the changes of their grades."""
+    for number, change in enumerate(
+        (
+            {"enrollment_id": "1", "user_id": "8201", "user_name": "Noor Field"},
+            {"enrollment_id": "2", "user_id": "8202", "user_name": "A Teacher", "type": "TeacherEnrollment"},
+            {"enrollment_id": "3", "user_id": "8203", "user_name": "Has Left", "workflow_state": "completed"},
+            {"enrollment_id": "4", "user_id": "8204", "user_name": "Elsewhere", "course_id": "2042"},
+        )
+    ):
+        (tmp_path / f"{number}.json").write_text(event("enrollment_created", **change))
+    names = ("enrollment_created", "assignment_updated", "submission_created", "grade_change", "logged_in")
+    samples = [ROOT / "events" / "samples" / f"{name}.json" for name in names]
+    assert canvas_events("send", *map(str, (*samples, *tmp_path.iterdir())), "--local").status == 0
+    local.settle()
+
+    never = "8201  Noor Field: submitted never, seen never"
+    quiet = "8123  Mara Quill: submitted 2026-09-16T20:15:44.000000Z, seen 2026-09-07T18:20:02.119000Z"
+    assert run_example("early_alert.py", "2041", "--since", "2026-09-16", "--local") == [never]
+    assert run_example("early_alert.py", "2041", "--since", "2026-09-17", "--local") == [never, quiet]
+    assert run_example("grade_audit.py", "2041", "--local") == [
+        "2026-09-18T13:07:41.239000Z  Lab report 1, student 8123: 17 → 18.5, by 4711"
+    ]
+    assert run_example("grade_audit.py", "2042", "--local") == []

@@ -51,7 +51,8 @@ class DelayedLogs:
 
     def list_functions(self) -> Any:
         """Return one function."""
-        return {"Functions": [{"FunctionName": "sqs", "LoggingConfig": {"LogGroup": GROUP}}]}
+        function = {"FunctionName": "sqs", "Handler": "handlers.sqs.handler", "LoggingConfig": {"LogGroup": GROUP}}
+        return {"Functions": [function]}
 
     def get_queue_attributes(self, **_: Any) -> Any:
         """Return the attributes of an empty queue."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cli.catalogue.generated import ROOT
 
-FOLDERS = ("cli", "handlers", "schemas", "events", "docs", "package")
+FOLDERS = ("canvas_tables", "cli", "handlers", "schemas", "events", "docs", "package")
 
 
 class Checkout:

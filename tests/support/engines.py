@@ -13,7 +13,9 @@ import boto3
 import urllib3
 from botocore.exceptions import ClientError
 
+from cli.catalogue.model import families
 from cli.catalogue.samples import samples
+from cli.catalogue.template_families import index_keys
 from cli.local.ministack import LocalAws
 from handlers.deadline import Deadline
 from handlers.intake.record import Record
@@ -29,6 +31,7 @@ TABLES = {
     variable: variable.removesuffix("_TABLE").lower()
     for variable in (*sorted({event_type.table_variable for event_type in EVENT_TYPES.values()}), "REJECTED_TABLE")
 }
+INDEX_KEYS = {family.name: index_keys(family) for family in families()}  # of the indexes of each table
 # Nothing that this machine is configured for: no AWS account, no proxy, no setting of the functions.
 for name in list(os.environ):
     if name.startswith(("AWS_", "POWERTOOLS_")) or name.lower() in ("http_proxy", "https_proxy", "all_proxy"):
@@ -109,8 +112,11 @@ class Tables:
                 {"AttributeName": keys[0], "KeyType": "HASH"},
                 {"AttributeName": keys[1], "KeyType": "RANGE"},
             ],
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": "S"} for name in (*keys, *INDEX_KEYS.get(table, ()))
+            ],
             BillingMode="PAY_PER_REQUEST",
+            **_indexes(table),
         )
 
     def _empty(self, table: str) -> None:
@@ -127,6 +133,22 @@ class Tables:
     def entities(self) -> dict[str, list[dict[str, Any]]]:
         """Return all items of all entity tables."""
         return {table: self.items(table) for table in TABLES.values() if table != "rejected"}
+
+
+def _indexes(table: str) -> Any:
+    """The indexes of a table in the template, as an argument; that of activity among them."""
+    indexes = [
+        {
+            "IndexName": f"by_{name}",
+            "KeySchema": [
+                {"AttributeName": name, "KeyType": "HASH"},
+                {"AttributeName": "entity", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        }
+        for name in INDEX_KEYS.get(table, ())
+    ]
+    return {"GlobalSecondaryIndexes": indexes} if indexes else {}
 
 
 def as_boto3(attributes: Mapping[str, str]) -> dict[str, dict[str, Any]]:

@@ -144,7 +144,7 @@ def test_function_has_every_environment_variable(function: str) -> None:
     [*((table, "context", "entity") for table in TABLES.values()), ("RejectedTable", "reason", "record")],
 )
 def test_table_has_its_keys_and_is_protected_against_loss(table: str, partition_key: str, sort_key: str) -> None:
-    """Each table has the keys that the code writes, backups unless its items expire, and deletion protection."""
+    """Each table has the keys that the code writes, deletion protection, and backups, those of activity by choice."""
     table_properties = properties(table)
     assert table_properties["KeySchema"] == [
         {"AttributeName": partition_key, "KeyType": "HASH"},
@@ -154,8 +154,9 @@ def test_table_has_its_keys_and_is_protected_against_loss(table: str, partition_
     indexed = [index["KeySchema"][0]["AttributeName"] for index in indexes_of(table)]
     assert attributes == [{"AttributeName": name, "AttributeType": "S"} for name in (partition_key, sort_key, *indexed)]
     assert table_properties["BillingMode"] == "PAY_PER_REQUEST"
-    recovery = table_properties.get("PointInTimeRecoverySpecification", {"PointInTimeRecoveryEnabled": False})
-    assert recovery["PointInTimeRecoveryEnabled"] is (table in (*VERSIONED_TABLES, "RejectedTable"))
+    recovery = table_properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+    assert recovery == ({"Ref": "ActivityPointInTimeRecovery"} if table in APPEND_ONLY_TABLES else True)
+    assert TEMPLATE["Parameters"]["ActivityPointInTimeRecovery"]["Default"] == "false"
     assert table_properties["DeletionProtectionEnabled"] == {"Ref": "DeletionProtection"}
     assert TEMPLATE["Parameters"]["DeletionProtection"]["Default"] == "true"
 

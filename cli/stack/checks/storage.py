@@ -29,10 +29,12 @@ def tables(stack: Stack) -> Findings:
         yield _table(
             variable, table, ["reason", "record"] if variable == rejection.TABLE_VARIABLE else ["context", "entity"]
         )
+    yield _indexes(stack, existing)
     append_only = stack.append_only_tables
     expiring = append_only | {rejection.TABLE_VARIABLE}
     yield _expiry(stack, {variable: name for variable, name in existing.items() if variable in expiring})
-    yield _recovery(stack, {variable: name for variable, name in existing.items() if variable not in append_only})
+    optional = append_only if stack.parameters.get("ActivityPointInTimeRecovery") != "true" else frozenset()
+    yield _recovery(stack, {variable: name for variable, name in existing.items() if variable not in optional})
 
 
 def _families(stack: Stack) -> Findings:
@@ -73,6 +75,29 @@ def _table(variable: str, table: Mapping[str, Any], keys: list[str]) -> Finding:
         f"{variable} is active",
         f"{label} is {table['TableStatus']}",
         "Its events are retried until it is active.",
+    )
+
+
+def _indexes(stack: Stack, tables: Mapping[str, str]) -> Finding:
+    """Whether the tables have the indexes that find items by course and by user."""
+    from cli.catalogue.model import families
+    from cli.catalogue.template_families import index_keys
+
+    with_activity = stack.parameters.get("IndexActivityByCourse", "false") == "true"
+    missing = set()
+    for known in families():
+        name = tables.get(known.table_variable)
+        if name is None or (known.table_variable in stack.append_only_tables and not with_activity):
+            continue
+        indexes = (_described(stack, name) or {}).get("GlobalSecondaryIndexes", ())
+        active = {index["IndexName"] for index in indexes if index["IndexStatus"] == "ACTIVE"}
+        missing |= {f"by_{key} of {known.name}" for key in index_keys(known) if f"by_{key}" not in active}
+    return expect(
+        not missing,
+        "the indexes by course and by user are active",
+        f"indexes are missing or being created: {', '.join(sorted(missing))}",
+        f"Queries by course or by user fail until they are active. {DEPLOY}",
+        State.WARNING,
     )
 
 

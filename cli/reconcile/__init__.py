@@ -1,0 +1,1 @@
+"""Comparing what Canvas says with what the tables hold, and repairing it."""
