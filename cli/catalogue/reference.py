@@ -15,8 +15,8 @@ _INTRODUCTION = """\
 Generated from `schemas/catalogue/` by `make generate`; do not edit these pages.
 
 Each family has a table and a page of its own. Its page lists the event types to select in Canvas Data Services, and the
-fields of its items. Every item also has the attributes that the [data model](../data-model.md) describes, and `course` and
-`user` where [an index](../query.md) finds it.
+fields of its items. Every item also has the attributes that the [data model](../data-model.md) describes, and `course`
+and `user` where [an index](../query.md) finds it.
 
 In keys, `<account>` is `root_account_uuid`. Ids are those of Canvas's REST API and URLs, local to your institution.
 **Any field may be missing, which means null**, except those in the key. An empty id means null too.
