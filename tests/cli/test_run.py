@@ -18,7 +18,7 @@ from moto import mock_aws
 from rich.console import Console
 
 from cli.__main__ import main
-from cli.catalogue import generated
+from cli.catalogue import generated, reference
 from cli.catalogue.generated import ROOT
 from cli.errors import CommandError
 from cli.local import invocation, local_run
@@ -199,7 +199,7 @@ def test_generate_writes_missing_files_and_removes_obsolete_ones(
     """A new event type gets its files, a removed one loses them, and a second run changes nothing."""
     monkeypatch.setattr(generated, "SCHEMAS_DIR", tmp_path)
     monkeypatch.setattr(generated, "EVENTS", tmp_path / "events")
-    monkeypatch.setattr(generated.reference, "FOLDER", tmp_path / "reference")
+    monkeypatch.setattr(reference, "FOLDER", tmp_path / "reference")
     invocations = tmp_path / "events" / "kinesis"
     page = tmp_path / "reference" / "left_over.md"
     left_over = [
