@@ -11,7 +11,7 @@ PYTHON313 ?= python3.13
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run dashboard unit test prove soak bench docs check generate lock dynamodb-local dap-client clean
+.PHONY: help install run dashboard unit test prove soak bench simulate docs check generate lock dynamodb-local dap-client clean
 .SILENT:
 
 help:  ## list the targets
@@ -63,6 +63,9 @@ bench: $(VENV)/installed  ## measure speed against other handlers
 docs: $(VENV)/installed  ## build the documentation in build/docs
 	$(BIN)/mkdocs build --quiet
 	echo "Open build/docs/index.html."
+
+simulate: $(VENV)/installed  ## simulate the busiest day of a term
+	$(BIN)/python -m cli.cost.document
 
 check: $(VENV)/installed  ## lint, types and generated files
 	$(BIN)/ruff check .

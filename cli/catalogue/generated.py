@@ -7,6 +7,7 @@ from typing import Any
 
 from cli.catalogue import configuration, json_schema, model, reference, template, typed_bodies, usage
 from cli.catalogue.samples import EVENTS, INVOCATION_BUILDERS, invocation_files, read_json
+from cli.cost import document as cost
 from cli.errors import CommandError
 from handlers.items.event_types import NOT_KEPT_FILE, SCHEMAS_DIR
 
@@ -21,7 +22,7 @@ def files() -> dict[Path, str]:
     """
     invocations = {path: json_schema.text(document) for path, document in invocation_files()}
     not_kept = {SCHEMAS_DIR / NOT_KEPT_FILE: "".join(f"{name}\n" for name in sorted(model.not_kept()))}
-    texts = {module.FILE: module.text() for module in (template, typed_bodies, configuration, usage)}
+    texts = {module.FILE: module.text() for module in (template, typed_bodies, configuration, usage, cost)}
     return dict(_schemas()) | not_kept | invocations | texts | reference.files()
 
 

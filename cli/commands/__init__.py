@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "activity": "delete page views and logins from before a date",
     "tables": "copy a table, or list the fields that the catalogue does not know",
     "check": "validate events from files and explain every problem",
+    "cost": "estimate what a deployment costs a month",
     "draft": "draft a catalogue entry from events, or show differences from the present one",
     "event": "print a Lambda invocation with the sample events of some types",
     "run": "deploy the template on this machine and process sample events",
@@ -63,6 +64,8 @@ without AWS:
                                      one invocation of a handler
   canvas-events event grade_change   print a Lambda invocation
   canvas-events draft captured.jsonl draft a catalogue entry
+  canvas-events cost --students 20000
+                                     estimate of the monthly bill
   canvas-events generate             update generated files
 
 exit status: 0 success, 1 problem found, 2 usage error

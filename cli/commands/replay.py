@@ -185,14 +185,14 @@ def _print_estimate(found: "Estimate") -> None:
     from cli.ui import output
     from cli.ui.output import plural, stdout
 
-    about = "" if found.is_exact else f" (estimated from at most {SAMPLE_SIZE} of the objects)"
+    about = "" if found.is_exact else f" (estimated from {SAMPLE_SIZE} of the objects)"
     stdout().print(
         f"{plural(found.objects, 'object')}, {found.bytes:,} bytes, {plural(found.lines, 'line')}, of which"
         f" {found.selected:,} would be processed{about}.",
         soft_wrap=True,
     )
-    rows = [(cost.item, cost.arithmetic, f"{cost.usd:,.2f}") for cost in found.costs]
-    stdout().print(output.table(("cost", "arithmetic", "USD#"), [*rows, ("at most", "", f"{found.usd:,.2f}")]))
+    rows = [(cost.item, cost.arithmetic, f"{cost.usd:,.4f}") for cost in found.costs]
+    stdout().print(output.table(("cost", "arithmetic", "USD#"), [*rows, ("at most", "", f"{found.usd:,.4f}")]))
 
 
 def _process(

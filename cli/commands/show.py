@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cli.catalogue import model
 from cli.errors import CommandError
 from cli.stack.hierarchy import Hierarchy, StoredItem, class_name, malformation, strip_account
+from cli.stack.questions import related
 from cli.stack.root_account import only_root_account
 from cli.stack.stack import Stack, family, open_stack
 from cli.stack.table_reader import DEFAULT_NEWEST, Reader
@@ -81,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
         items = reader.read(context, args.entity or "")
     if not args.entity:
         items += reader.read_below(items)
+        known = {(item["context"], item["entity"]) for item in items}
+        items += [item for item in related(stack, context) if (item["context"], item["entity"]) not in known]
     if not items:
         info(f"The tables hold nothing for {context}{f' {args.entity}' if args.entity else ''}.")
         for hint in _hints(args.context, args.entity or "", stack, hierarchy):

@@ -72,8 +72,8 @@ class Estimate:
 
 def estimate(stack: Stack, bucket: str, run: Run, objects: Sequence[ArchivedObject]) -> Estimate:
     """Estimate a replay of objects. Raises ``CommandError`` naming an object of the sample that cannot be read."""
-    step = max(1, -(-len(objects) // SAMPLE_SIZE))
-    sample = _count(stack, bucket, run, objects[::step])
+    size = min(len(objects), SAMPLE_SIZE)
+    sample = _count(stack, bucket, run, [objects[len(objects) * number // size] for number in range(size)])
     total_bytes = sum(archived.size for archived in objects)
     scale = total_bytes / sample.bytes if sample.bytes else 1
     lines, selected = round(sample.lines * scale), round(sample.selected * scale)

@@ -1,6 +1,7 @@
 """Questions to the tables of a stack about a course or a user, and names for the ids in the answers."""
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -17,9 +18,11 @@ from cli.stack.root_account import only_root_account
 from cli.stack.stack import Stack
 from cli.stack.table_scan import document_client, scan
 from cli.ui import output
+from handlers.items.canvas_ids import ID_PATTERN
 from handlers.items.timestamps import format_utc
 
 MAX_CONCURRENT_QUERIES = 8
+MAX_RELATED = 200  # items of a kind
 
 
 def open_tables(stack: Stack, account: str | None) -> Tables:
@@ -88,6 +91,30 @@ def names_of_courses(of: User) -> dict[str, str]:
     if not {"enrollment", "course_progress"} <= set(of.kinds):  # these are in the two tables that are read
         return {}
     return {item["entity"].partition("#")[2]: item["body"].get("name", "") for item in of.courses(deleted=True)}
+
+
+def related(stack: Stack, context: str) -> list[StoredItem]:
+    """What indexes find for a course or a user, and the courses of a user: the first ``MAX_RELATED`` of each kind.
+
+    ``context`` is a partition key; for what is neither a course nor a user there is nothing. Raises ``CommandError``
+    where an index does not exist.
+    """
+    account, class_name, number = context.split("#", 2)
+    if class_name not in ("Course", "User") or not re.fullmatch(ID_PATTERN, number):
+        return []
+    tables = Tables(stack.entity_tables, root_account=account, session=stack.session, endpoint_url=stack.endpoint)
+    of = tables.course(number) if class_name == "Course" else tables.user(number)
+    found: list[Any] = []
+    try:
+        for kind in of.kinds:
+            if not KINDS[kind].is_append_only:
+                items = (item for item in of.items(kind, deleted=True) if item["context"] != context)
+                found += itertools.islice(items, MAX_RELATED)
+        if isinstance(of, User) and {"enrollment", "course_progress"} <= set(of.kinds):
+            found += itertools.islice(of.courses(deleted=True), MAX_RELATED)
+    except TablesError as error:
+        raise CommandError(str(error)) from error
+    return found
 
 
 def changes(tables: Tables, of: Course | User, hierarchy: Hierarchy, since: datetime) -> list[StoredItem]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cli.redrive.rejected_item import RejectedRecord
 
 _HEADLINES = (
-    *("title", "name", "group_name", "group_category_name", "display_name", "asset_name", "subject"),
+    *("title", "name", "group_name", "group_category_name", "display_name", "asset_name", "subject", "user_name"),
     *("text", "body", "syllabus_body", "type"),
 )
 MAX_HEADLINE_LENGTH = 60
@@ -60,6 +60,8 @@ def contents(context: str, items: Iterable[StoredItem], hierarchy: Hierarchy) ->
         by_context.setdefault(strip_account(item["context"]), []).append(item)
     tree = Tree(output.text(context.replace("#", " "), "bold").append(" in the tables", "not bold"))
     _add_items(tree, context, by_context, hierarchy)
+    while by_context:  # what an index found
+        _add_items(tree, next(iter(by_context)), by_context, hierarchy)
     return tree
 
 
@@ -122,7 +124,7 @@ def headline(item: StoredItem) -> str:
     body = item.get("body")
     if not isinstance(body, dict):
         return ""
-    return next((_headline(str(body[name])) for name in (*_HEADLINES, "user_name") if name in body), "")
+    return next((_headline(str(body[name])) for name in _HEADLINES if name in body), "")
 
 
 def _line(item: StoredItem, *, append_only: bool) -> "Text":

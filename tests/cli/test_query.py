@@ -97,3 +97,13 @@ def test_changes_reach_below_the_course_newest_first(canvas_events: Command) -> 
     assert [item["entity"] for item in result.json] == ["submission#71", "enrollment#2", "enrollment#1"]
     shown = canvas_events("changes", "--user", "8123", "--since", "2026-09-03", "--local")
     assert ("submission#71" in shown.out, "enrollment#1" in shown.out) == (True, False)
+
+
+@pytest.mark.usefixtures("course")
+def test_show_includes_people_and_courses(canvas_events: Command) -> None:
+    """A course is shown with its people and grades, and a person with their courses, work and grades."""
+    course = [item["entity"] for item in canvas_events("show", "2041", "--local", "--json").json]
+    assert {"assignment#9001", "submission#71", "course_grade#8123", "enrollment#1", "enrollment#2"} <= set(course)
+    assert len(course) == len(set(course))
+    shown = canvas_events("show", "User#8123", "--local").out
+    assert all(text in shown for text in ("course#2041 Biology 201", "enrollment#1 Mara Quill", "submission#71"))
