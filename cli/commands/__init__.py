@@ -29,7 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "run": "deploy the template on this machine and process sample events",
     "dashboard": "write the template's dashboard, with the data of the last run, as an HTML page",
     "invoke": "invoke a handler with an event file and show its response and items",
-    "generate": "update the schemas, the blocks of template.yaml and the sample invocations",
+    "generate": "update the files that are generated from the catalogue, the template and the commands",
     "completion": "print a completion script for bash or zsh",
 }
 
