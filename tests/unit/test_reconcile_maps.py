@@ -10,7 +10,9 @@ from handlers.items.event_types import load
 from handlers.items.snapshot import SUFFIX, snapshot_types
 
 TYPES = snapshot_types(load().values())
-MAPS = [entity_map for source in ("canvas_data", "rest") for found in maps.load(source).values() for entity_map in found]
+MAPS = [
+    entity_map for source in ("canvas_data", "rest") for found in maps.load(source).values() for entity_map in found
+]
 CANVAS_DATA = [entity_map for found in maps.load("canvas_data").values() for entity_map in found]
 
 
