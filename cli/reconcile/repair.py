@@ -30,7 +30,7 @@ class Repair:
         self.run = Run(id=new_id(), start=now, end=now)
         self.unfinished: list[str] = []
         self._s3, self._bucket, self._queues = s3, bucket, queues
-        self._results = Results(s3, bucket, self.run)
+        self._results = Results(s3, bucket, self.run, SNAPSHOTS_PREFIX)
         self._totals = totals
         self._lines: list[str] = []
         self._bytes = 0
