@@ -172,8 +172,8 @@ def test_reference_lists_the_event_types_of_each_family() -> None:
 
 
 def cost_tables() -> list[list[tuple[str, str]]]:
-    """Return arithmetic and amount of each row in the tables of cost.md with an "arithmetic" column."""
-    text = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
+    """Return arithmetic and amount of each row in the tables of costs with an "arithmetic" column."""
+    text = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("cost.md", "speed.md"))
     tables = re.findall(r"^\|[^|]*\| arithmetic \| USD[^|]*\|\n\| --- .*\n((?:\|.*\n)+)", text, re.MULTILINE)
     return [re.findall(r"^\|[^|]*\| (.+?) \| (.+?) \|$", table, re.MULTILINE) for table in tables]
 
