@@ -74,12 +74,11 @@ def write_release(folder: Path, packages: Mapping[str, Path], template: str) -> 
 
 def packaged(template: str, names: Mapping[str, str]) -> str:
     """Return a template that takes the package of each architecture, by its name, from the bucket ``PackageBucket``."""
-    lines = [f"  {architecture}: {{Key: {name}}}\n" for architecture, name in names.items()]
-    mapping = "Mappings:\n  Packages:\n" + "".join(f"  {line}" for line in lines)
-    code = "CodeUri:\n      Bucket: !Ref PackageBucket\n      Key: !FindInMap [Packages, !Ref Architecture, Key]\n"
+    code = (
+        f"CodeUri:\n      Bucket: !Ref PackageBucket\n      Key: !If [IsArm64, {names['arm64']}, {names['x86_64']}]\n"
+    )
     for old, new in (
         ("\nParameters:\n", f"\nParameters:\n{_BUCKET}"),
-        ("\nConditions:\n", f"\n{mapping}\nConditions:\n"),
         ("CodeUri: package/\n", code),
     ):
         if template.count(old) != 1:
