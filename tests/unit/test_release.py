@@ -82,7 +82,7 @@ def test_template_takes_the_package_of_the_chosen_architecture_from_the_bucket(w
     (arm64,), (x86_64,) = written.glob("*-1.2.3-arm64-*.zip"), written.glob("*-1.2.3-x86_64-*.zip")
     code = yaml_parse(text)["Globals"]["Function"]["CodeUri"]
     assert code == {"Bucket": {"Ref": "PackageBucket"}, "Key": {"Fn::If": ["IsArm64", arm64.name, x86_64.name]}}
-    released = release_resources(text)
+    released = transform(text, packaged=True)["Resources"]
     functions = [name for name, resource in released.items() if resource["Type"] == "AWS::Lambda::Function"]
     assert len(functions) == 3
     for name in functions:
@@ -90,11 +90,6 @@ def test_template_takes_the_package_of_the_chosen_architecture_from_the_bucket(w
         assert location == {"S3Bucket": {"Ref": "PackageBucket"}, "S3Key": code["Key"]}
         released[name]["Properties"]["Code"] = RESOURCES[name]["Properties"]["Code"]
     assert released == RESOURCES
-
-
-def release_resources(text: str) -> dict[str, dict[str, object]]:
-    """Return the resources of a packaged template, as CloudFormation receives them."""
-    return transform(text, packaged=True)["Resources"]
 
 
 def test_changed_template_is_not_packaged_by_halves() -> None:
