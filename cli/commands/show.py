@@ -81,10 +81,12 @@ def run(args: argparse.Namespace) -> int:
         # Keys have the local form of an id wherever there is one.
         context = _local_part(context)
         items = reader.read(context, args.entity or "")
+    found: list[StoredItem] = []
     if not args.entity:
         items += reader.read_below(items)
         known = {(item["context"], item["entity"]) for item in items}
-        items += [item for item in related(stack, context) if (item["context"], item["entity"]) not in known]
+        found = [item for item in related(stack, context) if (item["context"], item["entity"]) not in known]
+        items += found
     if not items:
         info(f"The tables hold nothing for {context}{f' {args.entity}' if args.entity else ''}.")
         for hint in _hints(args.context, args.entity or "", stack, hierarchy):
@@ -94,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
     elif args.entity and "#" in args.entity and len(items) == 1 and not malformation(items[0]):
         stdout().print(fields(items[0]))
     elif items:
-        stdout(whole_lines=True).print(render.contents(strip_account(context), items, hierarchy))
+        stdout(whole_lines=True).print(render.contents(strip_account(context), items, hierarchy, found))
     for sentence in reader.left_out:
         info(sentence)
     malformed = [item for item in items if malformation(item)]

@@ -51,8 +51,13 @@ _DETAILS = {
 _AUTHORED = frozenset({"attachment", "discussion_entry", "discussion_submission", "submission_comment"})
 
 
-def contents(context: str, items: Iterable[StoredItem], hierarchy: Hierarchy) -> "Tree":
-    """What the tables hold for a context such as ``Course#2041``, each entity below what contains it."""
+def contents(
+    context: str, items: Iterable[StoredItem], hierarchy: Hierarchy, related: Iterable[StoredItem] = ()
+) -> "Tree":
+    """What the tables hold for a context such as ``Course#2041``, each entity below what contains it.
+
+    ``related`` are those of the items that are shown although they are in other contexts, as an index finds them.
+    """
     from rich.tree import Tree
 
     by_context: dict[str, list[StoredItem]] = {}
@@ -60,8 +65,8 @@ def contents(context: str, items: Iterable[StoredItem], hierarchy: Hierarchy) ->
         by_context.setdefault(strip_account(item["context"]), []).append(item)
     tree = Tree(output.text(context.replace("#", " "), "bold").append(" in the tables", "not bold"))
     _add_items(tree, context, by_context, hierarchy)
-    while by_context:  # what an index found
-        _add_items(tree, next(iter(by_context)), by_context, hierarchy)
+    for item in related:
+        _add_items(tree, strip_account(item["context"]), by_context, hierarchy)
     return tree
 
 

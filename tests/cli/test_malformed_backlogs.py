@@ -194,7 +194,7 @@ def test_purge_names_and_deletes_malformed_items(
     other = local.reject("not JSON", RejectionReason.MALFORMED_JSON)
     for options in ([], ["--json"]):
         planned = canvas_events("rejected", "purge", "--reason", "schema_violation", "--dry-run", "--local", *options)
-        assert (planned.status, f"{len(bad) + 2} records would be deleted" in planned.err) == (1, True)
+        assert (planned.status, f"{len(bad) + 2} records would be permanently deleted" in planned.err) == (1, True)
         assert "What is malformed is deleted too." in planned.err
     one = next(key for key, message in bad.items() if message == "source is missing")
     assert canvas_events("rejected", "purge", one, "--yes", "--local").status == 0

@@ -61,18 +61,19 @@ class Reconciled:
 
 
 @pytest.fixture
-def reconciled(engine: Tables, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reconciled]:
+def reconciled(engine: Tables) -> Iterator[Reconciled]:
     """A stack over empty tables, whose objects are processed while the command waits."""
     client_of(engine)
-    with mock_aws():
+    # The variables are restored before moto restores its own.
+    with mock_aws(), pytest.MonkeyPatch.context() as patch:
         # moto sets other credentials, for which DynamoDB Local has other tables.
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        patch.delenv("AWS_SESSION_TOKEN", raising=False)
         it = Reconciled(engine)
-        monkeypatch.setattr(stacks, "open_stack", lambda _: it.stack)
-        monkeypatch.setattr(replaying, "SETTLE_SECONDS", 0)
-        monkeypatch.setattr("cli.replay.replay.time.sleep", lambda _: it.process())
+        patch.setattr(stacks, "open_stack", lambda _: it.stack)
+        patch.setattr(replaying, "SETTLE_SECONDS", 0)
+        patch.setattr("cli.replay.replay.time.sleep", lambda _: it.process())
         yield it
 
 
