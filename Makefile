@@ -11,7 +11,7 @@ PYTHON313 ?= python3.13
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run dashboard unit test prove soak bench simulate check generate lock release dynamodb-local dap-client clean
+.PHONY: help install run dashboard unit test prove soak bench simulate docs check generate lock release dynamodb-local dap-client clean
 .SILENT:
 
 help:  ## list the targets
@@ -59,6 +59,10 @@ soak: $(VENV)/installed  ## process events despite injected faults
 
 bench: $(VENV)/installed  ## measure speed against other handlers
 	PYTHON313=$(PYTHON313) $(BIN)/python -m tests.benchmarks
+
+docs: $(VENV)/installed  ## build the documentation in build/docs
+	$(BIN)/mkdocs build --quiet
+	echo "Open build/docs/index.html."
 
 simulate: $(VENV)/installed  ## simulate the busiest day of a term
 	$(BIN)/python -m cli.cost.document

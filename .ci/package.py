@@ -44,4 +44,14 @@ slow = ("jsonschema", "rpds")
 assert sys.modules.keys().isdisjoint(slow), "imported before an event is invalid"
 handle(sqs.handler, invalid)
 assert_from_package(*slow)
+
+assert "boto3.s3.transfer" not in sys.modules, "a function without a bucket makes no client of S3"
+os.environ.update(OBJECTS_BUCKET="bucket", ARCHIVE_BUCKET="bucket")
+from handlers import objects  # noqa: E402
+from handlers.runtime import BatchProcessor  # noqa: E402
+from handlers.sources import SOURCES  # noqa: E402
+
+handle(BatchProcessor(SOURCES["sqs"]).handle, valid)
+handle(objects.handler, {"bucket": "bucket", "key": "events/an-object.ndjson.gz", "run": "a-run"})
+assert_from_package("boto3.s3.transfer", "s3transfer")
 print(f"{package.name}: runs by itself")

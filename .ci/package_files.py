@@ -29,9 +29,20 @@ for path in files:
         assert bytecode.exists(), f"{path} is not compiled"
         assert bytecode.read_bytes()[:8] == unchecked, bytecode
 
-for stranger in ("cli", "tests", "events", "moto", "ministack", "pytest", "bin", "aws_lambda_powertools/event_handler"):
+for stranger in (
+    "cli",
+    "tests",
+    "events",
+    "moto",
+    "ministack",
+    "pytest",
+    "bin",
+    "aws_lambda_powertools/event_handler",
+    "schemas/catalogue",
+    "schemas/maps",
+):
     assert not (package / stranger).exists(), stranger
 described = {path.name for path in (package / "botocore" / "data").iterdir()}
 shared = {"endpoints.json", "partitions.json", "sdk-default-configuration.json", "_retry.json"}
-assert described == {"dynamodb"} | shared, described
+assert described == {"dynamodb", "s3"} | shared, described
 print(f"{package.name} for {architecture}: {size / 1e6:.1f} MB unpacked, compiled")

@@ -23,9 +23,12 @@ MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 # From the glibc of Lambda's Amazon Linux 2023 down to the oldest that wheels for this Python support.
 GLIBC_MINORS = range(34, 16, -1)
 
-# Of these folders only what is named stays.
+# Of these folders only what is named stays: of AWS's services those that the functions call.
 KEEP = {
-    "botocore/data": {"dynamodb", "endpoints.json", "partitions.json", "sdk-default-configuration.json", "_retry.json"},
+    "botocore/data": {
+        *("dynamodb", "s3"),
+        *("endpoints.json", "partitions.json", "sdk-default-configuration.json", "_retry.json"),
+    },
     "boto3/data": set(),
 }
 DROP = ("aws_lambda_powertools/event_handler", "boto3/examples", "botocore/docs/bcdoc/docs", "bin")
@@ -46,7 +49,8 @@ def main(architecture: str, package: Path) -> None:
     compiler = find_compiler()
     shutil.copytree(libraries(architecture, compiler, package.parent), package, dirs_exist_ok=True)
     for folder in ("handlers", "schemas"):
-        shutil.copytree(folder, package / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        # Without what only the commands read.
+        shutil.copytree(folder, package / folder, ignore=shutil.ignore_patterns("__pycache__", "catalogue", "maps"))
     if compiler:
         write_bytecode(compiler, package / "handlers", package)
     # On the standard output, because SAM shows the other one only when a build fails.

@@ -1,11 +1,11 @@
-"""The generated files: schemas, reference, types and template blocks from the catalogue, invocations from samples."""
+"""The generated files: schemas, types, template blocks, pages of the documentation and the sample invocations."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cli.catalogue import json_schema, model, reference, template, typed_bodies
+from cli.catalogue import configuration, json_schema, model, reference, template, typed_bodies, usage
 from cli.catalogue.samples import EVENTS, INVOCATION_BUILDERS, invocation_files, read_json
 from cli.cost import document as cost
 from cli.errors import CommandError
@@ -22,16 +22,17 @@ def files() -> dict[Path, str]:
     """
     invocations = {path: json_schema.text(document) for path, document in invocation_files()}
     not_kept = {SCHEMAS_DIR / NOT_KEPT_FILE: "".join(f"{name}\n" for name in sorted(model.not_kept()))}
-    texts = {module.FILE: module.text() for module in (reference, template, typed_bodies, cost)}
-    return dict(_schemas()) | not_kept | invocations | texts
+    texts = {module.FILE: module.text() for module in (template, typed_bodies, configuration, usage, cost)}
+    return dict(_schemas()) | not_kept | invocations | texts | reference.files()
 
 
 def stale() -> list[Path]:
     """Return the generated files that are missing or out of date, and files that are no longer generated."""
     wanted = files()
     out_of_date = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    folders = (SCHEMAS_DIR, *(EVENTS / source for source in INVOCATION_BUILDERS))
-    left_over = [path for folder in folders for path in folder.glob("*.json") if path not in wanted]
+    folders = (SCHEMAS_DIR, reference.FOLDER, *(EVENTS / source for source in INVOCATION_BUILDERS))
+    generated = (path for folder in folders for path in folder.glob("*") if path.suffix in (".json", ".md"))
+    left_over = [path for path in generated if path not in wanted]
     return sorted(out_of_date + left_over)
 
 

@@ -1,28 +1,31 @@
-"""``docs/reference.md``: every event type, where its items are, and what is in them, from the catalogue."""
+"""``docs/reference/``: an index of all event types, and a page for each family, from the catalogue."""
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from cli.catalogue.model import CATALOGUE, EntityDefinition, Family, families, not_kept
 from handlers.items.event_types import SCHEMAS_DIR
 
-FILE = SCHEMAS_DIR.parent / "docs" / "reference.md"
+FOLDER = SCHEMAS_DIR.parent / "docs" / "reference"
 
 _INTRODUCTION = """\
-# Reference: every event type, and what is kept of it
+# Reference
 
-Generated from `schemas/catalogue/` by `make generate`; do not edit it here.
+Generated from `schemas/catalogue/` by `make generate`; do not edit these pages.
 
-Each event type has one row in the first table, and each family further down a line with its own, to tick in Canvas Data
-Services. A row says the environment variable that names its table, and the key of its items; `<account>` is
-`root_account_uuid`. What the items hold is further down, family by family. In keys and bodies an id is that of Canvas's
-REST API and URLs, local to your institution. Beside the body an item has the attributes that the
-[README](../README.md#what-is-kept) describes, and `course` and `user` where [an index](query.md) finds it. **Each field
-may be missing, which means null**, but for those that the key is made of. An empty id means null too.
+Each family has a table and a page of its own. Its page lists the event types to select in Canvas Data Services, and the
+fields of its items. Every item also has the attributes that the [data model](../data-model.md) describes, and `course`
+and `user` where [an index](../query.md) finds it.
+
+In keys, `<account>` is `root_account_uuid`. Ids are those of Canvas's REST API and URLs, local to your institution.
+**Any field may be missing, which means null**, except those in the key. An empty id means null too.
+
+## Kinds of fields
 
 | kind | Canvas sends | the item holds |
 | --- | --- | --- |
-| `gid`, `lid` | an id, as a rule global (`10150000000009001`), or as a rule local (`9001`) | \
+| `gid`, `lid` | an id, usually global (`10150000000009001`) or usually local (`9001`) | \
 a string, local wherever it can be |
 | `ids` | a list of ids | a list of such strings, without empty ids and nulls |
 | `str`, `text`, `uuid` | a string; `text` is cut at 8,192 characters; `uuid` may be any opaque id | a string |
@@ -31,17 +34,18 @@ a string, local wherever it can be |
 UTC, `2026-09-03T09:15:27.004000Z` |
 | `date` | a date or a date-time | a date, or UTC as above |
 | `num`, `int` | a number | a number, exactly |
-| `bool`, `obj`, `list` | as they are called | the same |
+| `bool`, `obj`, `list` | a boolean, an object, a list | the same |
 
-In whatever field a URL is, [its secrets are replaced by `REDACTED`](threats.md#secrets-in-urls).
+[Secrets in URLs](../threats.md#secrets-in-urls) are replaced by `REDACTED` in every field.
 """
 
 _APPEND_ONLY = """\
-These entities are append-only: nothing has a state, so each event is an item of its own, in chronological order under
-whom or what it belongs to. Besides the usual attributes, but without `version`, an item has `request_context`, the
-context of the request (`Course#2041`), if Canvas names one, and `expires_at`: its time plus `ACTIVITY_RETENTION_DAYS`.
-DynamoDB then deletes it, unless it expired more than five years before it was written. A class is Canvas's own name,
-such as `DiscussionTopic` for `discussion_topic`.
+These entities are append-only: each event is an item of its own. Items are in chronological order within the user,
+course or object that they belong to. They have the usual attributes except `version`, and also `request_context`, the
+context of the request (`Course#2041`) if Canvas names one, and `expires_at`: the event's time plus
+`ACTIVITY_RETENTION_DAYS`. DynamoDB deletes an expired item, unless it expired more than five years before it was
+written.
+A class in a key is Canvas's own name, such as `DiscussionTopic` for `discussion_topic`.
 """
 
 
@@ -49,46 +53,52 @@ _NOT_KEPT = """\
 ## Event types that are not kept
 
 Canvas sends these to other services of Instructure, also on the stream of a self-hosted Canvas. They are ignored and
-counted. `IgnoredEventTypes` adds others.
+counted. The parameter [`IgnoredEventTypes`](../configuration.md#ignoredeventtypes) adds others.
 
-| event type | |
+| event type | purpose |
 | --- | --- |
 """
 
 
-def text() -> str:
-    """The whole file."""
+def files() -> dict[Path, str]:
+    """Return the text of every page by its path."""
     known = families(CATALOGUE)
+    pages = {FOLDER / f"{family.name}.md": "\n".join(_family(family)) for family in known}
     not_kept_rows = "".join(f"| `{name}` | {about} |\n" for name, about in sorted(not_kept(CATALOGUE).items()))
-    described = (line for family in known for line in _family(family))
-    return "\n".join([_INTRODUCTION, *_index(known), _NOT_KEPT + not_kept_rows, *described])
+    return {FOLDER / "index.md": "\n".join([_INTRODUCTION, *_index(known), _NOT_KEPT + not_kept_rows])} | pages
 
 
 def _index(known: list[Family]) -> Iterator[str]:
-    yield "## Event types\n"
+    yield "## Families\n"
+    yield "| family | table | contents |\n| --- | --- | --- |"
+    for family in known:
+        yield f"| [{family.name}]({family.name}.md) | `{family.table_variable}` | {family.about} |"
+    yield "\n## Event types\n"
     yield "| event type | table | partition key `context` | sort key `entity` |\n| --- | --- | --- | --- |"
-    speakers: dict[str, list[EntityDefinition]] = {}
+    sources: dict[str, list[tuple[Family, EntityDefinition]]] = {}
     for family in known:
         for entity in family.entities:
             for event in entity.events:
-                speakers.setdefault(event, []).append(entity)
-    for event, entities in sorted(speakers.items()):
-        contexts = "<br>".join(dict.fromkeys(_contexts(entity) for entity in entities))
-        sort_keys = "<br>".join(_sort_key(entity) for entity in entities)
-        first = _anchor(_title(entities[0]))
-        yield f"| [`{event}`](#{first}) | `{entities[0].table_variable}` | {contexts} | {sort_keys} |"
+                sources.setdefault(event, []).append((family, entity))
+    for event, described in sorted(sources.items()):
+        contexts = "<br>".join(dict.fromkeys(_contexts(entity) for _, entity in described))
+        sort_keys = "<br>".join(_sort_key(entity) for _, entity in described)
+        family, first = described[0]
+        link = f"{family.name}.md#{_anchor(_title(first))}"
+        yield f"| [`{event}`]({link}) | `{first.table_variable}` | {contexts} | {sort_keys} |"
     yield ""
 
 
 def _family(family: Family) -> Iterator[str]:
-    yield f"## {family.name}\n"
+    yield f"# {family.name}\n"
+    yield "Generated from `schemas/catalogue/` by `make generate`. [Kinds of fields](index.md#kinds-of-fields).\n"
     yield f"{family.about} Table: `{family.table_variable}`.\n"
-    # A set: one event type may speak of two entities, as that of a reply and what it counts for.
+    # A set: one event type may describe two entities, such as a reply and the submission that it counts as.
     yield f"Event types: {_list(sorted({event for entity in family.entities for event in entity.events}))}.\n"
     if any(not entity.id_templates for entity in family.entities):
         yield _APPEND_ONLY
     for entity in family.entities:
-        yield f"### {_title(entity)}\n"
+        yield f"## {_title(entity)}\n"
         yield f"{entity.about} From {_list(entity.events)}.\n"
         yield f"- `context`: {_contexts(entity)}"
         yield f"- `entity`: {_sort_key(entity)}"
@@ -98,7 +108,7 @@ def _family(family: Family) -> Iterator[str]:
 
 
 def _title(entity: EntityDefinition) -> str:
-    # Not the name alone: a family may be called the same, and two headings would share an anchor.
+    # Not the name alone, which may be the family's too: two headings would share an anchor.
     return f"{entity.name} items"
 
 
@@ -136,7 +146,7 @@ def _fields(entity: EntityDefinition) -> Iterator[str]:
     if not entity.fields:
         yield "No fields.\n"
         return
-    yield "| field | kind | |\n| --- | --- | --- |"
+    yield "| field | kind | meaning |\n| --- | --- | --- |"
     for name, field in entity.fields.items():
         others = [other for other, kept in entity.field_aliases.items() if kept == name]
         also = f" Canvas also calls it {_list(others)}." if others else ""

@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, str] = {
     "dlq": "list or redrive the messages of the dead-letter queue",
     "failures": "list or redrive the failed batches of the stream",
     "replay": "process archived events again",
+    "reconcile": "compare the tables with Canvas, and repair them",
     "send": "send events from files to the queue or the stream",
     "person": "find or erase what the tables hold about a person",
     "activity": "delete page views and logins from before a date",
@@ -29,7 +30,7 @@ COMMANDS: Mapping[str, str] = {
     "run": "deploy the template on this machine and process sample events",
     "dashboard": "write the template's dashboard, with the data of the last run, as an HTML page",
     "invoke": "invoke a handler with an event file and show its response and items",
-    "generate": "update the schemas, the blocks of template.yaml and the sample invocations",
+    "generate": "update the files that are generated from the catalogue, the template and the commands",
     "completion": "print a completion script for bash or zsh",
 }
 
@@ -47,6 +48,8 @@ that `make run KEEP=1` keeps running on this machine):
   canvas-events dlq list             dead-letter messages
   canvas-events failures list        failed batches of the stream
   canvas-events replay --from 2d     process archived events again
+  canvas-events reconcile --canvas-data DIR --repair
+                                     load or repair the tables
   canvas-events send events.jsonl    send your own events
   canvas-events person find 4711     what the tables hold about a user
   canvas-events activity purge --before 2026-09-01

@@ -27,7 +27,7 @@ def add_parser(commands: Any) -> None:
         more="The page views and logins of everybody.",
     )  # fmt: skip
     purging = arguments.command(
-        actions, "purge", "delete what happened before a date, for good", EXAMPLES, _purge,
+        actions, "purge", "permanently delete what happened before a date", EXAMPLES, _purge,
         more="Reads the whole table. Safe to interrupt and to repeat.",
     )  # fmt: skip
     purging.add_argument(

@@ -48,5 +48,5 @@ def run(args: argparse.Namespace) -> int:
 
 def _unknown(event_type: str, known: list[str]) -> str:
     matches = difflib.get_close_matches(event_type, known)
-    hint = f"Did you mean {' or '.join(matches)}?" if matches else "docs/reference.md lists all event types."
+    hint = f"Did you mean {' or '.join(matches)}?" if matches else "docs/reference/index.md lists all event types."
     return f"{event_type} is not an event type with a sample event. {hint}"

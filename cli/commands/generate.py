@@ -14,9 +14,9 @@ def add_parser(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "generate",
-        help="update the schemas, the blocks of template.yaml and the sample invocations",
-        description="Update the schemas, the reference, the blocks of template.yaml and the sample invocations"
-        " from schemas/catalogue/*.toml and events/samples/*.json.",
+        help="update the files that are generated from the catalogue, the template and the commands",
+        description="Update the schemas, the blocks of template.yaml, the sample invocations, docs/reference/,"
+        " docs/configuration.md and docs/command-reference.md.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -140,7 +140,7 @@ def _erase(args: argparse.Namespace) -> int:
     if not args.yes:
         output.stderr().print(_counts_table(planned))
     person = record.person
-    question = f"Erase user {person.user_id} of the root account {person.root_account} for good?"
+    question = f"Permanently erase user {person.user_id} of the root account {person.root_account}?"
     if not output.confirmed(question, yes=args.yes):
         return 1
     return _apply(args, stack, record, items, unreadable)

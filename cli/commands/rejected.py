@@ -21,7 +21,7 @@ examples:
   canvas-events rejected show d4b53d5bd3fd --payload            and the record itself
   canvas-events rejected redrive --dry-run                      what would be sent, and what held back
   canvas-events rejected redrive --reason unknown_event_type    send these again, after the catalogue was fixed
-  canvas-events rejected purge --reason malformed_json --yes    delete these for good
+  canvas-events rejected purge --reason malformed_json --yes    delete these permanently
 
 --since and --until refer to when a record entered the queue or the stream.
 """
@@ -49,7 +49,7 @@ def add_parser(commands: Any) -> None:
         " is safe to interrupt, to repeat, and to run twice at once.",
     )  # fmt: skip
     selection.add_redrive_options(redrive_parser)
-    purge_parser = _add_action(actions, "purge", "delete records for good", _purge)
+    purge_parser = _add_action(actions, "purge", "delete records permanently", _purge)
     purge_parser.add_argument("--dry-run", action="store_true", help="show what would be deleted; delete nothing")
     purge_parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     purge_parser.add_argument("--all", action="store_true", help="required with --yes when no record is selected")
@@ -214,9 +214,9 @@ def _purge(args: argparse.Namespace) -> int:
         return 0
     status = _report_malformed(records, "What is malformed is deleted too.")
     if args.dry_run:
-        info(f"Dry run: {plural(len(records), 'record')} would be deleted for good.")
+        info(f"Dry run: {plural(len(records), 'record')} would be permanently deleted.")
         return status
-    if not output.confirmed(f"Delete {plural(len(records), 'record')} for good?", yes=args.yes):
+    if not output.confirmed(f"Permanently delete {plural(len(records), 'record')}?", yes=args.yes):
         return 1
     table.delete(records)
     info(f"{plural(len(records), 'record')} deleted.")

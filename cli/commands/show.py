@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from cli.catalogue import model
 from cli.errors import CommandError
 from cli.stack.hierarchy import Hierarchy, StoredItem, class_name, malformation, strip_account
-from cli.stack.questions import related
 from cli.stack.root_account import only_root_account
 from cli.stack.stack import Stack, family, open_stack
 from cli.stack.table_reader import DEFAULT_NEWEST, Reader
@@ -70,6 +69,8 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show a context; returns 0 when there is something to show and nothing is malformed, 1 otherwise."""
+    from cli.stack.questions import related  # boto3, which no help loads
+
     stack = open_stack(args)
     context = _context(args.context, args.account, stack)
     hierarchy = Hierarchy(model.load())

@@ -39,14 +39,15 @@ class Totals:
 
 
 class Results:
-    """The results of a run. ``finished`` are the keys of the objects that have one."""
+    """The results of a run. ``finished`` are the keys of the objects that have one, under ``prefix``."""
 
-    def __init__(self, s3: Any, bucket: str, run: Run) -> None:
+    def __init__(self, s3: Any, bucket: str, run: Run, prefix: str = PREFIX) -> None:
         self.finished: set[str] = set()
         self.totals = Totals()
         self._s3 = s3
         self._bucket = bucket
         self._prefix = run.prefix
+        self._objects = prefix
 
     def refresh(self) -> int:
         """Read the results that were written since the last time; return how many.
@@ -54,7 +55,7 @@ class Results:
         Raises ``CommandError`` naming a result that the function cannot have written.
         """
         pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=f"{self._prefix}{PREFIX}"
+            Bucket=self._bucket, Prefix=f"{self._prefix}{self._objects}"
         )
         keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
         new = [key for key in keys if self._object_key(key) not in self.finished]

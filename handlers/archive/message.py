@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from handlers.archive.errors import ObjectError
 
 # Prefixes whose objects may be processed. Results are not among them, nor is anything else in the bucket.
-READABLE_PREFIXES = ("events/", "snapshots/")
+SNAPSHOTS_PREFIX = "snapshots/"
+READABLE_PREFIXES = ("events/", SNAPSHOTS_PREFIX)
 
 # Also a part of the key of a result.
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")

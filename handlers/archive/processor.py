@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from handlers.archive.bucket import BucketError, ObjectStore, connect
 from handlers.archive.erased import read_erased_people
 from handlers.archive.errors import ObjectError
 from handlers.archive.line import LineError, parse_line
-from handlers.archive.message import ObjectMessage, parse_message
+from handlers.archive.message import SNAPSHOTS_PREFIX, ObjectMessage, parse_message
 from handlers.archive.reader import read_lines
 from handlers.archive.result import result, result_key
 from handlers.archive.selection import Selection
 from handlers.intake.record import Record
 from handlers.items.event_types import EventType
+from handlers.items.snapshot import snapshot_types
 from handlers.pipeline import Pipeline
 from handlers.runtime import Function, cold_start, deadline_of, report
 from handlers.settings import SettingsError
@@ -26,12 +27,20 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
+class Snapshots(NamedTuple):
+    """How objects of snapshots are processed: their types, which those of events are not among, and the pipeline."""
+
+    event_types: Mapping[str, EventType]
+    pipeline: Pipeline
+
+
 class ObjectProcessor:
     """A Lambda function: takes the lines of objects through the pipeline, and writes how each object ended.
 
     Nothing of an object is written before all of it was read, and an object whose record must be retried is delivered
     again as a whole, which newest-wins makes idempotent. An object that cannot be processed fails alone.
-    ``pipelines`` are the one that writes what is newer, and the one that also rewrites.
+    ``pipelines`` are the one that writes what is newer, and the one that also rewrites. ``snapshots`` is for objects of
+    snapshots; without it these are processed as events, which rejects them.
     """
 
     def __init__(
@@ -40,11 +49,13 @@ class ObjectProcessor:
         bucket: ObjectStore,
         event_types: Mapping[str, EventType],
         pipelines: Mapping[bool, Pipeline],
+        snapshots: Snapshots | None = None,
     ) -> None:
         self._source = source
         self._bucket = bucket
         self._event_types = event_types
         self._pipelines = pipelines
+        self._snapshots = snapshots
 
     @classmethod
     def load(cls, source: Source) -> "ObjectProcessor":
@@ -59,7 +70,14 @@ class ObjectProcessor:
             if bucket is None:
                 raise SettingsError("OBJECTS_BUCKET is not set. Set it to the name of the bucket with the objects.")
             pipelines = {rewrite: function.pipeline(rewrite=rewrite) for rewrite in (False, True)}
-            return cls(source, connect(bucket), function.event_types, pipelines)
+            snapshots = function._replace(event_types=snapshot_types(function.event_types.values()))
+            return cls(
+                source,
+                connect(bucket),
+                function.event_types,
+                pipelines,
+                Snapshots(snapshots.event_types, snapshots.pipeline()),
+            )
 
     def handle(self, event: Any, context: "LambdaContext") -> PartialBatchResponse:
         """Process the object of each message, and name the messages to deliver again."""
@@ -84,12 +102,15 @@ class ObjectProcessor:
 
     def _process(self, message: ObjectMessage, delivery: dict[str, Any], context: "LambdaContext") -> None:
         stats = BatchStats()
-        selection = Selection(message, self._event_types, read_erased_people(self._bucket))
+        event_types, pipeline = self._event_types, self._pipelines[message.rewrite]
+        if self._snapshots and message.key.startswith(SNAPSHOTS_PREFIX):
+            event_types, pipeline = self._snapshots
+        selection = Selection(message, event_types, read_erased_people(self._bucket))
         records = selection.choose(self._records(message, delivery))
-        outcomes = self._pipelines[message.rewrite].process(self._source.read(records), deadline_of(context), stats)
+        outcomes = pipeline.process(self._source.read(records), deadline_of(context), stats)
         report(self._source.name, context, outcomes, stats)
         self._source.respond(outcomes)
-        ending = result(message, outcomes, selection.skipped, self._event_types, datetime.now(UTC))
+        ending = result(message, outcomes, selection.skipped, event_types, datetime.now(UTC))
         self._bucket.write(result_key(message), ending)
 
     def _records(self, message: ObjectMessage, delivery: dict[str, Any]) -> Iterator[Record]:

@@ -11,6 +11,7 @@ from handlers.items.event_types import EntityMapping
 from handlers.items.item import Item, PrimaryKey, make_item
 from handlers.items.redact import may_hold_secrets, redact_value
 from handlers.items.route import Destination, RoutedEvent
+from handlers.items.snapshot import snapshot_version
 from handlers.items.timestamps import EPOCH, normalize_datetime, normalize_ruby_datetime
 from handlers.outcome import Rejection, RejectionReason, Violation
 from handlers.storage.attribute_value import UnsupportedValue, serialize
@@ -45,7 +46,7 @@ def _entity_item(routed: RoutedEvent, destination: Destination) -> Item:
     """Build the item of an entity in the state that this event describes."""
     event, entity = routed.event, destination.entity
     body = _select_fields(routed, entity)
-    deleted = body.get("workflow_state") == "deleted" or event.name.endswith("_deleted")
+    deleted = body.get("workflow_state") == "deleted" or event.name.endswith("_deleted") or _is_gone(routed)
     event_time = normalize_datetime(event.metadata["event_time"])
     key = PrimaryKey(
         ("context", f"{routed.root_account}#{destination.context}"),
@@ -56,10 +57,18 @@ def _entity_item(routed: RoutedEvent, destination: Destination) -> Item:
         attributes["deleted"] = serialize(deleted)
     _add_event_attributes(attributes, routed, event_time)
     _add_index_keys(attributes, routed, destination)
-    version = "#".join((event_time, _updated_at(routed), _rank(event.name, deleted), _digest(attributes)))
+    if routed.event_type.is_snapshot:
+        version = snapshot_version(event.metadata, event_time, _digest(attributes))
+        insert_first = "repairs" not in event.metadata
+    else:
+        version = "#".join((event_time, _updated_at(routed), _rank(event.name, deleted), _digest(attributes)))
+        insert_first = _lifecycle_rank(event.name) == _CREATED
     attributes["version"] = serialize(version)
-    insert_first = _lifecycle_rank(event.name) == _CREATED
     return make_item(ENTITY, entity.table_variable, key, attributes, version=version, insert_first=insert_first)
+
+
+def _is_gone(routed: RoutedEvent) -> bool:
+    return routed.event_type.is_snapshot and routed.event.metadata.get("is_deleted") is True
 
 
 def _append_only_item(routed: RoutedEvent, destination: Destination, retention: timedelta) -> Item:

@@ -61,7 +61,7 @@ class EventType:
     ``field_kinds`` are the kinds of the known body fields by name, ``member_kinds`` those of members of its objects
     by path (``course.id``), ``field_aliases`` the names of fields by other names that Canvas also uses for them,
     ``known_states`` the known values of state fields. ``requires_root_account`` is false where Canvas itself sends no
-    root account.
+    root account. ``is_snapshot`` is true of the types that ``handlers.items.snapshot`` makes.
     """
 
     name: str
@@ -72,6 +72,7 @@ class EventType:
     field_aliases: Mapping[str, str]
     known_states: Mapping[str, frozenset[str]]
     requires_root_account: bool
+    is_snapshot: bool = False
 
     @cached_property
     def table_variable(self) -> str:

@@ -36,7 +36,7 @@ def test_event_prints_a_record_for_each_type_in_order(canvas_events: Command) ->
 
 @pytest.mark.parametrize(
     ("event_type", "hint"),
-    [("grade_chnage", "Did you mean grade_change"), ("zzzz", "docs/reference.md lists all event types.")],
+    [("grade_chnage", "Did you mean grade_change"), ("zzzz", "docs/reference/index.md lists all event types.")],
 )
 def test_unknown_type_is_an_error_with_close_matches(event_type: str, hint: str, canvas_events: Command) -> None:
     """For a type without a sample event, the error suggests similar types, and nothing is printed for the others."""

@@ -20,7 +20,10 @@ NATIVE_WHEELS = {
     "x86_64": "native-1.0-cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
 }
 # What a function needs of the libraries, and what it does not.
-NEEDED = ("boto3/session.py", "botocore/data/dynamodb/service.json", "botocore/data/endpoints.json")
+NEEDED = (
+    *("boto3/session.py", "botocore/data/endpoints.json"),
+    *("botocore/data/dynamodb/service.json", "botocore/data/s3/service.json"),
+)
 UNNEEDED = (
     *("boto3/data/ec2/resources.json", "boto3/examples/s3.rst", "botocore/data/ec2/service.json"),
     *("aws_lambda_powertools/event_handler/router.py", "bin/script"),

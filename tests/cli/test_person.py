@@ -84,7 +84,7 @@ def test_erase_asks_for_confirmation(person: Local, canvas_events: Command, monk
     monkeypatch.setattr("builtins.input", lambda _: "n")
     refused = canvas_events("person", "erase", "8123", "--local")
     assert (refused.status, refused.out) == (1, "")
-    assert "Erase user 8123 of the root account Rk3fXc for good?" in refused.err
+    assert "Permanently erase user 8123 of the root account Rk3fXc?" in refused.err
     assert len(person.rejected()) == 1
     monkeypatch.setattr("builtins.input", lambda _: "y")
     result = canvas_events("person", "erase", "8123", "--local")

@@ -18,7 +18,7 @@ from moto import mock_aws
 from rich.console import Console
 
 from cli.__main__ import main
-from cli.catalogue import generated
+from cli.catalogue import generated, reference
 from cli.catalogue.generated import ROOT
 from cli.errors import CommandError
 from cli.local import invocation, local_run
@@ -199,11 +199,19 @@ def test_generate_writes_missing_files_and_removes_obsolete_ones(
     """A new event type gets its files, a removed one loses them, and a second run changes nothing."""
     monkeypatch.setattr(generated, "SCHEMAS_DIR", tmp_path)
     monkeypatch.setattr(generated, "EVENTS", tmp_path / "events")
+    monkeypatch.setattr(reference, "FOLDER", tmp_path / "reference")
     invocations = tmp_path / "events" / "kinesis"
-    left_over = [tmp_path / "left_over.json", invocations / "left_over.json", invocations / "left_over.response.json"]
+    page = tmp_path / "reference" / "left_over.md"
+    left_over = [
+        tmp_path / "left_over.json",
+        page,
+        invocations / "left_over.json",
+        invocations / "left_over.response.json",
+    ]
     new = [tmp_path / "new.json", tmp_path / "events" / "sqs" / "new.json"]
     monkeypatch.setattr(generated, "files", lambda: dict.fromkeys(new, "{}\n"))
     invocations.mkdir(parents=True)
+    page.parent.mkdir()
     for path in left_over:
         path.write_text("{}")
     assert generated.stale() == sorted([*left_over, *new])

@@ -150,14 +150,12 @@ def test_missing_table_delays_only_its_own_records(engine: Tables, table: str) -
     """Records of other tables are acknowledged; those of the missing table are stored once it exists."""
     queue = Queue(engine, history(entities=1), seed=5)
     worker = Worker(engine.client)
-    shape = engine.client.describe_table(TableName=table)["Table"]
     engine.client.delete_table(TableName=table)
     for _ in range(2):
         queue.deliver(worker)
     assert {table_of(text) for _, text in queue.waiting} == {table}
     assert table not in {table_of(text) for text in queue.acknowledged}
-    definition = {name: shape[name] for name in ("TableName", "KeySchema", "AttributeDefinitions")}
-    engine.client.create_table(**definition, BillingMode="PAY_PER_REQUEST")
+    engine.create(table)
     queue.deliver_until_empty(worker)
 
 

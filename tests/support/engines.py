@@ -97,14 +97,15 @@ class Tables:
             if table in present:
                 self._empty(table)
             else:
-                self._create(table)
+                self.create(table)
 
     def empty(self) -> None:
         """Delete all items."""
         for table in TABLES.values():
             self._empty(table)
 
-    def _create(self, table: str) -> None:
+    def create(self, table: str) -> None:
+        """Create a table, with its indexes."""
         keys = ("reason", "record") if table == "rejected" else ("context", "entity")
         self.client.create_table(
             TableName=table,
@@ -124,7 +125,7 @@ class Tables:
             delete_all(self.client, self.endpoint, table)
         except ClientError:  # MiniStack takes keys of any length, and does not delete all of them
             self.client.delete_table(TableName=table)
-            self._create(table)
+            self.create(table)
 
     def items(self, table: str) -> list[dict[str, Any]]:
         """Return all items of a table, in DynamoDB's form, in key order."""

@@ -101,9 +101,9 @@ def test_documented_clean_up_does_not_touch_a_healthy_stack(aws: LocalAws, tmp_p
 
 
 def test_documented_commands_protect_the_stack(aws: LocalAws, tmp_path: Path) -> None:
-    """After the commands of the README the stack cannot be deleted and has the policy of the project."""
+    """After the documented commands the stack cannot be deleted and has the policy of the project."""
     deploy(aws, PARAMETERS)
-    run_commands(commands_of("README.md", "set-stack-policy"), aws, tmp_path)
+    run_commands(commands_of("docs/deployment.md", "set-stack-policy"), aws, tmp_path)
     cloudformation = aws.client("cloudformation")
     assert cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["EnableTerminationProtection"] is True
     assert json.loads(cloudformation.get_stack_policy(StackName=STACK)["StackPolicyBody"]) == POLICY

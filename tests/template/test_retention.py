@@ -104,7 +104,7 @@ def test_documents_state_the_retry_and_retention_times() -> None:
     assert mapping["MaximumRecordAgeInSeconds"] == 6 * DAY
     assert round(seconds_of_attempt(), 2) == 3.55
     says = {
-        "README.md": [f"after {receives} receives", f"after {attempts} attempts or six days"],
+        "docs/data-model.md": [f"after {receives} receives", f"after {attempts} attempts or six days"],
         "docs/monitoring.md": [f"{receives} × {waits} minutes", f"received {receives} times"],
         "docs/runbook.md": [
             f"after {in_queue} | {after // DAY} d {round(after % DAY / HOUR)} h",

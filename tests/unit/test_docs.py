@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from cli.catalogue import reference
+from cli.catalogue import reference, usage
 from cli.catalogue.model import families, load
 from cli.commands import parser
 from cli.cost import monthly
 from handlers.items import people
 from tests.support.template_helpers import ROOT, of_type
 
-DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+DOCUMENTS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
 FENCE = re.compile(r"^ *```.*?\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 INLINE = re.compile(r"`([^`]+)`")
@@ -42,8 +42,14 @@ def command_lines(text: str) -> Iterator[str]:
             yield re.split(r"\s+# |\s*[|;<>]|\s*&&", typed[1])[0]
 
 
+# Without the generated page, in which an explanation stands beside each command line.
 COMMAND_LINES = sorted(
-    {(document.name, line) for document in DOCUMENTS for line in command_lines(document.read_text(encoding="utf-8"))}
+    {
+        (document.name, line)
+        for document in DOCUMENTS
+        if document != usage.FILE
+        for line in command_lines(document.read_text(encoding="utf-8"))
+    }
 )
 
 
@@ -58,9 +64,11 @@ def test_every_alarm_has_a_runbook_section() -> None:
     assert sections <= {link.removeprefix("#") for link in LINK.findall(table)}
 
 
-def test_readme_names_every_family_and_entity_kind() -> None:
-    """The table in the README lists every family and kind, and nothing that does not exist."""
-    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| family |")[2].partition("\n\n")[0]
+def test_data_model_names_every_family_and_entity_kind() -> None:
+    """The table in the data model lists every family and kind, and nothing that does not exist."""
+    table = (
+        (ROOT / "docs" / "data-model.md").read_text(encoding="utf-8").partition("| family |")[2].partition("\n\n")[0]
+    )
     rows = re.findall(r"^\| (?:`(\w+)`)? ?\| (.*) \| .* \|$", table, re.MULTILINE)
     assert sorted(name for name, _ in rows if name) == sorted(family.name for family in families())
     documented = {word for _, kinds in rows for word in INLINE.findall(kinds)}
@@ -146,22 +154,26 @@ def test_documents_contain_no_program_that_changes_tables() -> None:
 
 def test_reference_describes_every_key() -> None:
     """Keys list fields and members by name, and say which type becomes a class name."""
-    text = reference.text()
+    text = "".join(reference.files().values())
     for key in ("<account>#<class of asset_type>#<asset_id>", "course_progress#<user.id>"):
         assert f"`{key}`" in text
 
 
 def test_reference_lists_the_event_types_of_each_family() -> None:
-    """Each family's section has one line with the event types to select in Canvas, and no type is left out."""
-    documented = dict(re.findall(r"^## (\w+)\n\n.*\n\nEvent types: (.*)\.$", reference.text(), re.MULTILINE))
+    """Each family's page has one line with the event types to select in Canvas, and no type is left out."""
+    documented = {
+        path.stem: found[1]
+        for path, text in reference.files().items()
+        if (found := re.search(r"^Event types: (.*)\.$", text, re.MULTILINE))
+    }
     assert {family: set(INLINE.findall(line)) for family, line in documented.items()} == {
         family.name: {event for entity in family.entities for event in entity.events} for family in families()
     }
 
 
 def cost_tables() -> list[list[tuple[str, str]]]:
-    """Return arithmetic and amount of each row in the tables of cost.md with an "arithmetic" column."""
-    text = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
+    """Return arithmetic and amount of each row in the tables of costs with an "arithmetic" column."""
+    text = "".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("cost.md", "speed.md"))
     tables = re.findall(r"^\|[^|]*\| arithmetic \| USD[^|]*\|\n\| --- .*\n((?:\|.*\n)+)", text, re.MULTILINE)
     return [re.findall(r"^\|[^|]*\| (.+?) \| (.+?) \|$", table, re.MULTILINE) for table in tables]
 

@@ -90,7 +90,7 @@ def _indexes(stack: Stack, tables: Mapping[str, str]) -> Finding:
         if name is None or (known.table_variable in stack.append_only_tables and not with_activity):
             continue
         indexes = (_described(stack, name) or {}).get("GlobalSecondaryIndexes", ())
-        active = {index["IndexName"] for index in indexes if index["IndexStatus"] == "ACTIVE"}
+        active = {index["IndexName"] for index in indexes if index.get("IndexStatus", "ACTIVE") == "ACTIVE"}
         missing |= {f"by_{key} of {known.name}" for key in index_keys(known) if f"by_{key}" not in active}
     return expect(
         not missing,
