@@ -11,7 +11,8 @@ PYTHON313 ?= python3.13
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run dashboard unit test prove soak bench simulate docs check generate lock release dynamodb-local dap-client clean
+.PHONY: help install run dashboard unit test prove soak bench simulate docs check generate lock release \
+	dynamodb-local dap-client clean
 .SILENT:
 
 help:  ## list the targets

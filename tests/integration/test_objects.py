@@ -173,6 +173,7 @@ def test_a_batch_whose_object_cannot_be_written_is_retried(objects: Objects) -> 
         ),
         (None, "S3NoSuchKey"),
     ],
+    ids=["empty", "not gzip", "not a line", "truncated", "missing"],  # the header of gzip has the time
 )
 def test_an_object_that_cannot_be_read_fails_alone(
     objects: Objects, content: bytes | None, error: str, monkeypatch: pytest.MonkeyPatch

@@ -141,8 +141,14 @@ HEADER = "key.id,value.title,meta.ts,meta.action\n"
     ("content", "complaint"),
     [
         (b"", "part.jsonl.gz is empty"),
-        (gzip.compress(line(1).encode() * 2000)[:-200], r"part.jsonl.gz is truncated after line \d+\. Download"),
-        (gzip.compress(line(1).encode()) + b"garbage", r"part.jsonl.gz is damaged after line \d+: it is not gzip"),
+        (
+            gzip.compress(line(1).encode() * 2000, mtime=0)[:-200],
+            r"part.jsonl.gz is truncated after line \d+\. Download",
+        ),
+        (
+            gzip.compress(line(1).encode(), mtime=0) + b"garbage",
+            r"part.jsonl.gz is damaged after line \d+: it is not gzip",
+        ),
         (b"PAR1\x15\x04", "part.jsonl.gz is a Parquet file. Download the table as JSON Lines"),
         (b"<html>Not found</html>", "part.jsonl.gz:1 is neither JSON Lines nor CSV"),
         (line(1).encode() + b"{broken\n", "part.jsonl.gz:2 is not JSON."),
