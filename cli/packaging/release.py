@@ -1,4 +1,4 @@
-"""Write a release into ``dist/<version>/``: a package for each architecture, the template and their checksums.
+"""Write a release into ``dist/<version>/``: packages, template, stack policy and checksums.
 
 ``make release`` calls it. The template takes the packages from a bucket, which is its one additional parameter, so that
 whoever has these files can deploy them without building anything: docs/releases.md says how.
@@ -57,7 +57,7 @@ def build(architecture: str, temporary: Path) -> Path:
 
 
 def write_release(folder: Path, packages: Mapping[str, Path], template: str) -> None:
-    """Write packages (architecture → folder), template and checksums of a release into an existing folder."""
+    """Write a release of packages (architecture → folder) and a template into an existing folder."""
     names = {}
     for architecture, package in packages.items():
         archive = folder / f"{architecture}.zip"
@@ -67,6 +67,7 @@ def write_release(folder: Path, packages: Mapping[str, Path], template: str) -> 
         names[architecture] = f"canvas-live-events-{folder.name}-{architecture}-{digest[:12]}.zip"
         archive.rename(folder / names[architecture])
     (folder / "template.yaml").write_text(packaged(template, names), encoding="utf-8", newline="\n")
+    shutil.copyfile(ROOT / "stack-policy.json", folder / "stack-policy.json")
     # In the format of `sha256sum --check`.
     checksums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in sorted(folder.iterdir())]
     (folder / "SHA256SUMS").write_text("".join(checksums), encoding="utf-8", newline="\n")
