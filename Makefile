@@ -11,8 +11,7 @@ PYTHON313 ?= python3.13
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run dashboard unit test prove soak bench simulate docs check generate lock release \
-	dynamodb-local dap-client clean
+.PHONY: help install run dashboard unit test prove soak bench simulate docs check generate lock release dynamodb-local dap-client clean
 .SILENT:
 
 help:  ## list the targets
@@ -36,8 +35,8 @@ dashboard: $(VENV)/installed  ## write the last run's dashboard.html
 
 # In several processes, each module in one of them, since its tests share what takes long to start. With CI set, pytest
 # would print differences at full length.
-# One process more than there are cores, since many tests wait for a local stack.
-PROCESSES = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
+# Two processes more than there are cores, since many tests wait for a local stack.
+PROCESSES = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 2)')
 PYTEST = env -u CI -u BUILD_NUMBER $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadscope --no-loadscope-reorder
 
 # The tests that start no engine and no stack: in about half a minute on two cores.
