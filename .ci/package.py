@@ -47,9 +47,9 @@ assert_from_package(*slow)
 
 assert "boto3.s3.transfer" not in sys.modules, "a function without a bucket makes no client of S3"
 os.environ.update(OBJECTS_BUCKET="bucket", ARCHIVE_BUCKET="bucket")
-from handlers import objects  # noqa: E402
-from handlers.runtime import BatchProcessor  # noqa: E402
-from handlers.sources import SOURCES  # noqa: E402
+from handlers import objects  # noqa: E402  # it reads the variables when it is imported
+from handlers.runtime import BatchProcessor  # noqa: E402  # from the package, as above
+from handlers.sources import SOURCES  # noqa: E402  # from the package, as above
 
 handle(BatchProcessor(SOURCES["sqs"]).handle, valid)
 handle(objects.handler, {"bucket": "bucket", "key": "events/an-object.ndjson.gz", "run": "a-run"})

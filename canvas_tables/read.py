@@ -71,21 +71,28 @@ def batch_get(client: Any, table: str, keys: Iterable[StoredItem]) -> Iterator[S
     remaining = iter(keys)
     while some := list(islice(remaining, MAX_KEYS_PER_REQUEST)):
         names = [{name: key[name] for name in ("context", "entity")} for key in some]
-        found = {(item["context"], item["entity"]): item for item in _get(client, table, names)}
+        read = read_batch(client, {table: {"Keys": names}})
+        found = {(item["context"], item["entity"]): item for _, item in read}
         for key in names:
             if item := found.get((key["context"], key["entity"])):
                 yield item
 
 
-def _get(client: Any, table: str, keys: list[StoredItem]) -> Iterator[StoredItem]:
-    request: Mapping[str, Any] = {table: {"Keys": keys}}
+def read_batch(client: Any, request: Mapping[str, Any]) -> Iterator[tuple[str, StoredItem]]:
+    """Yield table and item for each key of a batch read that exists, in the form that the client gives items.
+
+    ``request`` are the ``RequestItems`` of a BatchGetItem: at most ``MAX_KEYS_PER_REQUEST`` keys in all. What DynamoDB
+    leaves unprocessed is read again after a delay. Raises ``TablesError`` after ``MAX_ATTEMPTS``.
+    """
     for attempt in count(1):
         response = client.batch_get_item(RequestItems=request)
-        yield from response["Responses"].get(table, ())
+        yield from ((table, item) for table, items in response["Responses"].items() for item in items)
         request = response.get("UnprocessedKeys") or {}
         if not request:
             return
         if attempt == MAX_ATTEMPTS:
-            raise TablesError(f"DynamoDB throttles reads of {table}. Try again later, or read less at once.")
+            raise TablesError(
+                f"DynamoDB throttles reads of {', '.join(request)}. Try again later, or read less at once."
+            )
         delay = min(_MAX_DELAY_SECONDS, _BASE_DELAY_SECONDS * 2**attempt)
         time.sleep(random.uniform(0, delay))  # noqa: S311  # jitter is no secret

@@ -369,11 +369,11 @@ class User(_Owner):
         """In which courses the user takes part, and as what."""
         return self.items("enrollment", deleted=deleted)
 
-    def courses(self, *, deleted: bool = False) -> Iterator[Item[entities.CourseBody]]:
+    def courses(self, *, deleted: bool = False, since: datetime | None = None) -> Iterator[Item[entities.CourseBody]]:
         """The courses that the user is enrolled in, as far as the table has them; each once."""
         contexts = dict.fromkeys(item["course"] for item in self.enrollments(deleted=deleted) if "course" in item)
         keys = ((context, f"course#{context.rpartition('#')[2]}") for context in contexts)
-        return cast("Iterator[Item[Any]]", self._select(self._tables.get("course", keys), deleted, None))
+        return cast("Iterator[Item[Any]]", self._select(self._tables.get("course", keys), deleted, since))
 
     def submissions(
         self, *, deleted: bool = False, since: datetime | None = None

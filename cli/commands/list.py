@@ -127,9 +127,21 @@ def _print(kind: str, items: list[dict[str, Any]], owner: "Course | User | None"
         cells |= {field.removesuffix("_id"): names[field].get(str(body.get(field)), "") for field in named}
         rows.append([cells[column] for column in columns])
     if as_csv:
-        csv.writer(sys.stdout).writerows([columns, *rows])
+        csv.writer(sys.stdout).writerows([columns, *(map(_csv_cell, row) for row in rows)])
     elif rows:
         output.stdout(whole_lines=True).print(output.table(columns, rows))
+
+
+def _csv_cell(value: object) -> object:
+    """A cell that a spreadsheet shows and does not calculate: the text of an event is written by strangers.
+
+    Source: OWASP, "CSV Injection".
+    """
+    from cli.ui.output import visible
+
+    if not isinstance(value, str):
+        return value
+    return visible(f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value)
 
 
 def _body(item: dict[str, Any]) -> dict[str, Any]:

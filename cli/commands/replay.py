@@ -170,7 +170,7 @@ def _dry_run(
         print_json({
             "dry_run": True, **selection,
             "objects": found.objects, "bytes": found.bytes, "lines": found.lines, "selected": found.selected,
-            "is_exact": found.is_exact, "usd": round(found.usd, 6), "costs": [vars(cost) for cost in found.costs],
+            "is_exact": found.is_exact, "usd": round(found.usd, 6), "costs": [cost._asdict() for cost in found.costs],
             "sources": SOURCES,
         })  # fmt: skip
         return 0

@@ -85,7 +85,9 @@ def run(args: argparse.Namespace) -> int:
     if not args.entity:
         items += reader.read_below(items)
         known = {(item["context"], item["entity"]) for item in items}
-        found = [item for item in related(stack, context) if (item["context"], item["entity"]) not in known]
+        found = [
+            item for item in related(stack, context, reader.left_out) if (item["context"], item["entity"]) not in known
+        ]
         items += found
     if not items:
         info(f"The tables hold nothing for {context}{f' {args.entity}' if args.entity else ''}.")

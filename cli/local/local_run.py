@@ -267,6 +267,7 @@ def _usage(aws: LocalAws, outputs: dict[str, str]) -> Iterator[str]:
     sample = next(name for name in samples() if _known()[name].table_variable in table_variables(outputs))
     for command in (
         f"show {COURSE}",
+        f"list enrollments --course {COURSE}",
         f"show User#{PERSON} activity",
         "rejected list",
         "doctor",

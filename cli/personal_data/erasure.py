@@ -19,8 +19,9 @@ from cli.errors import CommandError
 from cli.personal_data.person import Person
 from cli.personal_data.search import REQUEST_CONTEXT, VIEWED_FIELDS, PersonalItem, Relation
 from cli.stack.hierarchy import StoredItem
+from cli.stack.plain_values import document_client
 from cli.stack.stack import Stack
-from cli.stack.table_scan import delete_items, document_client
+from cli.stack.table_scan import delete_items
 from handlers.items import rejection
 from handlers.items.people import GRADER
 

@@ -16,8 +16,9 @@ from cli.personal_data.payloads import names_person
 from cli.personal_data.person import Person
 from cli.redrive.rejected_item import MalformedItemError, decompress
 from cli.stack.hierarchy import StoredItem, malformation
+from cli.stack.plain_values import document_client
 from cli.stack.stack import Stack, family
-from cli.stack.table_scan import document_client, scan
+from cli.stack.table_scan import scan
 from handlers.items import rejection
 from handlers.items.people import GRADER, SUBJECT_FIELDS, UUID_FIELD
 

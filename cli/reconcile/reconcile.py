@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from canvas_tables.read import MAX_KEYS_PER_REQUEST, TablesError, read_batch
 from cli.errors import CommandError
 from cli.reconcile import maps
 from cli.reconcile.compare import State, compare
@@ -17,9 +18,7 @@ from handlers.items.item import PrimaryKey
 from handlers.items.snapshot import SUFFIX
 from handlers.outcome import Rejection
 
-MAX_KEYS = 100  # of a request. Source: Amazon DynamoDB API Reference, "BatchGetItem"
 MAX_EXAMPLES = 5
-MAX_ATTEMPTS = 8  # of a batch whose keys DynamoDB does not all process
 
 TO_REPAIR = (State.MISSING, State.DIFFERENT, State.DELETED_IN_CANVAS)
 
@@ -119,7 +118,7 @@ class Reconciliation:
         batch: dict[PrimaryKey, Snapshot] = {}
         for row in rows:
             for snapshot in self._snapshots(row):
-                if snapshot.item.key in batch or len(batch) == MAX_KEYS:
+                if snapshot.item.key in batch or len(batch) == MAX_KEYS_PER_REQUEST:
                     self._compare_batch(batch)
                     yield len(batch)
                     batch = {}
@@ -171,18 +170,15 @@ class Reconciliation:
             )  # fmt: skip
             reads["Keys"].append({name: {"S": value} for name, value in key})
         found: dict[tuple[str, PrimaryKey], Stored] = {}
-        for _ in range(MAX_ATTEMPTS):
-            response = self._dynamodb.batch_get_item(RequestItems=request)
-            for table, items in response["Responses"].items():
-                for item in items:
-                    key = PrimaryKey(("context", item["context"]["S"]), ("entity", item["entity"]["S"]))
-                    found[variables[table], key] = {
-                        name: _plain(item[name]) for name in ("version", "body", "deleted") if name in item
-                    }
-            request = response.get("UnprocessedKeys")
-            if not request:
-                return found
-        raise CommandError("DynamoDB throttles the reads of the tables. Run the command again later.")
+        try:
+            for table, item in read_batch(self._dynamodb, request):
+                key = PrimaryKey(("context", item["context"]["S"]), ("entity", item["entity"]["S"]))
+                found[variables[table], key] = {
+                    name: _plain(item[name]) for name in ("version", "body", "deleted") if name in item
+                }
+        except TablesError as error:
+            raise CommandError(str(error)) from error
+        return found
 
 
 def _plain(value: Mapping[str, Any]) -> Any:

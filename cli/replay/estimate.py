@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cli.cost.monthly import PRICES, CostLine
 from cli.errors import CommandError
 from cli.replay.archived_objects import ArchivedObject
 from cli.replay.run import Run
@@ -22,14 +23,15 @@ from handlers.outcome import Rejection
 SAMPLE_SIZE = 20  # objects: a second or two to read
 
 SOURCES = (
-    "List prices of us-east-1, without free tiers: aws.amazon.com/sqs/pricing, /s3/pricing, /lambda/pricing,"
-    " /dynamodb/pricing/on-demand."
-    " Lambda's time, 50 ms an object and 0.5 ms a line, is an assumption (docs/speed.md)."
+    f"List prices of {PRICES['region']}, {PRICES['as_of']}, without free tiers: aws.amazon.com/sqs/pricing,"
+    " /s3/pricing, /lambda/pricing, /dynamodb/pricing/on-demand."
+    " Lambda's time, 50 ms an object and 0.5 ms a line, is an assumption."
     " At most: entities are counted as if each had to be tried twice."
 )
 
+OBJECT_SECONDS, LINE_SECONDS = 0.05, 0.0005  # of the function: an assumption
+
 _BYTES_PER_UNIT = 1024  # of DynamoDB's write units
-_X86, _ARM = 0.0000166667, 0.0000133334  # of a GB-second
 
 
 @dataclass
@@ -45,15 +47,6 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """A part of the bill: what for, in figures, and in dollars."""
-
-    item: str
-    arithmetic: str
-    usd: float
-
-
-@dataclass(frozen=True)
 class Estimate:
     """What a replay would process and cost; ``is_exact`` where all of its objects were counted."""
 
@@ -62,7 +55,7 @@ class Estimate:
     lines: int
     selected: int
     is_exact: bool
-    costs: tuple[Cost, ...]
+    costs: tuple[CostLine, ...]
 
     @property
     def usd(self) -> float:
@@ -128,37 +121,33 @@ def _event_type(stack: Stack, record: Record) -> EventType | None:
 
 def _costs(
     parameters: Mapping[str, str], objects: int, lines: int, entity_units: int, activity_units: int
-) -> tuple[Cost, ...]:
+) -> tuple[CostLine, ...]:
+    sqs, s3, dynamodb, functions = (PRICES[service] for service in ("sqs", "s3", "dynamodb", "lambda"))
     gigabytes = int(parameters.get("MemorySize", "1024")) / 1024
-    price = _ARM if parameters.get("Architecture") == "arm64" else _X86
+    seconds = objects * OBJECT_SECONDS + lines * LINE_SECONDS
+    second = functions["gb_second" if parameters.get("Architecture") == "arm64" else "gb_second_x86_64"]
+    entity, activity = dynamodb["million_write_units"], dynamodb["million_write_units_infrequent_access"]
+    object_usd = 3 * s3["million_reads"] + s3["million_writes"]
     return (
-        Cost(
-            "SQS: sends of ten, receives, deletes",
-            f"{objects:,} × (0.1 + 1 + 1) × 0.40 / 1,000,000",
-            objects * 2.1 * 0.40 / 1_000_000,
-        ),
-        Cost(
+        _per_million("SQS: sends of ten, receives, deletes", objects * 2.1, sqs["million_requests"]),
+        CostLine(
             "S3: three reads and the write of a result for each object",
-            f"{objects:,} × (3 × 0.0004 + 0.005) / 1,000",
-            objects * (3 * 0.0004 + 0.005) / 1_000,
+            f"{objects:,} × (3 × {s3['million_reads']:.2f} + {s3['million_writes']:.2f}) / 1,000,000",
+            objects * object_usd / 1_000_000,
         ),
-        Cost("Lambda: requests", f"{objects:,} × 0.20 / 1,000,000", objects * 0.20 / 1_000_000),
-        Cost(
+        _per_million("Lambda: requests", objects, functions["million_requests"]),
+        CostLine(
             "Lambda: duration",
-            f"({objects:,} × 0.05 + {lines:,} × 0.0005) × {gigabytes:g} × {price:.10f}",
-            (objects * 0.05 + lines * 0.0005) * gigabytes * price,
+            f"({objects:,} × {OBJECT_SECONDS} + {lines:,} × {LINE_SECONDS}) × {gigabytes:g} × {second:.10f}",
+            seconds * gigabytes * second,
         ),
-        Cost(
-            "DynamoDB: writes of entities and rejected events, at most",
-            f"{entity_units:,} × 0.625 / 1,000,000",
-            entity_units * 0.625 / 1_000_000,
-        ),
-        Cost(
-            "DynamoDB: writes of activity, at most",
-            f"{activity_units:,} × 0.78 / 1,000,000",
-            activity_units * 0.78 / 1_000_000,
-        ),
+        _per_million("DynamoDB: writes of entities and rejected events, at most", entity_units, entity),
+        _per_million("DynamoDB: writes of activity, at most", activity_units, activity),
     )
+
+
+def _per_million(item: str, count: float, price: float) -> CostLine:
+    return CostLine(item, f"{round(count, 1):,} × {price} / 1,000,000", count * price / 1_000_000)
 
 
 def _as_set(names: tuple[str, ...] | None) -> frozenset[str] | None:

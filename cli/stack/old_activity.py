@@ -9,8 +9,9 @@ from rich.progress import Progress
 
 from cli.errors import CommandError
 from cli.stack.hierarchy import StoredItem
+from cli.stack.plain_values import document_client
 from cli.stack.stack import Stack
-from cli.stack.table_scan import delete_items, document_client, scan
+from cli.stack.table_scan import delete_items, scan
 from handlers.items.timestamps import format_utc
 
 

@@ -14,9 +14,10 @@ from canvas_tables.entities import KINDS
 from canvas_tables.read import query
 from cli.errors import CommandError
 from cli.stack.hierarchy import Hierarchy, StoredItem
+from cli.stack.plain_values import document_client
 from cli.stack.root_account import only_root_account
 from cli.stack.stack import Stack
-from cli.stack.table_scan import document_client, scan
+from cli.stack.table_scan import scan
 from cli.ui import output
 from handlers.items.canvas_ids import ID_PATTERN
 from handlers.items.timestamps import format_utc
@@ -54,12 +55,11 @@ def items_of(of: Course | User, kind: str, *, deleted: bool, since: datetime | N
             method = of.submissions if kind == "submission" else of.submission_grades
             found = method(deleted=deleted, since=since)
         elif kind == "course" and isinstance(of, User):
-            found = of.courses(deleted=deleted)
+            found = of.courses(deleted=deleted, since=since)
         else:
             limit = newest if kind in KINDS and KINDS[kind].is_append_only else None
             found = of.items(kind, deleted=deleted, since=since, limit=limit)
-        earliest = format_utc(since) if since else ""
-        result: list[Any] = [item for item in found if str(item.get("event_time", "")) >= earliest]
+        result: list[Any] = list(found)
     except TablesError as error:
         raise CommandError(str(error)) from error
     return result
@@ -93,27 +93,35 @@ def names_of_courses(of: User) -> dict[str, str]:
     return {item["entity"].partition("#")[2]: item["body"].get("name", "") for item in of.courses(deleted=True)}
 
 
-def related(stack: Stack, context: str) -> list[StoredItem]:
+def related(stack: Stack, context: str, left_out: list[str]) -> list[StoredItem]:
     """What indexes find for a course or a user, and the courses of a user: the first ``MAX_RELATED`` of each kind.
 
-    ``context`` is a partition key; for what is neither a course nor a user there is nothing. Raises ``CommandError``
-    where an index does not exist.
+    ``context`` is a partition key; for what is neither a course nor a user there is nothing. ``left_out`` gets a
+    sentence about each kind of which there is more, and about an index that does not exist.
     """
     account, class_name, number = context.split("#", 2)
     if class_name not in ("Course", "User") or not re.fullmatch(ID_PATTERN, number):
         return []
     tables = Tables(stack.entity_tables, root_account=account, session=stack.session, endpoint_url=stack.endpoint)
     of = tables.course(number) if class_name == "Course" else tables.user(number)
-    found: list[Any] = []
-    try:
-        for kind in of.kinds:
-            if not KINDS[kind].is_append_only:
-                items = (item for item in of.items(kind, deleted=True) if item["context"] != context)
-                found += itertools.islice(items, MAX_RELATED)
-        if isinstance(of, User) and {"enrollment", "course_progress"} <= set(of.kinds):
-            found += itertools.islice(of.courses(deleted=True), MAX_RELATED)
-    except TablesError as error:
-        raise CommandError(str(error)) from error
+    questions: dict[str, Iterator[Any]] = {
+        kind: (item for item in of.items(kind, deleted=True) if item["context"] != context)
+        for kind in of.kinds
+        if not KINDS[kind].is_append_only
+    }
+    if isinstance(of, User) and {"enrollment", "course_progress"} <= set(of.kinds):
+        questions["courses"] = of.courses(deleted=True)
+    found: list[StoredItem] = []
+    for kind, items in questions.items():
+        try:
+            first = list(itertools.islice(items, MAX_RELATED + 1))
+        except TablesError as error:
+            left_out.append(str(error))
+            continue
+        if len(first) > MAX_RELATED:
+            listed = f"canvas-events list {kind} --{class_name.lower()} {number} --deleted"
+            left_out.append(f"There are more {kind} items than these {MAX_RELATED}: `{listed}`.")
+        found += first[:MAX_RELATED]
     return found
 
 

@@ -3,12 +3,11 @@
 import itertools
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cli.stack.hierarchy import Hierarchy, StoredItem, strip_account
 from cli.stack.stack import Stack
 from cli.ui import output
-from cli.ui.output import Json
 
 if TYPE_CHECKING:
     from boto3.dynamodb.conditions import ConditionBase
@@ -26,15 +25,14 @@ class Reader:
     """
 
     def __init__(self, stack: Stack, hierarchy: Hierarchy, newest: int = DEFAULT_NEWEST) -> None:
-        from cli.stack.plain_values import document_resource  # boto3, which no help loads
+        from cli.stack.plain_values import document_client  # boto3, which no help loads
 
         self.left_out: list[str] = []
         self._tables = stack.entity_tables
         self._append_only = stack.append_only_tables
         self._hierarchy = hierarchy
         self._newest = newest
-        resource = document_resource(stack)
-        self._handles: dict[str, Any] = {name: resource.Table(table) for name, table in self._tables.items()}
+        self._client = document_client(stack)
 
     def read(self, context: str, entity: str = "") -> list[StoredItem]:
         """The items of a context in all tables, append-only items last.
@@ -115,16 +113,9 @@ class Reader:
     def _query(
         self, name: str, condition: "ConditionBase", *, limit: int | None = None, newest_first: bool = False
     ) -> list[StoredItem]:
-        request: Json = {"KeyConditionExpression": condition, "ScanIndexForward": not newest_first}
-        items: list[StoredItem] = []
-        while True:
-            if limit:
-                request["Limit"] = limit - len(items)
-            page = self._handles[name].query(**request)
-            items += page["Items"]
-            if "LastEvaluatedKey" not in page or len(items) == limit:
-                return items
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        from canvas_tables.read import query  # boto3, as above
+
+        return list(query(self._client, self._tables[name], condition, limit=limit, newest_first=newest_first))
 
 
 def _of(context: str, entity: str = "") -> "ConditionBase":

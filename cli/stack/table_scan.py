@@ -3,18 +3,14 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from boto3.dynamodb.table import BatchWriter
 from botocore.exceptions import ClientError
 from rich.progress import Progress
 
 from cli.errors import CommandError
 from cli.stack.hierarchy import StoredItem
-from cli.stack.plain_values import document_resource
+from cli.stack.plain_values import document_client
 from cli.stack.stack import Stack
-
-
-def document_client(stack: Stack) -> Any:
-    """A DynamoDB client that takes and gives plain Python values, and conditions of ``boto3.dynamodb.conditions``."""
-    return document_resource(stack).meta.client
 
 
 def describe(client: Any, table: str) -> Any:
@@ -45,6 +41,6 @@ def scan(client: Any, table: str, progress: Progress, description: str, **reques
 
 def delete_items(stack: Stack, table: str, keys: Iterable[StoredItem]) -> None:
     """Delete the items with these keys, 25 per request; a key that is not there is no error."""
-    with document_resource(stack).Table(table).batch_writer() as writer:
+    with BatchWriter(table, document_client(stack)) as writer:
         for key in keys:
             writer.delete_item(Key=key)

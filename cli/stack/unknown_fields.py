@@ -8,8 +8,9 @@ from rich.progress import Progress
 
 from cli.catalogue import model
 from cli.stack.hierarchy import malformation
+from cli.stack.plain_values import document_client
 from cli.stack.stack import Stack, family
-from cli.stack.table_scan import document_client, scan
+from cli.stack.table_scan import scan
 
 
 class UnknownField(NamedTuple):

@@ -95,9 +95,7 @@ def event_type_names(text: str) -> list[str]:
     known = model.load()
     names = _split(text)
     if unknown := [name for name in names if name not in known]:
-        raise CommandError(
-            f"there is no event type {', '.join(unknown)}. The event types are {', '.join(sorted(known))}."
-        )
+        raise CommandError(f"unknown event type {', '.join(unknown)}. The event types are {', '.join(sorted(known))}.")
     return names
 
 

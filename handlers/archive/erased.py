@@ -58,7 +58,7 @@ class ErasedPeople:
         try:
             event = decode(record.data)
         except Rejection:
-            return None  # it could only be rejected again, and whom it names cannot be told
+            return None  # it could only be rejected again, and it is unknown whom it names
         root_account, shard = _account(event)
         event_type = event_types.get(event.name)
         is_activity = event_type is not None and any(entity.append_only for entity in event_type.entities)

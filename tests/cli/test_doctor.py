@@ -307,6 +307,17 @@ def test_missing_table_or_wrong_key_schema_is_an_error(local: Local) -> None:
     ]  # fmt: skip
 
 
+def test_missing_index_is_a_warning(local: Local) -> None:
+    """An index that the template has and a table lacks is named; the one of activity is expected only by parameter."""
+    tables = local.stack.entity_tables
+    local.stack.entity_tables = tables | {"GROUPS_TABLE": tables["MODULES_TABLE"]}
+    finding = storage._indexes(local.stack, local.stack.entity_tables)
+    assert (finding.state, "by_user of groups" in finding.text) == (State.WARNING, True)
+    assert "activity" not in finding.text
+    local.stack.parameters = {**local.stack.parameters, "IndexActivityByCourse": "true"}
+    assert "by_course of activity" in storage._indexes(local.stack, tables).text
+
+
 def test_family_without_a_table_is_a_warning(local: Local) -> None:
     """A family in the catalogue without a table in the stack is a warning, because it may be intentional."""
     del local.stack._tables["MODULES_TABLE"]

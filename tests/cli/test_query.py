@@ -2,9 +2,12 @@
 
 import csv
 import io
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from canvas_tables import TablesError
 from tests.support.local_stack import Command, Local
 
 ACCOUNT = "Rk3fXc"
@@ -107,3 +110,30 @@ def test_show_includes_people_and_courses(canvas_events: Command) -> None:
     assert len(course) == len(set(course))
     shown = canvas_events("show", "User#8123", "--local").out
     assert all(text in shown for text in ("course#2041 Biology 201", "enrollment#1 Mara Quill", "submission#71"))
+
+
+def test_csv_holds_no_formula(local: Local, canvas_events: Command) -> None:
+    """A name that a spreadsheet would calculate is text in CSV, and control characters are escaped."""
+    for number, name in enumerate(("=HYPERLINK(1)", "+1", "@x", "Biology\x1b[31m"), 1):
+        put(local, "GROUPS_TABLE", COURSE, f"group#{number}", {}, group_name=name)
+    result = canvas_events("list", "groups", "--course", "2041", "--local", "--csv", "--account", ACCOUNT)
+    names = [row["group_name"] for row in csv.DictReader(io.StringIO(result.out))]
+    assert names == ["'=HYPERLINK(1)", "'+1", "'@x", "Biology\\x1b[31m"]
+
+
+@pytest.mark.usefixtures("course")
+def test_show_says_what_indexes_did_not_give(canvas_events: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More items than are shown, or an index that is missing, is a remark; everything else is shown all the same."""
+    monkeypatch.setattr("cli.stack.questions.MAX_RELATED", 1)
+    shown = canvas_events("show", "2041", "--local")
+    assert "There are more enrollment items than these 1: `canvas-events list enrollment --course 2041" in shown.err
+    assert shown.out.count("enrollment#") == 1
+
+    def missing(*_: object, **__: object) -> Iterator[Any]:
+        raise TablesError("The table t has no index by_course. Deploy it.")
+        yield
+
+    monkeypatch.setattr("canvas_tables.tables.Tables.index_keys", missing)
+    shown = canvas_events("show", "2041", "--local")
+    assert "no index by_course" in shown.err
+    assert (shown.status, "assignment#9001" in shown.out) == (0, True)

@@ -242,7 +242,7 @@ def test_dry_run_of_many_objects_counts_a_sample(replayed: Replayed, canvas_even
     ("arguments", "error"),
     [
         (("--from", "2d", "--families", "modules,module"), "there is no family module. The families are activity, "),
-        (("--from", "2d", "--types", "module_update"), "there is no event type module_update. The event types are "),
+        (("--from", "2d", "--types", "module_update"), "unknown event type module_update. The event types are "),
         (("--from", "2d", "--families", "groups", "--types", "module_updated"), "module_updated is of the family "),
         (("--from", "2d", "--families", "courses"), "does not store courses: these events would be ignored again"),
         (("--from", "1d", "--to", "2d"), "must be before --to"),

@@ -265,15 +265,16 @@ def test_no_more_activity_is_read_than_is_shown(person: Local, monkeypatch: pyte
     """DynamoDB is asked for one more item than is shown, not for years of activity."""
     reader = Reader(person.stack, Hierarchy(model.load()), newest=5)
     scanned_counts: list[int] = []
-    table = reader._handles["ACTIVITY_TABLE"]
-    query = table.query
+    activity = person.stack.entity_tables["ACTIVITY_TABLE"]
+    query = reader._client.query
 
     def count(**request: Any) -> Any:
         response = query(**request)
-        scanned_counts.append(response["ScannedCount"])
+        if request["TableName"] == activity:
+            scanned_counts.append(response["ScannedCount"])
         return response
 
-    monkeypatch.setattr(table, "query", count)
+    monkeypatch.setattr(reader._client, "query", count)
     reader.read(f"{ACCOUNT}#User#8123")
     assert scanned_counts == [6]
 

@@ -149,7 +149,7 @@ def test_view_that_answers_in_the_end_is_used(server: CanvasServer, api: CanvasA
 
 
 def test_topic_that_is_closed_is_named_as_skipped(server: CanvasServer, api: CanvasApi) -> None:
-    """What one topic refuses or has lost does not end the run, and is told."""
+    """What one topic refuses or has lost does not end the run, and is reported."""
     server.faults.append((f"{TOPIC}/view", Reply({"errors": "require_initial_post"}, 403)))
     server.faults.append(("/courses/2041/discussion_topics/641/(view|entries)", Reply({"errors": []}, 404)))
     server.faults.append(("/courses/2041/discussion_topics/641/(view|entries)", Reply({"errors": []}, 404)))
@@ -210,7 +210,7 @@ def test_throttling_is_waited_for(server: CanvasServer, clock: FakeClock, api: C
 
 
 def test_throttling_without_end_is_an_error(server: CanvasServer, api: CanvasApi) -> None:
-    """It is told apart from a missing permission."""
+    """It is distinguished from a missing permission."""
     server.faults += [("/courses/2041/sections", THROTTLED)] * 8
     with pytest.raises(CommandError, match="sections is throttled, and still was after 8 attempts"):
         read(api, "sections")

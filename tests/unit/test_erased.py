@@ -70,6 +70,18 @@ def test_what_is_about_an_erased_person_is_skipped(
     assert without(event(name, metadata={"root_account_id": None} | metadata, **body)) is None
 
 
+def test_snapshot_of_an_erased_person_is_skipped(event: EventFactory) -> None:
+    """What reconcile reads of the person in Canvas, or of their work, brings nothing back."""
+    for event_name, body in (
+        ("user_created", {"user_id": "8123"}),
+        ("enrollment_created", {"user_id": "8123"}),
+        ("submission_created", {"submission_id": "77", "user_id": "8123"}),
+    ):
+        name = event_name.replace("_created", "_snapshot")
+        assert without(event(event_name, {"event_name": name}, **body)) is None
+    assert without(event("user_created", {"event_name": "user_snapshot"}, user_id="9")) is not None
+
+
 def test_other_records_stay_as_they_are(event: EventFactory) -> None:
     """A record that names nobody on the list, or the same id at another institution, is untouched."""
     for text in (
