@@ -85,18 +85,19 @@ def _run(args: argparse.Namespace) -> int:
     repair = _repair(stack, reconciliation.totals) if args.repair else None
     if repair:
         reconciliation.on_difference = repair.add
-    is_repaired = True
+    is_repaired, skipped = True, list[str]()
     with output.progress(rate=True) as progress:
         for part in _parts(args, types, tables):
             before = reconciliation.totals.differences
             task = progress.add_task(part.name, total=None)
             for count in reconciliation.compare(part.rows):
                 progress.advance(task, count)
+            skipped += part.skipped
             if repair:
                 is_repaired &= repair.finish()
             if is_repaired and (repair or reconciliation.totals.differences == before):
                 part.done()
-    _print(args, reconciliation.totals, repair)
+    _print(args, reconciliation.totals, repair, skipped)
     if not is_repaired:
         return 2
     return 0 if repair or not reconciliation.totals.differences else 1
@@ -141,14 +142,14 @@ def _repair(stack: "Stack", totals: "Totals") -> "Repair":
     return Repair(stack.client("s3"), stack.resource("Bucket", "bucket"), queues, totals)
 
 
-def _print(args: argparse.Namespace, totals: "Totals", repair: "Repair | None") -> None:
+def _print(args: argparse.Namespace, totals: "Totals", repair: "Repair | None", skipped: list[str]) -> None:
     from cli.reconcile.compare import State
     from cli.ui import output
     from cli.ui.output import info, print_json, stdout
 
     if args.json:
         run = {"run": repair.run.id, "unfinished": repair.unfinished, "rejected": repair.rejected} if repair else {}
-        print_json({**totals.as_json(), **run})
+        print_json({**totals.as_json(), "skipped": skipped, **run})
         return
     columns = ("entity.", "rows#", *(f"{state.value.replace('_', ' ')}#" for state in State), "repaired#")
     rows = [
@@ -167,6 +168,8 @@ def _print(args: argparse.Namespace, totals: "Totals", repair: "Repair | None") 
             stdout().print(f"{entity}: {found.excluded:,} rows left out on purpose (docs/reconcile.md)", soft_wrap=True)
     if totals.completeness is not None:
         stdout().print(f"Complete: {totals.completeness:.2%} of the comparable rows before any repair.")
+    for sentence in skipped:
+        info(f"Not compared: {sentence}")
     if repair and (repair.unfinished or repair.rejected):
         info(
             f"{len(repair.unfinished):,} objects did not finish and {repair.rejected:,} snapshots were rejected: see"

@@ -10,11 +10,15 @@ from cli.reconcile.row import Row
 
 @dataclass(frozen=True)
 class Part:
-    """Rows that are compared together. ``done`` records that they need not be read again."""
+    """Rows that are compared together. ``done`` records that they need not be read again.
+
+    ``skipped`` has sentences about what could not be read, once all rows were.
+    """
 
     name: str
     rows: Iterable[Row]
     done: Callable[[], object] = lambda: None
+    skipped: Sequence[str] = ()
 
 
 def from_folder(folder: Path, tables: Iterable[str]) -> Iterator[Part]:
@@ -47,5 +51,6 @@ def from_rest(base_url: str, courses: Sequence[str], tables: Iterable[str]) -> I
     from cli.canvas.rest import CanvasApi
 
     api = CanvasApi.from_environment(base_url, os.environ)
-    for course in courses:
-        yield Part(f"course {course}", Course(api, course).rows(frozenset(tables) & TABLES))
+    for course_id in courses:
+        course = Course(api, course_id)
+        yield Part(f"course {course_id}", course.rows(frozenset(tables) & TABLES), skipped=course.skipped)

@@ -21,7 +21,10 @@ from handlers.pipeline import Pipeline
 from handlers.settings import Settings
 from handlers.sources import SOURCES
 from handlers.storage.writer import Writer
+from tests.support.canvas_data_server import CLIENT_ID, CLIENT_SECRET, CanvasDataServer, canvas_data_server
+from tests.support.canvas_server import TOKEN, CanvasServer, canvas_server
 from tests.support.engines import EVENT_TYPES, NOW, TABLES, Tables, client_of
+from tests.support.http_server import Reply
 from tests.support.local_stack import Command
 
 CONTEXT: Any = SimpleNamespace(aws_request_id=None, get_remaining_time_in_millis=lambda: 60_000)
@@ -132,3 +135,60 @@ def test_trouble_is_not_a_difference(reconciled: Reconciled, canvas_events: Comm
     result = canvas_events("reconcile", "--canvas-data", str(tmp_path), "--account", "an-account")
     assert result.status == 2
     assert "has none of the tables" in result.err
+
+
+def test_course_is_loaded_from_the_rest_api(
+    reconciled: Reconciled, canvas_events: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A course of the stand-in for Canvas is loaded and equal then; a topic that Canvas does not show is named."""
+    resources = dict(reconciled.stack.resources)
+    for family in ("Assignments", "Discussions"):
+        table = TABLES[f"{family.upper()}_TABLE"]
+        resources[f"{family}Table"] = Resource("AWS::DynamoDB::Table", table)
+    reconciled.stack.resources = resources
+    monkeypatch.setenv("CANVAS_API_TOKEN", TOKEN)
+    closed = ("/courses/2041/discussion_topics/640/view", Reply({"errors": "require_initial_post"}, 403))
+    with canvas_server(CanvasServer()) as server:
+        options = ("--canvas", server.url, "--course", "2041", "--account", "an-account", "--json")
+        server.faults.append(closed)
+        loaded = canvas_events("reconcile", *options, "--repair")
+        compared = canvas_events("reconcile", *options)
+    assert loaded.status == 0, loaded.err
+    document = json.loads(loaded.out[loaded.out.index("{\n") :])
+    assert "is not allowed with this token" in document["skipped"][0]
+    assert {name: (of["rows"], of["missing"]) for name, of in document["entities"].items()}["assignment"] == (2, 2)
+    totals = compared.json["entities"]
+    assert totals["module_item"]["equal"] == totals["module_item"]["rows"] > 0
+    # What was closed before is missing now, and nothing else.
+    assert {name for name, of in totals.items() if of["rows"] != of["equal"]} == {"discussion_entry"}
+    assert TOKEN not in loaded.out + loaded.err + compared.out + compared.err
+
+
+def test_changes_are_read_from_the_canvas_data_api(
+    reconciled: Reconciled, canvas_events: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first run takes a snapshot, the next one what has changed since, and a comparison alone is not remembered."""
+    assert reconciled.stack.entity_tables
+
+    def line(number: int, name: str) -> dict[str, Any]:
+        value = {"context_id": 1, "context_type": "Course", "name": name, "workflow_state": "active"}
+        return {"key": {"id": number}, "value": value, "meta": {"ts": "2026-09-07T07:00:00Z", "action": "U"}}
+
+    until = "2026-09-07T08:00:00Z"
+    rows: dict[tuple[str, str | None], list[list[dict[str, Any]]]] = {
+        ("context_modules", None): [[line(1, "a")], [line(2, "b")]],
+        ("context_modules", until): [[line(2, "c")]],
+        ("content_tags", None): [],
+        ("content_tags", until): [],
+    }
+    with canvas_data_server(CanvasDataServer(rows, is_instant=True, until=until)) as server:
+        for name, value in (("URL", server.url), ("CLIENT_ID", CLIENT_ID), ("CLIENT_SECRET", CLIENT_SECRET)):
+            monkeypatch.setenv(f"DAP_API_{name}" if name == "URL" else f"DAP_{name}", value)
+        options = ("reconcile", "--canvas-data-api", str(tmp_path / "state"), "--families", "modules")
+        runs = [
+            canvas_events(*options, "--account", "an-account", "--json", *arguments)
+            for arguments in ((), ("--repair",), (), ("--repair",))
+        ]
+    assert [run.status for run in runs] == [1, 0, 1, 0], runs
+    assert [module_totals(run.out)["rows"] for run in runs] == [2, 2, 1, 1]
+    assert module_totals(runs[-1].out)["repaired"] == 1
